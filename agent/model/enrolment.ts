@@ -1,0 +1,38 @@
+/** What the owner of a pod asked the mesh to do for it: the pod annotations of product.md, parsed. */
+
+/** An inclusive range of TCP ports, 1 to 65535. A single port has first equal to last. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** What happens to a pod's new connections while its agent is dead. */
+export type FailPolicy = "open" | "closed";
+
+/** Whether plaintext from outside the mesh is accepted. */
+export type MtlsMode = "permissive" | "strict";
+
+/** The enrolment of one pod, complete: every field has its value, defaults applied. */
+export interface Enrolment {
+  readonly fail: FailPolicy;
+  readonly mtls: MtlsMode;
+  readonly excludeOutboundPorts: readonly PortRange[];
+  readonly excludeInboundPorts: readonly PortRange[];
+  /** CIDR texts in canonical form, for example `10.0.0.0/8` or `fd00::/8`. */
+  readonly excludeOutboundCidrs: readonly string[];
+  /** Empty means everything is included. */
+  readonly includeOutboundCidrs: readonly string[];
+  /** Ports that are never parsed as HTTP. */
+  readonly opaquePorts: readonly PortRange[];
+}
+
+/** The enrolment of a pod that says only `mesh/enabled=true`. */
+export const DEFAULT_ENROLMENT: Enrolment = {
+  fail: "open",
+  mtls: "permissive",
+  excludeOutboundPorts: [],
+  excludeInboundPorts: [],
+  excludeOutboundCidrs: [],
+  includeOutboundCidrs: [],
+  opaquePorts: [],
+};

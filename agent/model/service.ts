@@ -1,0 +1,46 @@
+/** Services as the data plane knows them: virtual addresses, ports, endpoints. */
+
+import type { Balance } from "./balance.ts";
+import type { DeclaredProtocol } from "./workload.ts";
+
+/** A Service with at least one virtual IP. Headless Services are not here: their pods are dialled by IP. */
+export interface Service {
+  readonly namespace: string;
+  readonly name: string;
+  /** spec.clusterIPs in canonical text form. */
+  readonly addresses: readonly string[];
+  readonly balance: Balance;
+  /** spec.sessionAffinity ClientIP: how long a client sticks, in seconds (1 to 86400). */
+  readonly affinitySeconds?: number;
+  readonly ports: readonly ServicePort[];
+}
+
+/** One TCP port of a Service and where it leads. */
+export interface ServicePort {
+  /** Name of the port; empty when the Service has only one and does not name it. */
+  readonly name: string;
+  readonly port: number;
+  readonly protocol: DeclaredProtocol;
+  readonly endpoints: readonly Endpoint[];
+}
+
+/**
+ * Whether an endpoint may get traffic (EndpointSlice conditions ready, serving, terminating).
+ * `draining` = serving but terminating: no new requests unless nothing else is left.
+ */
+export type EndpointState = "ready" | "draining" | "unready";
+
+/** One backend of a service port. */
+export interface Endpoint {
+  /** Canonical text form. */
+  readonly address: string;
+  readonly port: number;
+  readonly state: EndpointState;
+  /** The pod behind it; absent for endpoints that are not pods. */
+  readonly workload?: string;
+}
+
+/** The stable key of a service: `namespace/name`. */
+export function serviceKey(service: Pick<Service, "namespace" | "name">): string {
+  return `${service.namespace}/${service.name}`;
+}

@@ -1,0 +1,40 @@
+/** Pods as the data plane knows them. */
+
+import type { Enrolment } from "./enrolment.ts";
+
+/** Who a workload is: the source of its SPIFFE identity and of its metric labels. */
+export interface Identity {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+}
+
+/** One pod with an address. */
+export interface Workload {
+  /** metadata.uid: the key; a re-created pod of the same name is another workload. */
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  /** Name of the owning Deployment, StatefulSet, DaemonSet or Job; the pod's own name when it has none. */
+  readonly owner: string;
+  readonly serviceAccount: string;
+  /** spec.nodeName. */
+  readonly node: string;
+  /** status.podIPs in canonical text form: at most one IPv4 and one IPv6. */
+  readonly addresses: readonly string[];
+  /** undefined: the mesh leaves this pod alone. */
+  readonly enrolment?: Enrolment;
+  /** What the containers declare: number and port name, for protocol choice on inbound traffic. */
+  readonly ports: readonly WorkloadPort[];
+}
+
+/** A container port with the protocol its Service or name declares. */
+export interface WorkloadPort {
+  readonly port: number;
+  readonly protocol: DeclaredProtocol;
+}
+
+/**
+ * What is declared about a port's protocol. `detect` means nothing was declared: the first bytes decide.
+ * `tls` and `tcp` are carried as opaque bytes; `http2` and `grpc` too until the mesh parses HTTP/2.
+ */
+export type DeclaredProtocol = "detect" | "http" | "http2" | "grpc" | "tls" | "tcp";
