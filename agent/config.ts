@@ -1,0 +1,190 @@
+/** The agent's configuration: flags in, one checked value out. Every default has its reason beside it. */
+
+import { Command, InvalidArgumentError } from "commander";
+
+/** A TCP address to listen on. */
+export interface ListenAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Where control is reached. */
+export type ControlAddress =
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** Bounds of the data workers. All memory that clients can make the agent use is bounded by these. */
+export interface DataLimits {
+  /** Longest request or response head, bytes. 64 KiB: what large cookies need, four times nginx's default. */
+  readonly maxHeadBytes: number;
+  /** Most header fields of one head. */
+  readonly maxHeaders: number;
+  /** Most connections of one pod in one worker. */
+  readonly maxConnectionsPerPod: number;
+  /** Most bytes buffered for one pod in one worker. */
+  readonly maxBufferedBytesPerPod: number;
+  /** Most bytes buffered in one worker. */
+  readonly maxBufferedBytes: number;
+}
+
+/** Time-outs of the data workers, milliseconds. 0 means none. */
+export interface DataTimeouts {
+  /** A connect to one endpoint; then the next one is tried. 2 s: a lost SYN is sent again after 1 s. */
+  readonly connectMs: number;
+  /** From the first byte of a request head to its last. */
+  readonly headMs: number;
+  /** From the last byte of a request to the first of its answer. None: an application may think as long as it likes. */
+  readonly requestMs: number;
+  /** Nothing in either direction. 1 h: longer than any keep-alive in use, shorter than for ever. */
+  readonly idleMs: number;
+  /** An unused upstream connection. 30 s: below the keep-alive of common servers, so that they rarely close first. */
+  readonly poolIdleMs: number;
+  /** After SIGTERM: how long connections may go on. */
+  readonly drainMs: number;
+}
+
+/** The whole configuration. */
+export interface AgentConfig {
+  readonly node: string;
+  readonly control: ControlAddress;
+  readonly cgroup: string;
+  readonly pinDirectory: string;
+  readonly podNetnsDirectory: string;
+  readonly metrics: ListenAddress;
+  readonly adminSocket: string;
+  readonly stateDirectory: string;
+  readonly workers: number;
+  /** Fraction of requests and connections that get an access-log line, 0 to 1. */
+  readonly accessLog: number;
+  readonly limits: DataLimits;
+  readonly timeouts: DataTimeouts;
+}
+
+/** Reads the flags. Prints help or an error and throws commander's `CommanderError` when it can't go on. */
+export function parseConfig(argv: readonly string[]): AgentConfig {
+  const command = describeFlags().exitOverride();
+  command.parse([...argv], { from: "user" });
+  const flags = command.opts<Flags>();
+  return {
+    node: flags.node,
+    control: flags.control,
+    cgroup: flags.cgroup,
+    pinDirectory: flags.pinDir,
+    podNetnsDirectory: flags.podNetnsDir,
+    metrics: flags.metrics,
+    adminSocket: flags.admin,
+    stateDirectory: flags.stateDir,
+    workers: flags.workers,
+    accessLog: flags.accessLog,
+    limits: {
+      maxHeadBytes: flags.maxHeadBytes,
+      maxHeaders: flags.maxHeaders,
+      maxConnectionsPerPod: flags.maxConnectionsPerPod,
+      maxBufferedBytesPerPod: flags.maxBufferedBytesPerPod,
+      maxBufferedBytes: flags.maxBufferedBytes,
+    },
+    timeouts: {
+      connectMs: flags.connectTimeoutMs,
+      headMs: flags.headTimeoutMs,
+      requestMs: flags.requestTimeoutMs,
+      idleMs: flags.idleTimeoutMs,
+      poolIdleMs: flags.poolIdleTimeoutMs,
+      drainMs: flags.drainTimeoutMs,
+    },
+  };
+}
+
+interface Flags {
+  readonly node: string;
+  readonly control: ControlAddress;
+  readonly cgroup: string;
+  readonly pinDir: string;
+  readonly podNetnsDir: string;
+  readonly metrics: ListenAddress;
+  readonly admin: string;
+  readonly stateDir: string;
+  readonly workers: number;
+  readonly accessLog: number;
+  readonly maxHeadBytes: number;
+  readonly maxHeaders: number;
+  readonly maxConnectionsPerPod: number;
+  readonly maxBufferedBytesPerPod: number;
+  readonly maxBufferedBytes: number;
+  readonly connectTimeoutMs: number;
+  readonly headTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  readonly poolIdleTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+}
+
+const DAY_MS = 86_400_000;
+
+function describeFlags(): Command {
+  return describeBounds(
+    new Command("nodemesh-agent")
+      .description("The nodemesh data plane of one node.")
+      .requiredOption("--node <name>", "name of this node, as in spec.nodeName")
+      .requiredOption("--control <address>", "control plane, HOST:PORT or unix:PATH", parseControl)
+      .requiredOption("--cgroup <path>", "cgroup v2 directory whose processes' connects are seen")
+      .option("--pin-dir <path>", "directory on a BPF file system", "/sys/fs/bpf/nodemesh")
+      .requiredOption(
+        "--pod-netns-dir <path>",
+        "directory with one network namespace file per pod uid",
+      )
+      .option("--metrics <address>", "HOST:PORT of /metrics and /ready", parseListen, {
+        host: "::",
+        port: 15020,
+      })
+      .option("--admin <path>", "admin socket", "/run/nodemesh/agent.sock")
+      .option("--state-dir <path>", "where the last good snapshot is kept", "/var/lib/nodemesh")
+      .option("--workers <n>", "data workers", integer(1, 256), 1)
+      .option("--access-log <fraction>", "share of requests that are logged, 0 to 1", fraction, 0),
+  );
+}
+
+function describeBounds(command: Command): Command {
+  return command
+    .option("--max-head-bytes <n>", "longest HTTP head", integer(1024, 1 << 20), 65_536)
+    .option("--max-headers <n>", "most header fields of a head", integer(8, 1024), 128)
+    .option("--max-connections-per-pod <n>", "per worker", integer(1, 1_000_000), 20_000)
+    .option("--max-buffered-bytes-per-pod <n>", "per worker", integer(1 << 20, 2 ** 32), 64 << 20)
+    .option("--max-buffered-bytes <n>", "per worker", integer(1 << 20, 2 ** 36), 512 << 20)
+    .option("--connect-timeout-ms <n>", "connect to one endpoint", integer(1, DAY_MS), 2000)
+    .option("--head-timeout-ms <n>", "request head, 0 = none", integer(0, DAY_MS), 60_000)
+    .option("--request-timeout-ms <n>", "until the answer begins, 0 = none", integer(0, DAY_MS), 0)
+    .option("--idle-timeout-ms <n>", "silent connection, 0 = none", integer(0, DAY_MS), 3_600_000)
+    .option("--pool-idle-timeout-ms <n>", "unused upstream", integer(1, DAY_MS), 30_000)
+    .option("--drain-timeout-ms <n>", "after SIGTERM", integer(0, DAY_MS), 30_000);
+}
+
+function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`expected a whole number from ${least} to ${most}`);
+  };
+}
+
+function fraction(text: string): number {
+  const value = Number(text);
+  if (text !== "" && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError("expected a number from 0 to 1");
+}
+
+function parseListen(text: string): ListenAddress {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535)
+    throw new InvalidArgumentError("expected HOST:PORT, for example 127.0.0.1:15020 or [::]:15020");
+  return { host: match[1] ?? (match[2] || "::"), port };
+}
+
+function parseControl(text: string): ControlAddress {
+  if (text.startsWith("unix:")) {
+    const path = text.slice("unix:".length);
+    if (path.startsWith("/")) return { kind: "unix", path };
+    throw new InvalidArgumentError("expected an absolute path after unix:");
+  }
+  return { kind: "tcp", ...parseListen(text) };
+}

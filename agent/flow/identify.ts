@@ -1,0 +1,92 @@
+/**
+ * agent/flow is the story of a connection and of a request, one file per stage, in reading order:
+ * accept (connection.ts) → identify → authorize → plan → carry (relay.ts, request/) → record.
+ * It decides with pure functions over one snapshot and acts through the engine's channels. It may import
+ * model, state, engine, http, transport and telemetry; it never makes a system call or reads the clock itself.
+ *
+ * This file: who is talking to whom, from nothing but addresses and the snapshot.
+ */
+
+import { type Refusal, refuse } from "#model/refusal.ts";
+import type { Workload } from "#model/workload.ts";
+import type { Directory, ServicePortEntry } from "./directory.ts";
+
+/** A connection as the kernel handed it over; addresses in canonical text form. */
+export interface Accepted {
+  /** uid of the enrolled pod in whose namespace the connection was caught. */
+  readonly pod: string;
+  /** Port of the agent's own listener in that namespace. */
+  readonly listenerPort: number;
+  /** getpeername(): the client. */
+  readonly client: SocketAddress;
+  /** getsockname(): where the client wanted to go. */
+  readonly destination: SocketAddress;
+}
+
+/** An address and a TCP port. */
+export interface SocketAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Something outside the mesh's knowledge: no pod has this address. */
+export interface Stranger {
+  readonly kind: "stranger";
+  readonly address: string;
+}
+
+/** Where an outbound connection wants to go. */
+export type OutboundTarget =
+  | { readonly kind: "service"; readonly entry: ServicePortEntry }
+  | { readonly kind: "pod"; readonly workload: Workload }
+  | { readonly kind: "stranger" };
+
+/** What is known about a connection before any policy is asked. */
+export type Identified =
+  | {
+      readonly kind: "outbound";
+      readonly source: Workload;
+      readonly target: OutboundTarget;
+      readonly destination: SocketAddress;
+    }
+  | {
+      readonly kind: "inbound";
+      readonly source: Workload | Stranger;
+      readonly client: SocketAddress;
+      readonly target: Workload;
+      readonly destination: SocketAddress;
+    };
+
+/** Names both ends of a connection, or says why it can't be done. */
+export function identify(accepted: Accepted, directory: Directory): Identified | Refusal {
+  const pod = directory.workload(accepted.pod);
+  if (pod === undefined)
+    return refuse("unknown-source", `pod ${accepted.pod} is not in the snapshot`);
+  const { destination, client } = accepted;
+  const inbound = pod.addresses.includes(destination.address);
+  if (inbound && destination.port === accepted.listenerPort)
+    return refuse("direct-hit", `${client.address} dialled the agent's listener`);
+  if (inbound) {
+    const source = directory.workloadAt(client.address) ?? stranger(client.address);
+    return { kind: "inbound", source, client, target: pod, destination };
+  }
+  if (!pod.addresses.includes(client.address))
+    return refuse("unknown-source", `${client.address} is not an address of pod ${pod.name}`);
+  return {
+    kind: "outbound",
+    source: pod,
+    target: outboundTarget(destination, directory),
+    destination,
+  };
+}
+
+function stranger(address: string): Stranger {
+  return { kind: "stranger", address };
+}
+
+function outboundTarget(destination: SocketAddress, directory: Directory): OutboundTarget {
+  const entry = directory.service(destination.address, destination.port);
+  if (entry !== undefined) return { kind: "service", entry };
+  const workload = directory.workloadAt(destination.address);
+  return workload === undefined ? { kind: "stranger" } : { kind: "pod", workload };
+}
