@@ -1,0 +1,106 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { readBalance, readEnrolmentWords, resolveEnrolment, type Words } from "./annotations.ts";
+import { DEFAULT_BALANCE } from "./balance.ts";
+import { DEFAULT_ENROLMENT } from "./enrolment.ts";
+
+function annotated(
+  annotations: Record<string, string>,
+  labels: Record<string, string> = {},
+): Words {
+  return { annotations, labels };
+}
+
+test("every word of a pod is read", () => {
+  const { value, problems } = readEnrolmentWords(
+    annotated({
+      "mesh/enabled": "true",
+      "mesh/mtls": "strict",
+      "mesh/fail": "closed",
+      "mesh/exclude-outbound-ports": "25, 8000-8100",
+      "mesh/exclude-inbound-ports": "9000",
+      "mesh/exclude-outbound-cidrs": "10.1.2.3/8",
+      "mesh/include-outbound-cidrs": "FD00::/8,192.0.2.1",
+      "mesh/opaque-ports": "3306",
+      "other/word": "x",
+    }),
+  );
+  assert.deepEqual(problems, []);
+  assert.deepEqual(value, {
+    enabled: true,
+    mtls: "strict",
+    fail: "closed",
+    excludeOutboundPorts: [
+      { first: 25, last: 25 },
+      { first: 8000, last: 8100 },
+    ],
+    excludeInboundPorts: [{ first: 9000, last: 9000 }],
+    excludeOutboundCidrs: ["10.0.0.0/8"],
+    includeOutboundCidrs: ["fd00::/8", "192.0.2.1/32"],
+    opaquePorts: [{ first: 3306, last: 3306 }],
+  });
+});
+
+test("a pod beats its namespace, word by word", () => {
+  const namespace = { enabled: true, fail: "closed", mtls: "strict" } as const;
+  assert.equal(resolveEnrolment({ enabled: false }, namespace), undefined);
+  assert.deepEqual(resolveEnrolment({ fail: "open" }, namespace), {
+    ...DEFAULT_ENROLMENT,
+    mtls: "strict",
+  });
+  assert.equal(resolveEnrolment({ fail: "open" }, {}), undefined);
+});
+
+test("an annotation beats a label, a label counts alone", () => {
+  const { value } = readEnrolmentWords(
+    annotated({ "mesh/enabled": "false" }, { "mesh/enabled": "true", "mesh/fail": "closed" }),
+  );
+  assert.deepEqual(value, { enabled: false, fail: "closed" });
+});
+
+test("a malformed value counts as not set and says what to do", () => {
+  const { value, problems } = readEnrolmentWords(
+    annotated({ "mesh/enabled": "yes", "mesh/fail": "closed" }, { "mesh/enabled": "true" }),
+  );
+  assert.deepEqual(value, { enabled: true, fail: "closed" });
+  assert.deepEqual(problems, [
+    {
+      field: 'metadata.annotations["mesh/enabled"]',
+      problem: '"yes" is not the text "true" or "false"',
+      nextStep: 'set mesh/enabled to the text "true" or "false"; until then it counts as not set',
+    },
+  ]);
+});
+
+test("a misspelt word is named with the words that exist", () => {
+  const { problems } = readEnrolmentWords(annotated({ "mesh/enbled": "true" }));
+  assert.equal(problems[0]?.problem, "mesh/enbled means nothing on a pod or namespace");
+  assert.match(problems[0]?.nextStep ?? "", /mesh\/enabled/);
+});
+
+test("an empty list clears the namespace's list", () => {
+  const { value } = readEnrolmentWords(annotated({ "mesh/opaque-ports": "" }));
+  assert.deepEqual(value, { opaquePorts: [] });
+});
+
+test("no text makes reading throw, and each text is either used or a problem", () => {
+  fc.assert(
+    fc.property(fc.string(), (text) => {
+      const word = annotated({ "mesh/exclude-outbound-ports": text });
+      const { value, problems } = readEnrolmentWords(word);
+      assert.equal(problems.length, value.excludeOutboundPorts === undefined ? 1 : 0);
+    }),
+  );
+});
+
+test("a Service's balance is read, a malformed one is the default with a problem", () => {
+  assert.deepEqual(readBalance(annotated({ "mesh/load-balancing": "ewma" })), {
+    value: { kind: "ewma" },
+    problems: [],
+  });
+  assert.deepEqual(readBalance(annotated({})), { value: DEFAULT_BALANCE, problems: [] });
+  const bad = readBalance(annotated({ "mesh/load-balancing": "fastest" }));
+  assert.deepEqual(bad.value, DEFAULT_BALANCE);
+  assert.equal(bad.problems[0]?.field, 'metadata.annotations["mesh/load-balancing"]');
+});

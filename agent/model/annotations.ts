@@ -1,0 +1,183 @@
+/**
+ * The `mesh/…` annotations of product.md, read from pods, namespaces and Services. A label of the same
+ * name counts too (some tools can only set labels); an annotation beats a label, a pod beats its namespace.
+ * A malformed value is a problem and counts as not said: the next source, and in the end the default, applies.
+ */
+
+import { canonicalCidr, parsePortRange } from "./address.ts";
+import { type Balance, DEFAULT_BALANCE, parseBalance } from "./balance.ts";
+import { DEFAULT_ENROLMENT, type Enrolment, type PortRange } from "./enrolment.ts";
+
+/** The two places of an object that are read. */
+export interface Words {
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** One value that could not be used, said so that its owner can mend it. */
+export interface WordProblem {
+  /** For example `metadata.annotations["mesh/fail"]`. */
+  readonly field: string;
+  readonly problem: string;
+  readonly nextStep: string;
+}
+
+/** What one object says about enrolment: only the fields that it sets validly. */
+export type EnrolmentWords = { readonly enabled?: boolean } & Partial<Enrolment>;
+
+/** What was read, and what could not be. */
+export interface Reading<T> {
+  readonly value: T;
+  readonly problems: readonly WordProblem[];
+}
+
+/** How one annotation's text becomes a value; undefined = malformed. */
+interface Word {
+  readonly expects: string;
+  readonly parse: (text: string) => EnrolmentWords | undefined;
+}
+
+/** Entries of one list: more than this in an annotation is refused, as kernel maps are bounded. */
+const MAX_LIST = 64;
+
+const PORTS = "a comma list of ports or ranges, for example 25,8000-8100";
+const CIDRS = "a comma list of CIDR blocks, for example 10.0.0.0/8,fd00::/8";
+
+const POD_WORDS: ReadonlyMap<string, Word> = new Map<string, Word>([
+  ["mesh/enabled", { expects: 'the text "true" or "false"', parse: parseEnabled }],
+  ["mesh/mtls", { expects: "permissive or strict", parse: parseMtls }],
+  ["mesh/fail", { expects: "open or closed", parse: parseFail }],
+  ["mesh/exclude-outbound-ports", ports((list) => ({ excludeOutboundPorts: list }))],
+  ["mesh/exclude-inbound-ports", ports((list) => ({ excludeInboundPorts: list }))],
+  ["mesh/opaque-ports", ports((list) => ({ opaquePorts: list }))],
+  ["mesh/exclude-outbound-cidrs", cidrs((list) => ({ excludeOutboundCidrs: list }))],
+  ["mesh/include-outbound-cidrs", cidrs((list) => ({ includeOutboundCidrs: list }))],
+]);
+
+const BALANCE_WORD = "mesh/load-balancing";
+const BALANCE_EXPECTS =
+  "least-request, round-robin, random, ewma, consistent-hash:source-ip, consistent-hash:header=NAME or consistent-hash:cookie=NAME";
+
+/** Reads what a pod or a namespace says. */
+export function readEnrolmentWords(words: Words): Reading<EnrolmentWords> {
+  const problems: WordProblem[] = unknownWords(words, POD_WORDS, "a pod or namespace");
+  let value: EnrolmentWords = {};
+  // Labels first, so that a valid annotation overwrites them.
+  for (const place of ["labels", "annotations"] as const) {
+    for (const [name, word] of POD_WORDS) {
+      const text = textOf(words[place], name);
+      if (text === undefined) continue;
+      const said = word.parse(text);
+      if (said === undefined)
+        problems.push(malformed(place, name, { text, expects: word.expects }));
+      else value = { ...value, ...said };
+    }
+  }
+  return { value, problems };
+}
+
+/** The enrolment of a pod; undefined = the mesh leaves it alone. */
+export function resolveEnrolment(
+  pod: EnrolmentWords,
+  namespace: EnrolmentWords,
+): Enrolment | undefined {
+  const { enabled, ...enrolment } = { ...DEFAULT_ENROLMENT, ...namespace, ...pod };
+  return enabled === true ? enrolment : undefined;
+}
+
+/** Reads how a Service wants its requests spread; the default when it says nothing usable. */
+export function readBalance(words: Words): Reading<Balance> {
+  const known = new Map([[BALANCE_WORD, undefined]]);
+  const problems = unknownWords(words, known, "a Service");
+  for (const place of ["annotations", "labels"] as const) {
+    const text = textOf(words[place], BALANCE_WORD);
+    if (text === undefined) continue;
+    const value = parseBalance(text);
+    if (value !== undefined) return { value, problems };
+    problems.push(malformed(place, BALANCE_WORD, { text, expects: BALANCE_EXPECTS }));
+  }
+  return { value: DEFAULT_BALANCE, problems };
+}
+
+function textOf(map: Readonly<Record<string, string>>, name: string): string | undefined {
+  return Object.hasOwn(map, name) ? map[name] : undefined;
+}
+
+function malformed(
+  place: keyof Words,
+  name: string,
+  { text, expects }: { text: string; expects: string },
+): WordProblem {
+  const shown = text.length > 80 ? `${text.slice(0, 80)}…` : text;
+  return {
+    field: fieldOf(place, name),
+    problem: `${JSON.stringify(shown)} is not ${expects}`,
+    nextStep: `set ${name} to ${expects}; until then it counts as not set`,
+  };
+}
+
+/** A misspelt word would otherwise be silence: name it. */
+function unknownWords(
+  words: Words,
+  known: ReadonlyMap<string, unknown>,
+  what: string,
+): WordProblem[] {
+  const places = ["labels", "annotations"] as const;
+  return places.flatMap((place) =>
+    Object.keys(words[place])
+      .filter((name) => name.startsWith("mesh/") && !known.has(name))
+      .map((name) => ({
+        field: fieldOf(place, name),
+        problem: `${name} means nothing on ${what}`,
+        nextStep: `remove it, or use one of: ${[...known.keys()].join(", ")}`,
+      })),
+  );
+}
+
+function fieldOf(place: keyof Words, name: string): string {
+  return `metadata.${place}[${JSON.stringify(name)}]`;
+}
+
+function parseEnabled(text: string): EnrolmentWords | undefined {
+  return text === "true" || text === "false" ? { enabled: text === "true" } : undefined;
+}
+
+function parseMtls(text: string): EnrolmentWords | undefined {
+  return text === "permissive" || text === "strict" ? { mtls: text } : undefined;
+}
+
+function parseFail(text: string): EnrolmentWords | undefined {
+  return text === "open" || text === "closed" ? { fail: text } : undefined;
+}
+
+function ports(said: (list: readonly PortRange[]) => EnrolmentWords): Word {
+  return { expects: PORTS, parse: (text) => mapList(parseList(text, parsePortRange), said) };
+}
+
+function cidrs(said: (list: readonly string[]) => EnrolmentWords): Word {
+  return { expects: CIDRS, parse: (text) => mapList(parseList(text, canonicalCidr), said) };
+}
+
+function mapList<T>(
+  list: readonly T[] | undefined,
+  said: (list: readonly T[]) => EnrolmentWords,
+): EnrolmentWords | undefined {
+  return list && said(list);
+}
+
+/** A comma list with optional spaces; the empty text is the empty list (a pod clearing its namespace's). */
+function parseList<T>(
+  text: string,
+  parse: (item: string) => T | undefined,
+): readonly T[] | undefined {
+  if (text.trim() === "") return [];
+  const items = text.split(",");
+  if (items.length > MAX_LIST) return undefined;
+  const values: T[] = [];
+  for (const item of items) {
+    const value = parse(item.trim());
+    if (value === undefined) return undefined;
+    values.push(value);
+  }
+  return values;
+}
