@@ -1,0 +1,48 @@
+/**
+ * Names of Linux error numbers, both ways. Failed calls travel as negative errno (the kernel's own
+ * convention), so one number says both "failed" and "why".
+ */
+
+import { constants } from "node:os";
+
+const NAMES: readonly string[] = nameTable();
+
+/** The operation would block: wait for readiness. */
+export const EAGAIN: number = constants.errno.EAGAIN;
+/** A signal came first: call again. */
+export const EINTR: number = constants.errno.EINTR;
+/** A non-blocking connect is under way. */
+export const EINPROGRESS: number = constants.errno.EINPROGRESS;
+/** This process has no free descriptor (RLIMIT_NOFILE). */
+export const EMFILE: number = constants.errno.EMFILE;
+/** The machine has no free descriptor. */
+export const ENFILE: number = constants.errno.ENFILE;
+/** No socket buffer memory right now. */
+export const ENOBUFS: number = constants.errno.ENOBUFS;
+/** No kernel memory right now. */
+export const ENOMEM: number = constants.errno.ENOMEM;
+/** The peer gave up before accept(). */
+export const ECONNABORTED: number = constants.errno.ECONNABORTED;
+/** The peer sent RST. */
+export const ECONNRESET: number = constants.errno.ECONNRESET;
+/** Writing to a connection whose end is known. */
+export const EPIPE: number = constants.errno.EPIPE;
+/** No such connection (any more). */
+export const ENOTCONN: number = constants.errno.ENOTCONN;
+/** A time-out, the kernel's or ours. */
+export const ETIMEDOUT: number = constants.errno.ETIMEDOUT;
+
+/** The symbolic name (`ECONNREFUSED`) of an errno, positive or negative; `E<number>` when it has none here. */
+export function errnoName(errno: number): string {
+  const number = Math.abs(errno);
+  return NAMES[number] ?? `E${number}`;
+}
+
+function nameTable(): string[] {
+  const names: string[] = [];
+  for (const [name, number] of Object.entries(constants.errno)) names[number] ??= name;
+  // Two names share a number; these are the ones that socket calls mean.
+  names[constants.errno.EAGAIN] = "EAGAIN";
+  names[constants.errno.EOPNOTSUPP] = "EOPNOTSUPP";
+  return names;
+}
