@@ -39,7 +39,7 @@ export class Balancers {
     this.#services = snapshot.services;
   }
 
-  /** The set of a service's port; undefined when the snapshot has no such port. Valid until the next update(). */
+  /** The set of a service's port; undefined when the snapshot has no such port. Ask anew for each connection or request; what was picked is released where it was picked. */
   find(service: Pick<Service, "namespace" | "name">, port: number): EndpointSet | undefined {
     return this.#sets.get(serviceKey(service))?.get(port);
   }

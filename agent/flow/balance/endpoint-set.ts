@@ -83,9 +83,9 @@ export class EndpointSet {
     this.#setAffinity(spec.affinitySeconds);
     const all = new Map<string, LiveEndpoint>();
     for (const endpoint of spec.endpoints) all.set(identityOf(endpoint), this.#live(endpoint));
+    const now = this.#inputs.clock();
     for (const [identity, endpoint] of this.#known)
-      if (!all.has(identity) && endpoint.active === 0 && endpoint.health === "healthy")
-        this.#known.delete(identity);
+      if (!all.has(identity) && isForgettable(endpoint, now)) this.#known.delete(identity);
     this.#all = [...all.values()];
     this.#none = refuse(
       "no-endpoints",
@@ -103,7 +103,8 @@ export class EndpointSet {
       this.#choose(this.#draining, request);
     if (chosen === undefined) return this.#none;
     chosen.active++;
-    if (chosen.health === "half-open") this.#setHealth(chosen, "probing");
+    if (chosen.health === "half-open" || chosen.health === "ejected")
+      this.#setHealth(chosen, "probing");
     return chosen;
   }
 
@@ -215,6 +216,12 @@ export class EndpointSet {
 /** A pod that took over another's address is another endpoint: it inherits neither load nor blame. */
 function identityOf(endpoint: Endpoint): string {
   return `${endpoint.address} ${endpoint.port} ${endpoint.workload ?? ""}`;
+}
+
+/** Whether an endpoint that left the service may be dropped: it is idle and would come back with a clean slate anyway. */
+function isForgettable(endpoint: LiveEndpoint, now: number): boolean {
+  const shunned = endpoint.health === "ejected" && endpoint.ejectedUntil > now;
+  return endpoint.active === 0 && !shunned;
 }
 
 function sameBalance(a: Balance, b: Balance): boolean {

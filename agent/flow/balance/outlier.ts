@@ -51,8 +51,12 @@ export function eject(
   endpoint.ejectedUntil = now + bound / 2 + (random() * bound) / 2;
 }
 
-/** An answer came. True when the endpoint was let back by it. */
+/**
+ * An answer came. True when the endpoint was let back by it. While ejected it proves nothing: it belongs to
+ * a request sent before the ejection (a request sent since then made the endpoint `probing`).
+ */
 export function recover(endpoint: LiveEndpoint, now: number): boolean {
+  if (endpoint.health === "ejected") return false;
   endpoint.failures = 0;
   if (endpoint.health === "healthy") return false;
   endpoint.health = "healthy";
