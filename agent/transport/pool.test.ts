@@ -1,0 +1,49 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Poolable, UpstreamPool } from "./pool.ts";
+
+class Fake implements Poolable {
+  disposed = 0;
+  dispose(): void {
+    this.disposed++;
+  }
+}
+
+test("the connection used last is taken first", () => {
+  const pool = new UpstreamPool<Fake>();
+  const [first, second] = [new Fake(), new Fake()];
+  pool.put(first);
+  pool.put(second);
+  assert.equal(pool.take(), second);
+  assert.equal(pool.take(), first);
+  assert.equal(pool.take(), undefined);
+});
+
+test("a retired pool ends what is idle and keeps nothing until it is revived", () => {
+  const pool = new UpstreamPool<Fake>();
+  const [idle, late, kept] = [new Fake(), new Fake(), new Fake()];
+  pool.put(idle);
+  pool.retire();
+  pool.put(late);
+  assert.deepEqual([idle.disposed, late.disposed, pool.idle], [1, 1, 0]);
+  pool.revive();
+  pool.put(kept);
+  assert.deepEqual([kept.disposed, pool.idle], [0, 1]);
+});
+
+test("a connection that ended while idle is forgotten, once", () => {
+  const pool = new UpstreamPool<Fake>();
+  const fake = new Fake();
+  pool.put(fake);
+  assert.equal(pool.remove(fake), true);
+  assert.equal(pool.remove(fake), false);
+  assert.equal(pool.take(), undefined);
+});
+
+test("no more than 256 idle connections are kept", () => {
+  const pool = new UpstreamPool<Fake>();
+  const all = Array.from({ length: 300 }, () => new Fake());
+  for (const fake of all) pool.put(fake);
+  assert.equal(pool.idle, 256);
+  assert.equal(all.filter((fake) => fake.disposed === 1).length, 44);
+});

@@ -1,0 +1,56 @@
+/** Idle upstream connections of one pod towards one endpoint, kept for the next request. */
+
+/** What a pool keeps. */
+export interface Poolable {
+  /** Closes the idle connection. The pool has already forgotten it. */
+  dispose(): void;
+}
+
+/** Most idle connections kept per pod and endpoint: beyond it, closing is cheaper than the memory. */
+const MAX_IDLE = 256;
+
+/**
+ * A stack, newest first: the connection used last is the likeliest to be alive still, and the others may
+ * reach their idle time-out. A retired pool keeps nothing: its endpoint takes no new requests.
+ */
+export class UpstreamPool<Connection extends Poolable> {
+  readonly #idle: Connection[] = [];
+  #retired = false;
+  /** Connections in use and idle: the pool may be forgotten when this is 0. */
+  connections = 0;
+
+  /** Connections waiting for a request. */
+  get idle(): number {
+    return this.#idle.length;
+  }
+
+  /** Takes the newest idle connection out. */
+  take(): Connection | undefined {
+    return this.#idle.pop();
+  }
+
+  /** Keeps a connection for the next request, or disposes of it. */
+  put(connection: Connection): void {
+    if (this.#retired || this.#idle.length >= MAX_IDLE) connection.dispose();
+    else this.#idle.push(connection);
+  }
+
+  /** Forgets a connection that ended while idle; false when it is not here. */
+  remove(connection: Connection): boolean {
+    const at = this.#idle.lastIndexOf(connection);
+    if (at < 0) return false;
+    this.#idle.splice(at, 1);
+    return true;
+  }
+
+  /** The endpoint must get no new requests: idle connections end now, busy ones after their request. */
+  retire(): void {
+    this.#retired = true;
+    for (const connection of this.#idle.splice(0)) connection.dispose();
+  }
+
+  /** The endpoint may be used again. */
+  revive(): void {
+    this.#retired = false;
+  }
+}
