@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+//
+// connect() of an enrolled pod: marks the socket, so that the pod's one rule turns its SYN around on `lo`,
+// where lookup.bpf.c hands it to the agent. Nothing is rewritten: the application sees what it dialled.
+// Attached once, to the node's cgroup (a child cgroup in the simulator and in tests).
+#include "maps.h"
+
+// Set before loading: whether the kernel has bpf_set_retval (5.18). Without it a refusal reads EPERM.
+const volatile __u32 has_set_retval = 1;
+
+enum verdict { REFUSE = 0, PROCEED = 1 };
+
+static __always_inline int direct(enum reason why) {
+  count(why);
+  return PROCEED;
+}
+
+// The agent can't serve: what the pod's owner chose, at once. Never a wait.
+static __always_inline int unserved(const struct pod *pod, enum reason why_direct) {
+  if (!(pod->flags & POD_FAIL_CLOSED))
+    return direct(why_direct);
+  count(OUTBOUND_DEAD_REFUSED);
+  if (has_set_retval)
+    bpf_set_retval(-ECONNREFUSED);
+  return REFUSE;
+}
+
+// A mark alone proves nothing (any process with CAP_NET_RAW can set one): the agent's process does.
+static __always_inline int is_agent(__u32 mark) {
+  mark &= MARK_MASK;
+  if (mark != MARK_UPSTREAM && mark != MARK_INBOUND)
+    return 0;
+  struct heartbeat *last = last_heartbeat();
+  if (!last || last->agent_pid == 0)
+    return 1;
+  return bpf_get_current_pid_tgid() >> 32 == last->agent_pid;
+}
+
+static __always_inline int cidr_excluded(const struct pod *pod, __u64 cookie,
+                                         const struct address *to) {
+  struct cidr_key key = {.prefix_length = 192, .pod = {cookie, cookie >> 32}, .address = *to};
+  __u32 *verdict = bpf_map_lookup_elem(&cidrs, &key);
+  if (verdict)
+    return *verdict == CIDR_EXCLUDE;
+  return (pod->flags & POD_CIDRS_ONLY) != 0;
+}
+
+// Whether somebody listens for this pod's connections right now: known the moment an agent dies.
+static __always_inline int agent_listens(__u64 cookie) {
+  struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &cookie);
+  if (!listener)
+    return 0;
+  bpf_sk_release(listener);
+  return heart_beats();
+}
+
+static __always_inline int decide(struct bpf_sock_addr *ctx, const struct address *to) {
+  // 1. Only TCP of enrolled pods. UDP, SCTP and MPTCP are not carried.
+  if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
+    return PROCEED;
+  __u64 cookie = bpf_get_netns_cookie(ctx);
+  struct pod *pod = bpf_map_lookup_elem(&pods, &cookie);
+  if (!pod)
+    return PROCEED;
+
+  // 2. The agent's own connections are already decided.
+  struct bpf_sock *socket = ctx->sk;
+  __u32 mark = socket->mark;
+  if (is_agent(mark))
+    return direct(OUTBOUND_AGENT);
+
+  // 3. What does not leave the pod is none of the mesh's business.
+  if (stays_here(to) || same_address(to, &pod->ipv4) || same_address(to, &pod->ipv6))
+    return direct(OUTBOUND_LOCAL);
+
+  // 4. A pod that leaves the mesh starts nothing new in it.
+  if (!(pod->flags & POD_CATCH))
+    return direct(OUTBOUND_LEAVING);
+
+  // 5. SO_BINDTODEVICE wins over the route to `lo`: a marked SYN would leave the pod unproxied.
+  if (socket->bound_dev_if)
+    return direct(OUTBOUND_DEVICE);
+
+  // 6. What the pod's owner excluded.
+  __u16 port = host16((__u16)ctx->user_port);
+  if (pod->flags & POD_PORTS_OUT && port_excluded(cookie, DIRECTION_OUT, port))
+    return direct(OUTBOUND_EXCLUDED_PORT);
+  if (pod->flags & (POD_CIDRS | POD_CIDRS_ONLY) && cidr_excluded(pod, cookie, to))
+    return direct(OUTBOUND_EXCLUDED_CIDR);
+
+  // 7. A dead agent must not cost the application a time-out.
+  if (!agent_listens(cookie))
+    return unserved(pod, OUTBOUND_DEAD_DIRECT);
+
+  // 8. Catch it. The application's own bits of the mark stay.
+  mark = (mark & ~MARK_MASK) | MARK_CAUGHT;
+  if (bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+    return unserved(pod, OUTBOUND_UNMARKED);
+  return direct(OUTBOUND_CAUGHT);
+}
+
+SEC("cgroup/connect4") int connect4(struct bpf_sock_addr *ctx) {
+  struct address to = mapped_ipv4(ctx->user_ip4);
+  return decide(ctx, &to);
+}
+
+// Also sees AF_INET6 sockets that dial ::ffff:a.b.c.d: the same address as connect4 would have made of it.
+SEC("cgroup/connect6") int connect6(struct bpf_sock_addr *ctx) {
+  struct address to = context_ipv6(ctx->user_ip6);
+  return decide(ctx, &to);
+}
+
+char _license[] SEC("license") = "GPL";

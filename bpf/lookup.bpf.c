@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+//
+// A TCP segment in an enrolled pod's network namespace for which no connection exists: hands SYNs to the
+// agent's listener in that namespace. Two kinds come by: connects of the pod that its rule turned around on
+// `lo` ("turned"), and connections from elsewhere to the pod ("inbound").
+// Attached to each pod's namespace, one instance each: the context does not say which namespace it is, and
+// for two enrolled pods on one node the addresses don't either.
+#include "maps.h"
+
+// Set before loading: the cookie of the namespace this instance is attached to.
+const volatile __u64 pod_cookie = 0;
+
+static __always_inline int pass(enum reason why) {
+  count(why);
+  return SK_PASS;
+}
+
+// For TCP, dropping in this hook means "no such listener": the peer gets RST at once.
+static __always_inline int refuse(enum reason why) {
+  count(why);
+  return SK_DROP;
+}
+
+static __always_inline struct address local_address(struct bpf_sk_lookup *ctx) {
+  return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->local_ip4))
+                                : context_ipv6(ctx->local_ip6);
+}
+
+static __always_inline struct address remote_address(struct bpf_sk_lookup *ctx) {
+  return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->remote_ip4))
+                                : context_ipv6(ctx->remote_ip6);
+}
+
+// Whether the agent is opening this very connection (sockops.bpf.c wrote it before the SYN left).
+static __always_inline int opened_by_agent(struct bpf_sk_lookup *ctx, const struct address *local,
+                                           const struct address *remote) {
+  struct flow key = {
+      .client = *remote,
+      .server = *local,
+      .client_port = host16(ctx->remote_port),
+      .server_port = ctx->local_port,
+  };
+  __u64 *written_ns = bpf_map_lookup_elem(&flows, &key);
+  // An old entry could let in a stranger that happens to have the same addresses and ports.
+  return written_ns && bpf_ktime_get_ns() < *written_ns + FLOW_LIFETIME_MS * 1000000ULL;
+}
+
+// 1 = handed over, 0 = nobody there.
+static __always_inline int hand_to_agent(struct bpf_sk_lookup *ctx) {
+  __u64 cookie = pod_cookie;
+  struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &cookie);
+  if (!listener)
+    return 0;
+  long failed = bpf_sk_assign(ctx, listener, 0);
+  bpf_sk_release(listener);
+  return !failed;
+}
+
+// The pod's own connect, on `lo`, for an address that is not here. It must never fall through: a wildcard
+// listener of the application would answer in the destination's place.
+static __always_inline int turned(struct bpf_sk_lookup *ctx) {
+  return hand_to_agent(ctx) ? pass(TURNED_CAUGHT) : refuse(TURNED_REFUSED);
+}
+
+static __always_inline int inbound(struct bpf_sk_lookup *ctx, const struct pod *pod) {
+  // 4. The agent's own connection, to this pod: decided before it was opened.
+  struct address local = local_address(ctx), remote = remote_address(ctx);
+  if (stays_here(&local) || same_address(&local, &remote))
+    return pass(INBOUND_LOCAL);
+  if (opened_by_agent(ctx, &local, &remote))
+    return pass(INBOUND_AGENT);
+
+  // 5. A pod that leaves the mesh is served directly, and so are the ports its owner excluded.
+  if (!(pod->flags & POD_CATCH))
+    return pass(INBOUND_LEAVING);
+  if (pod->flags & POD_PORTS_IN && port_excluded(pod_cookie, DIRECTION_IN, ctx->local_port))
+    return pass(INBOUND_EXCLUDED_PORT);
+
+  // 6. To the agent; a dead one means what the pod's owner chose.
+  if (heart_beats() && hand_to_agent(ctx))
+    return pass(INBOUND_CAUGHT);
+  if (pod->flags & POD_FAIL_CLOSED)
+    return refuse(INBOUND_DEAD_REFUSED);
+  return pass(INBOUND_DEAD_DIRECT);
+}
+
+SEC("sk_lookup") int catch_syn(struct bpf_sk_lookup *ctx) {
+  // 1. Only TCP of an enrolled pod.
+  if (ctx->protocol != IPPROTO_TCP)
+    return SK_PASS;
+  __u64 cookie = pod_cookie;
+  struct pod *pod = bpf_map_lookup_elem(&pods, &cookie);
+  if (!pod)
+    return SK_PASS;
+
+  // 2. For locally routed packets the interface is the one that holds the destination: `lo` holds only
+  //    loopback addresses and, through the mesh's route, everything that is not in this namespace.
+  if (ctx->ingress_ifindex != LOOPBACK_IFINDEX)
+    return inbound(ctx, pod);
+
+  // 3. Loopback is the pod's own affair.
+  struct address local = local_address(ctx);
+  if (stays_here(&local))
+    return pass(INBOUND_LOCAL);
+  return turned(ctx);
+}
+
+char _license[] SEC("license") = "GPL";
