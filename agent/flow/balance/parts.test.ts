@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { Service } from "#model/service.ts";
+import type { ServicePort } from "#model/service.ts";
 import { AffinityTable } from "./affinity.ts";
-import { Balancers } from "./balancers.ts";
+import { EndpointSets } from "./endpoint-sets.ts";
 import { hashBytes, hashText } from "./hash.ts";
 import { liveEndpoint } from "./live-endpoint.ts";
 import { isGatewayFailure } from "./outlier.ts";
@@ -80,38 +80,20 @@ describe("affinity table", () => {
   });
 });
 
-describe("balancers", () => {
-  function service(name: string, addresses: readonly string[]): Service {
-    const endpoints = addresses.map(
-      (address) => ({ address, port: 8080, state: "ready" }) as const,
-    );
-    return {
-      namespace: "shop",
-      name,
-      addresses: ["10.96.0.1"],
-      balance: { kind: "least-request" },
-      ports: [{ name: "", port: 80, protocol: "http", endpoints }],
-    };
-  }
-
-  test("a set keeps its identity while its port exists, and goes with it", () => {
-    const balancers = new Balancers(inputs);
-    const order = service("order", ["10.0.0.1"]);
-    balancers.update({ services: new Map([["shop/order", order]]) });
-    const set = balancers.find(order, 80);
-    balancers.update({
-      services: new Map([["shop/order", service("order", ["10.0.0.1", "10.0.0.2"])]]),
-    });
-    assert.equal(balancers.find(order, 80), set);
-    assert.equal(set?.endpoints.length, 2);
-    assert.equal(balancers.find(order, 81), undefined);
-    assert.deepEqual(
-      [...balancers.all()].map((one) => `${one.service}:${one.port}`),
-      ["shop/order:80"],
-    );
-    balancers.update({ services: new Map() });
-    assert.equal(balancers.find(order, 80), undefined);
-  });
+test("sets are made, updated and forgotten as the directory tells", () => {
+  const sets = new EndpointSets(inputs);
+  const endpoints = ["10.0.0.1", "10.0.0.2"].map(
+    (address) => ({ address, port: 8080, state: "ready" }) as const,
+  );
+  const port: ServicePort = { name: "", port: 80, protocol: "http", endpoints };
+  const balance = { kind: "least-request" } as const;
+  const order = { namespace: "shop", name: "order", addresses: [], balance, ports: [port] };
+  const set = sets.create(order, { ...port, endpoints: endpoints.slice(1) });
+  sets.update(set, order, port);
+  assert.equal(set.endpoints.length, 2);
+  assert.deepEqual([...sets.all()], [{ service: "shop/order", port: 80, set }]);
+  sets.remove(set);
+  assert.deepEqual([...sets.all()], []);
 });
 
 test("500 and 501 are the application's own words; 502, 503 and 504 speak against the endpoint", () => {
