@@ -1,0 +1,34 @@
+/** What the mesh has to say about an object: shown by `nodemesh check`, later also as Kubernetes Events. */
+
+import type { ObjectRef } from "./schema.ts";
+
+/** The closed list of reasons. */
+export type ConditionReason =
+  /** A file could not be read or holds broken YAML; `ref.kind` is `File`. */
+  | "unreadable-file"
+  /** A field that we read is missing or of the wrong shape; the last good form is kept. */
+  | "invalid-object"
+  /** The same object is described twice; the first file in alphabetical order wins. */
+  | "duplicate-object"
+  /** A `mesh/…` annotation or label can't be used; it counts as not set. */
+  | "malformed-annotation"
+  /** The pod asks for the mesh but uses its node's network. */
+  | "host-network"
+  /** An IP address can't be read; it is left out. */
+  | "malformed-address"
+  /** Two live pods or two Services claim one address; the newer one keeps it. */
+  | "address-conflict"
+  /** A port's protocol name is not known; the first bytes decide. */
+  | "unknown-protocol"
+  /** Two Services declare different protocols for one port of a pod. */
+  | "protocol-conflict";
+
+/** One statement about one field of one object. */
+export interface Condition {
+  readonly ref: ObjectRef;
+  readonly reason: ConditionReason;
+  /** For example `spec.ports[0].appProtocol`; empty = the object as a whole. */
+  readonly field: string;
+  readonly problem: string;
+  readonly nextStep: string;
+}
