@@ -36,9 +36,8 @@ static __always_inline int is_agent(__u32 mark) {
   return bpf_get_current_pid_tgid() >> 32 == last->agent_pid;
 }
 
-static __always_inline int cidr_excluded(const struct pod *pod, __u64 cookie,
-                                         const struct address *to) {
-  struct cidr_key key = {.prefix_length = 192, .pod = {cookie, cookie >> 32}, .address = *to};
+static __always_inline int cidr_excluded(const struct pod *pod, __u64 cookie, const struct address *to) {
+  struct cidr_key key = {.prefix_length = CIDR_PREFIX + 128, .pod = cookie, .address = *to};
   __u32 *verdict = bpf_map_lookup_elem(&cidrs, &key);
   if (verdict)
     return *verdict == CIDR_EXCLUDE;

@@ -59,10 +59,10 @@ struct bpf_sock {
 };
 
 // A pointer field of a program's context, always eight bytes wide.
-#define context_pointer(type, name)                                                                \
-  union {                                                                                          \
-    type name;                                                                                     \
-    __u64 : 64;                                                                                    \
+#define context_pointer(type, name)                                                                          \
+  union {                                                                                                    \
+    type name;                                                                                               \
+    __u64 : 64;                                                                                              \
   } __attribute__((aligned(8)))
 
 // Context of cgroup/connect4 and connect6. Addresses and the port are in network byte order.
@@ -120,8 +120,7 @@ static long (*const bpf_map_update_elem)(void *map, const void *key, const void 
                                          __u64 flags) = (void *)2;
 static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
-static long (*const bpf_setsockopt)(void *context, int level, int name, void *value,
-                                    int length) = (void *)49;
+static long (*const bpf_setsockopt)(void *context, int level, int name, void *value, int length) = (void *)49;
 static long (*const bpf_sk_release)(void *socket) = (void *)86;
 static __u64 (*const bpf_get_netns_cookie)(void *context) = (void *)122;
 static long (*const bpf_sk_assign)(void *context, void *socket, __u64 flags) = (void *)124;

@@ -22,13 +22,11 @@ static __always_inline int refuse(enum reason why) {
 }
 
 static __always_inline struct address local_address(struct bpf_sk_lookup *ctx) {
-  return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->local_ip4))
-                                : context_ipv6(ctx->local_ip6);
+  return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->local_ip4)) : context_ipv6(ctx->local_ip6);
 }
 
 static __always_inline struct address remote_address(struct bpf_sk_lookup *ctx) {
-  return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->remote_ip4))
-                                : context_ipv6(ctx->remote_ip6);
+  return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->remote_ip4)) : context_ipv6(ctx->remote_ip6);
 }
 
 // Whether the agent is opening this very connection (sockops.bpf.c wrote it before the SYN left).

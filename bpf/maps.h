@@ -92,9 +92,9 @@ static __always_inline int heart_beats(void) {
 
 static __always_inline int port_excluded(__u64 cookie, enum direction direction, __u16 port) {
   struct port_key key = {
-      .prefix_length = 96,
-      .pod = {cookie, cookie >> 32},
+      .prefix_length = PORT_PREFIX + 16,
       .direction = direction,
+      .pod = cookie,
       .port = net16(port),
   };
   return bpf_map_lookup_elem(&excluded_ports, &key) != 0;
@@ -110,9 +110,9 @@ static __always_inline struct address mapped_ipv4(__u32 ipv4) {
 }
 
 // An address field of a context: four words in network byte order.
-#define context_ipv6(field)                                                                        \
-  ((struct address){.word = {read_once((field)[0]), read_once((field)[1]), read_once((field)[2]),  \
-                             read_once((field)[3])}})
+#define context_ipv6(field)                                                                                  \
+  ((struct address){                                                                                         \
+      .word = {read_once((field)[0]), read_once((field)[1]), read_once((field)[2]), read_once((field)[3])}})
 
 // Addresses that never leave the pod or only mean something on one link: 127.0.0.0/8, 0.0.0.0, ::, ::1, fe80::/10.
 static __always_inline int stays_here(const struct address *address) {

@@ -10,16 +10,16 @@
 // The mesh owns the top byte of a socket's mark; the application's other 24 bits are kept.
 // MARK_CAUGHT and MARK_INBOUND differ in their lowest bit only, so that one rule (value, mask) turns both.
 enum mesh_constant {
-  MARK_MASK = 0x7f000000,     // the bits of the mark that are the mesh's
-  MARK_CAUGHT = 0x6c000000,   // an application's connect, turned around to the agent's listener
-  MARK_INBOUND = 0x6d000000,  // the agent's transparent socket to the local application
-  MARK_UPSTREAM = 0x6e000000, // the agent's connection out of the pod's namespace: leaves normally
-  RULE_MARK = 0x6c000000,     // the rule `fwmark RULE_MARK/RULE_MASK lookup ROUTE_TABLE`
-  RULE_MASK = 0x7e000000,
-  RULE_PRIORITY = 100,
-  ROUTE_TABLE = 27973, // 0x6d45: holds one route, `local default dev lo src PODIP`
-  HEARTBEAT_LIMIT_MS = 1000,
-  FLOW_LIFETIME_MS = 10000, // how long a written flow lets a SYN (and its repetitions) pass
+  MARK_MASK = 0x7f000000,     // The bits of a socket's mark that are the mesh's.
+  MARK_CAUGHT = 0x6c000000,   // An application's connect, turned around to the agent's listener.
+  MARK_INBOUND = 0x6d000000,  // The agent's transparent socket to the local application.
+  MARK_UPSTREAM = 0x6e000000, // The agent's connection out of the pod's namespace: leaves normally.
+  RULE_MARK = 0x6c000000, // The rule `fwmark RULE_MARK/RULE_MASK lookup ROUTE_TABLE` turns a pod's connects.
+  RULE_MASK = 0x7e000000, // Matches MARK_CAUGHT and MARK_INBOUND, not MARK_UPSTREAM.
+  RULE_PRIORITY = 100,    // After the local table (0), before the main one (32766).
+  ROUTE_TABLE = 27973,    // Holds one route per family, `local default dev lo src PODIP`.
+  HEARTBEAT_LIMIT_MS = 1000, // An agent whose last beat is older counts as dead.
+  FLOW_LIFETIME_MS = 10000,  // How long a written flow lets a SYN (and its repetitions) pass.
 };
 
 // ---- Keys and values -------------------------------------------------------------------------------------
@@ -31,12 +31,12 @@ struct address {
 };
 
 enum pod_flag {
-  POD_CATCH = 1,       // new connections are caught; without it the pod is leaving the mesh
-  POD_FAIL_CLOSED = 2, // mesh/fail=closed: a dead agent means refused, not direct
-  POD_PORTS_OUT = 4,   // `excluded_ports` holds something for DIRECTION_OUT
-  POD_PORTS_IN = 8,    // … for DIRECTION_IN
-  POD_CIDRS = 16,      // `cidrs` holds something
-  POD_CIDRS_ONLY = 32, // only destinations in an included CIDR are caught
+  POD_CATCH = 1,       // New connections are caught; without it the pod is leaving the mesh.
+  POD_FAIL_CLOSED = 2, // With mesh/fail=closed a dead agent means refused, not direct.
+  POD_PORTS_OUT = 4,   // `excluded_ports` holds something for DIRECTION_OUT.
+  POD_PORTS_IN = 8,    // `excluded_ports` holds something for DIRECTION_IN.
+  POD_CIDRS = 16,      // `cidrs` holds something.
+  POD_CIDRS_ONLY = 32, // Only destinations in an included CIDR are caught.
 };
 
 // Value of `pods`: everything that a decision needs at hand. An address of zeroes = the pod has none.
@@ -47,25 +47,37 @@ struct pod {
   struct address ipv6;
 };
 
-enum direction { DIRECTION_OUT = 1, DIRECTION_IN = 2 };
+enum direction {
+  DIRECTION_OUT = 1, // The pod dials.
+  DIRECTION_IN = 2,  // Somebody dials the pod.
+};
 
 // Key of `excluded_ports`, a longest-prefix trie: a range of ports is a few prefixes of the port's 16 bits.
-// 32-bit halves of the cookie because the prefix length shifts everything by four bytes.
 struct port_key {
-  __u32 prefix_length; // 80 + the bits of the port that count
-  __u32 pod[2];
-  __u16 direction;
+  __u32 prefix_length; // PORT_PREFIX + the bits of the port that count
+  __u32 direction;
+  __u64 pod;
   __u16 port; // network byte order
+  __u16 reserved[3];
 };
 
 // Key of `cidrs`, a longest-prefix trie.
 struct cidr_key {
-  __u32 prefix_length; // 64 + the bits of the address that count
-  __u32 pod[2];
+  __u32 prefix_length; // CIDR_PREFIX + the bits of the address that count
+  __u32 reserved;
+  __u64 pod;
   struct address address;
 };
 
-enum cidr_verdict { CIDR_INCLUDE = 1, CIDR_EXCLUDE = 2 };
+enum key_prefix {
+  PORT_PREFIX = 96, // Bits of a port_key before its port.
+  CIDR_PREFIX = 96, // Bits of a cidr_key before its address.
+};
+
+enum cidr_verdict {
+  CIDR_INCLUDE = 1, // Caught.
+  CIDR_EXCLUDE = 2, // Passed untouched.
+};
 
 // Key of `flows`: one connection of the agent, seen from the side that dials.
 struct flow {
@@ -77,33 +89,32 @@ struct flow {
 
 // The only element of `heartbeat`.
 struct heartbeat {
-  __u64 beat_ns; // CLOCK_MONOTONIC of the last beat; 0 = the agent said goodbye
-  __u32
-      agent_pid; // of the initial pid namespace; 0 = unknown: any process may carry the agent's marks
+  __u64 beat_ns;   // CLOCK_MONOTONIC of the last beat; 0 = the agent said goodbye
+  __u32 agent_pid; // of the initial pid namespace; 0 = unknown: any process may carry the agent's marks
   __u32 reserved;
 };
 
 // What happened, one slot of `counters` each. The order is the interface: only ever append.
 enum reason {
-  OUTBOUND_CAUGHT,
-  OUTBOUND_AGENT,   // the agent's own connect
-  OUTBOUND_LOCAL,   // to loopback, link-local or the pod's own address
-  OUTBOUND_LEAVING, // the pod is leaving the mesh
-  OUTBOUND_DEVICE,  // the socket is bound to a device: it can't be turned around
-  OUTBOUND_EXCLUDED_PORT,
-  OUTBOUND_EXCLUDED_CIDR,
-  OUTBOUND_DEAD_DIRECT,  // no listener or a stale heartbeat, mesh/fail=open
-  OUTBOUND_DEAD_REFUSED, // … mesh/fail=closed
-  OUTBOUND_UNMARKED,     // the kernel refused to set the mark; treated as a dead agent
-  TURNED_CAUGHT,         // a caught connect's SYN reached the listener
-  TURNED_REFUSED,        // … found no listener: the agent died in between
-  INBOUND_CAUGHT,
-  INBOUND_AGENT, // a connection of this node's agent, already decided
-  INBOUND_LOCAL, // loopback or the pod to itself
-  INBOUND_LEAVING,
-  INBOUND_EXCLUDED_PORT,
-  INBOUND_DEAD_DIRECT,
-  INBOUND_DEAD_REFUSED,
-  FLOW_WRITTEN,
+  OUTBOUND_CAUGHT,        // A pod's connect was marked.
+  OUTBOUND_AGENT,         // The agent's own connect.
+  OUTBOUND_LOCAL,         // A connect to loopback, a link-local or the pod's own address.
+  OUTBOUND_LEAVING,       // A connect of a pod that is leaving the mesh.
+  OUTBOUND_DEVICE,        // The socket is bound to a device, so it can't be turned around.
+  OUTBOUND_EXCLUDED_PORT, // Excluded by mesh/exclude-outbound-ports.
+  OUTBOUND_EXCLUDED_CIDR, // Excluded by mesh/exclude-outbound-cidrs or not in mesh/include-outbound-cidrs.
+  OUTBOUND_DEAD_DIRECT,   // No listener or a stale heartbeat, with mesh/fail=open.
+  OUTBOUND_DEAD_REFUSED,  // No listener or a stale heartbeat, with mesh/fail=closed.
+  OUTBOUND_UNMARKED,      // The kernel did not set the mark, with mesh/fail=open.
+  TURNED_CAUGHT,          // A marked connect's SYN reached the agent's listener.
+  TURNED_REFUSED,         // A marked connect's SYN found no listener: the agent died in between.
+  INBOUND_CAUGHT,         // A connection to a pod reached the agent's listener.
+  INBOUND_AGENT,          // A connection that this node's agent opens, already decided.
+  INBOUND_LOCAL,          // Loopback, or the pod to itself.
+  INBOUND_LEAVING,        // A connection to a pod that is leaving the mesh.
+  INBOUND_EXCLUDED_PORT,  // Excluded by mesh/exclude-inbound-ports.
+  INBOUND_DEAD_DIRECT,    // No listener or a stale heartbeat, with mesh/fail=open.
+  INBOUND_DEAD_REFUSED,   // No listener or a stale heartbeat, with mesh/fail=closed.
+  FLOW_WRITTEN,           // The four-tuple of a connection of the agent was noted.
   REASON_COUNT,
 };

@@ -1,0 +1,100 @@
+/**
+ * Generated from bpf/mesh.h by bpf/build.ts: the constants that the kernel's programs and the agent share.
+ * Change mesh.h, then run `bin/run bpf/build.ts`.
+ */
+
+/** The bits of a socket's mark that are the mesh's. */
+export const MARK_MASK = 0x7f000000;
+/** An application's connect, turned around to the agent's listener. */
+export const MARK_CAUGHT = 0x6c000000;
+/** The agent's transparent socket to the local application. */
+export const MARK_INBOUND = 0x6d000000;
+/** The agent's connection out of the pod's namespace: leaves normally. */
+export const MARK_UPSTREAM = 0x6e000000;
+/** The rule `fwmark RULE_MARK/RULE_MASK lookup ROUTE_TABLE` turns a pod's connects. */
+export const RULE_MARK = 0x6c000000;
+/** Matches MARK_CAUGHT and MARK_INBOUND, not MARK_UPSTREAM. */
+export const RULE_MASK = 0x7e000000;
+/** After the local table (0), before the main one (32766). */
+export const RULE_PRIORITY = 100;
+/** Holds one route per family, `local default dev lo src PODIP`. */
+export const ROUTE_TABLE = 27973;
+/** An agent whose last beat is older counts as dead. */
+export const HEARTBEAT_LIMIT_MS = 1000;
+/** How long a written flow lets a SYN (and its repetitions) pass. */
+export const FLOW_LIFETIME_MS = 10000;
+
+/** New connections are caught; without it the pod is leaving the mesh. */
+export const POD_CATCH = 1;
+/** With mesh/fail=closed a dead agent means refused, not direct. */
+export const POD_FAIL_CLOSED = 2;
+/** `excluded_ports` holds something for DIRECTION_OUT. */
+export const POD_PORTS_OUT = 4;
+/** `excluded_ports` holds something for DIRECTION_IN. */
+export const POD_PORTS_IN = 8;
+/** `cidrs` holds something. */
+export const POD_CIDRS = 16;
+/** Only destinations in an included CIDR are caught. */
+export const POD_CIDRS_ONLY = 32;
+
+/** The pod dials. */
+export const DIRECTION_OUT = 1;
+/** Somebody dials the pod. */
+export const DIRECTION_IN = 2;
+
+/** Bits of a port_key before its port. */
+export const PORT_PREFIX = 96;
+/** Bits of a cidr_key before its address. */
+export const CIDR_PREFIX = 96;
+
+/** Caught. */
+export const CIDR_INCLUDE = 1;
+/** Passed untouched. */
+export const CIDR_EXCLUDE = 2;
+
+/** What the programs count, in the order of the slots of `counters`. */
+export const KERNEL_REASONS = [
+  /** A pod's connect was marked. */
+  "outbound-caught",
+  /** The agent's own connect. */
+  "outbound-agent",
+  /** A connect to loopback, a link-local or the pod's own address. */
+  "outbound-local",
+  /** A connect of a pod that is leaving the mesh. */
+  "outbound-leaving",
+  /** The socket is bound to a device, so it can't be turned around. */
+  "outbound-device",
+  /** Excluded by mesh/exclude-outbound-ports. */
+  "outbound-excluded-port",
+  /** Excluded by mesh/exclude-outbound-cidrs or not in mesh/include-outbound-cidrs. */
+  "outbound-excluded-cidr",
+  /** No listener or a stale heartbeat, with mesh/fail=open. */
+  "outbound-dead-direct",
+  /** No listener or a stale heartbeat, with mesh/fail=closed. */
+  "outbound-dead-refused",
+  /** The kernel did not set the mark, with mesh/fail=open. */
+  "outbound-unmarked",
+  /** A marked connect's SYN reached the agent's listener. */
+  "turned-caught",
+  /** A marked connect's SYN found no listener: the agent died in between. */
+  "turned-refused",
+  /** A connection to a pod reached the agent's listener. */
+  "inbound-caught",
+  /** A connection that this node's agent opens, already decided. */
+  "inbound-agent",
+  /** Loopback, or the pod to itself. */
+  "inbound-local",
+  /** A connection to a pod that is leaving the mesh. */
+  "inbound-leaving",
+  /** Excluded by mesh/exclude-inbound-ports. */
+  "inbound-excluded-port",
+  /** No listener or a stale heartbeat, with mesh/fail=open. */
+  "inbound-dead-direct",
+  /** No listener or a stale heartbeat, with mesh/fail=closed. */
+  "inbound-dead-refused",
+  /** The four-tuple of a connection of the agent was noted. */
+  "flow-written",
+] as const;
+
+/** One of them. */
+export type KernelReason = (typeof KERNEL_REASONS)[number];
