@@ -1,0 +1,164 @@
+import { FORM, type Form, METHOD, type Method } from "./codes.ts";
+
+/** Bounds of one message head. */
+export interface HeadLimits {
+  /** Bytes of start line, fields and blank line together. */
+  readonly maxHeadBytes: number;
+  /** Field lines. */
+  readonly maxFields: number;
+}
+
+/** 64 KiB: four times what servers usually take (8-16 KiB), so the mesh is never the first to say no. */
+export const DEFAULT_HEAD_LIMITS: HeadLimits = { maxHeadBytes: 65_536, maxFields: 128 };
+
+/** Where a parse stands. */
+export const STAGE = { fresh: 0, startLine: 1, fields: 2, done: 3 } as const;
+
+/** Numbers per field line in `Head.lines`. */
+export const LINE = 4;
+
+/**
+ * One parsed message head: offsets into `bytes`, nothing copied. Reusable and poolable (about 2.3 KB with
+ * the default limits): take one when a message's first bytes arrive, give it back when its head is written.
+ * The offsets are valid as long as `bytes` is; a caller who keeps the head longer than its (shared) read
+ * buffer copies the bytes and tells `moveTo`. Only the parser writes the fields.
+ */
+export class Head {
+  readonly limits: HeadLimits;
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Offset of the first byte fed; differs from `start` when an empty line preceded the request. */
+  origin = 0;
+  /** Offset of the start line. */
+  start = 0;
+  /** Offset behind the start line's CRLF. */
+  fieldsStart = 0;
+  /** Offset behind the blank line: the body begins here. */
+  end = 0;
+
+  /** A METHOD; of requests. */
+  method: Method = METHOD.other;
+  methodEnd = 0;
+  /** A FORM; of requests. */
+  form: Form = FORM.origin;
+  targetStart = 0;
+  targetEnd = 0;
+  /** The path without its query; empty (to be read as `/`) when an absolute-form target has none. */
+  pathStart = 0;
+  pathEnd = 0;
+  /** Where the request is addressed to: the target's authority, else the Host field, else empty. */
+  authorityStart = 0;
+  authorityEnd = 0;
+  /** The Host field names another host than the absolute-form target: writeHead replaces it (RFC 9112 section 3.2.2). */
+  hostReplaced = false;
+
+  /** The status code, 100-999; of responses. */
+  status = 0;
+
+  /** HTTP/1.`minor`: 0 or 1. */
+  minor = 1;
+  /** Whether the sender keeps the connection after this message (RFC 9112 section 9.3). */
+  keepAlive = true;
+  /** An upgrade is offered (request) or taken (response): Connection lists it, and it is not to h2c. */
+  upgrade = false;
+  /** `Expect: 100-continue` in an HTTP/1.1 request. */
+  expectContinue = false;
+  /** The Content-Length, or -1. At most 999,999,999,999,999. */
+  contentLength = -1;
+  chunked = false;
+  /** The TE field lists `trailers`. */
+  teTrailers = false;
+
+  /** Field lines. */
+  count = 0;
+  /** Per field line: offsets of name start, name end, value start, value end (white space trimmed). */
+  readonly lines: Int32Array;
+  /** Per field line a KIND. */
+  readonly kinds: Uint8Array;
+  /** Field lines that are not KIND.endToEnd: 0 lets the writer copy the head at once. */
+  special = 0;
+
+  /** Parser state: bytes to look at end here; the line at `next` is looked at up to `scanned`. */
+  limit = 0;
+  next = 0;
+  scanned = 0;
+  /** Parser state: a STAGE. */
+  stage: number = STAGE.fresh;
+  /** Parser state: bits of fields that may come only once, and of Connection's words. */
+  seen = 0;
+  /** Parser state: fields that Connection lists. */
+  listed = 0;
+  hostStart = 0;
+  hostEnd = 0;
+
+  constructor(limits: HeadLimits = DEFAULT_HEAD_LIMITS) {
+    this.limits = limits;
+    this.lines = new Int32Array(limits.maxFields * LINE);
+    this.kinds = new Uint8Array(limits.maxFields);
+  }
+
+  /**
+   * Shows the parser bytes `[start, end)`: everything of this head that has arrived. After an incomplete
+   * parse the next feed repeats the earlier bytes, at the same or at another place; they are not read again.
+   * After a complete or refused one it begins a new message.
+   */
+  feed(bytes: Uint8Array, start: number, end: number): void {
+    if (this.stage === STAGE.fresh || this.stage === STAGE.done) this.#begin(start);
+    else if (start !== this.origin) this.#shift(start - this.origin);
+    this.bytes = bytes;
+    this.limit = Math.min(end, start + this.limits.maxHeadBytes);
+  }
+
+  /** Forgets an unfinished message, before the head is given back to a pool. */
+  reset(): void {
+    this.stage = STAGE.fresh;
+  }
+
+  /** The caller has copied this head: the byte at `origin` is now at `start` of `bytes`. */
+  moveTo(bytes: Uint8Array, start: number): void {
+    this.#shift(start - this.origin);
+    this.bytes = bytes;
+  }
+
+  #begin(start: number): void {
+    this.origin = start;
+    this.start = start;
+    this.next = start;
+    this.scanned = start;
+    this.stage = STAGE.startLine;
+    this.count = 0;
+    this.special = 0;
+    this.seen = 0;
+    this.listed = 0;
+    this.contentLength = -1;
+    this.chunked = false;
+    this.upgrade = false;
+    this.expectContinue = false;
+    this.teTrailers = false;
+    this.hostReplaced = false;
+    this.hostStart = start;
+    this.hostEnd = start;
+    this.authorityStart = start;
+    this.authorityEnd = start;
+  }
+
+  #shift(by: number): void {
+    if (by === 0) return;
+    this.origin += by;
+    this.start += by;
+    this.fieldsStart += by;
+    this.end += by;
+    this.methodEnd += by;
+    this.targetStart += by;
+    this.targetEnd += by;
+    this.pathStart += by;
+    this.pathEnd += by;
+    this.authorityStart += by;
+    this.authorityEnd += by;
+    this.limit += by;
+    this.next += by;
+    this.scanned += by;
+    this.hostStart += by;
+    this.hostEnd += by;
+    for (let i = 0; i < this.count * LINE; i++) this.lines[i] = (this.lines[i] as number) + by;
+  }
+}

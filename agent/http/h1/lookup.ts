@@ -1,0 +1,69 @@
+import { type Head, LINE } from "./head.ts";
+import { ascii, isWord, SP } from "./octets.ts";
+import type { Range } from "./ranges.ts";
+
+const COOKIE = ascii("cookie");
+const SEMICOLON = 59;
+const EQUALS = 61;
+
+/**
+ * Finds the first field of this name (given in lower-case bytes, see octets.ascii) in a parsed head. Sets
+ * `range` to its value without surrounding white space, as offsets in `head.bytes`, and returns its line index, or -1.
+ */
+export function findField(head: Head, name: Uint8Array, range: Range, from = 0): number {
+  for (let i = from; i < head.count; i++) {
+    const at = i * LINE;
+    if (!isWord(head.bytes, head.lines[at] as number, head.lines[at + 1] as number, name)) continue;
+    range.start = head.lines[at + 2] as number;
+    range.end = head.lines[at + 3] as number;
+    return i;
+  }
+  return -1;
+}
+
+/**
+ * Finds a cookie of this (case-sensitive) name in the request's Cookie fields (RFC 6265 section 4.2.1) and
+ * sets `range` to its value. Returns false when there is none.
+ */
+export function findCookie(head: Head, name: Uint8Array, range: Range): boolean {
+  let line = findField(head, COOKIE, range);
+  while (line >= 0) {
+    if (cookieIn(head.bytes, range, name)) return true;
+    line = findField(head, COOKIE, range, line + 1);
+  }
+  return false;
+}
+
+/** Bytes `[start, end)` as text, one character per byte (ISO 8859-1): for logs and rules, not for the hot path. */
+export function textOf(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+}
+
+/** Narrows `range` from a Cookie field's value to the value of the pair of this name. */
+function cookieIn(bytes: Uint8Array, range: Range, name: Uint8Array): boolean {
+  const end = range.end;
+  let at = range.start;
+  while (at < end) {
+    while (at < end && (bytes[at] === SP || bytes[at] === SEMICOLON)) at++;
+    const stop = indexOr(bytes, SEMICOLON, at, end);
+    if (pairHasName(bytes, at, stop, name)) {
+      range.start = at + name.length + 1;
+      range.end = stop;
+      return true;
+    }
+    at = stop;
+  }
+  return false;
+}
+
+function pairHasName(bytes: Uint8Array, at: number, stop: number, name: Uint8Array): boolean {
+  if (at + name.length >= stop || bytes[at + name.length] !== EQUALS) return false;
+  for (let i = 0; i < name.length; i++) if (bytes[at + i] !== name[i]) return false;
+  return true;
+}
+
+function indexOr(bytes: Uint8Array, byte: number, from: number, end: number): number {
+  let at = from;
+  while (at < end && bytes[at] !== byte) at++;
+  return at;
+}

@@ -1,0 +1,81 @@
+/** Byte classes of RFC 9110 and the scans over them. Tables, because a load is cheaper than comparisons. */
+
+/** Carriage return. */
+export const CR = 13;
+/** Line feed. */
+export const LF = 10;
+/** Space. */
+export const SP = 32;
+/** Horizontal tab. */
+export const HT = 9;
+/** `:` */
+export const COLON = 58;
+/** `,` */
+export const COMMA = 44;
+/** `/` */
+export const SLASH = 47;
+
+const DELIMITERS = '"(),/:;<=>?@[\\]{}';
+
+/** 1 for the characters of a token (RFC 9110 section 5.6.2): methods and field names. */
+export const TOKEN: Uint8Array = table((c) => c > 32 && c < 127 && !DELIMITERS.includes(chr(c)));
+
+/** 1 for what a field value may hold (RFC 9110 section 5.5): tab, space, visible ASCII, obs-text. */
+export const TEXT: Uint8Array = table((c) => c === HT || (c >= 32 && c !== 127));
+
+/** 1 for what a target may hold before its query: visible ASCII without `#` and `?`. Wider than RFC 3986: applications do send `|` and braces. */
+export const PATH: Uint8Array = table((c) => c > 32 && c < 127 && !"#?".includes(chr(c)));
+
+/** 1 for the characters of a host name: RFC 3986 reg-name without `%` and without `,` (two merged Host fields). */
+export const HOST: Uint8Array = table((c) => /[0-9A-Za-z\-._~!$&'()*+;=]/.test(chr(c)));
+
+/** Maps A-Z to a-z and leaves other bytes alone. */
+export const LOWER: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) =>
+  c >= 65 && c <= 90 ? c + 32 : c,
+);
+
+/** The bytes of an ASCII text. */
+export function ascii(text: string): Uint8Array {
+  return Uint8Array.from(text, (c) => c.charCodeAt(0));
+}
+
+/** The first offset in `[from, end)` whose byte is not of `accepted`, or `end`. */
+export function skip(accepted: Uint8Array, bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && accepted[bytes[at] as number] === 1) at++;
+  return at;
+}
+
+/** Whether the bytes at `at` are `word` (given in lower case), ignoring case. The caller knows the length fits. */
+export function sameWord(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
+  for (let i = 0; i < word.length; i++)
+    if (LOWER[bytes[at + i] as number] !== word[i]) return false;
+  return true;
+}
+
+/** Whether `[start, end)` is exactly `word` (given in lower case), ignoring case. */
+export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
+  return end - start === word.length && sameWord(bytes, start, word);
+}
+
+/** Copies `[start, end)` of `from` to `into` at `at` and returns the offset behind. */
+export function copy(
+  from: Uint8Array,
+  start: number,
+  end: number,
+  into: Uint8Array,
+  at: number,
+): number {
+  // A short loop beats set(subarray()) up to about this length: no view is made.
+  if (end - start > 64) into.set(from.subarray(start, end), at);
+  else for (let i = start, o = at; i < end; i++, o++) into[o] = from[i] as number;
+  return at + end - start;
+}
+
+function table(accepts: (code: number) => boolean): Uint8Array {
+  return Uint8Array.from({ length: 256 }, (_, c) => (accepts(c) ? 1 : 0));
+}
+
+function chr(code: number): string {
+  return String.fromCharCode(code);
+}

@@ -1,0 +1,69 @@
+import { STATUS_CODES } from "node:http";
+import { type Reason, reasonHelp } from "#model/refusal.ts";
+
+/** An answer the mesh gives by itself. */
+export interface ShortAnswer {
+  readonly status: number;
+  readonly reason: Reason;
+  /** Tell the client that the connection ends. Needed whenever the request's bytes were not read to their end. */
+  readonly close: boolean;
+  /** Answer to HEAD: the fields without the body. */
+  readonly bodiless: boolean;
+}
+
+/** By status, reason, close and bodiless: some hundred short texts at most. */
+const written = new Map<string, Uint8Array>();
+
+/** The bytes of a short answer: status, reason in `x-nodemesh-reason`, one line of text. Shared: never write into them. */
+export function shortAnswer(answer: ShortAnswer): Uint8Array {
+  const key = `${answer.status} ${answer.reason} ${answer.close} ${answer.bodiless}`;
+  const known = written.get(key);
+  if (known !== undefined) return known;
+  const made = write(answer);
+  written.set(key, made);
+  return made;
+}
+
+const STATUS: Readonly<Record<Reason, number>> = {
+  "unknown-source": 403,
+  "direct-hit": 421,
+  denied: 403,
+  "no-policy-data": 503,
+  "no-endpoints": 503,
+  "connect-refused": 503,
+  "connect-timeout": 504,
+  "connect-failed": 503,
+  "upstream-reset": 502,
+  "upstream-malformed": 502,
+  "request-timeout": 504,
+  "head-timeout": 408,
+  "head-too-large": 431,
+  "too-many-headers": 431,
+  "request-malformed": 400,
+  "framing-ambiguous": 400,
+  "version-unsupported": 505,
+  "connection-limit": 503,
+  "memory-limit": 503,
+  "descriptor-limit": 503,
+  draining: 503,
+  "drain-deadline": 503,
+  "idle-timeout": 408,
+  internal: 500,
+};
+
+/** The HTTP status that a reason is answered with; a codec PROBLEM may know a better one (501). */
+export function statusOf(reason: Reason): number {
+  return STATUS[reason];
+}
+
+function write({ status, reason, close, bodiless }: ShortAnswer): Uint8Array {
+  const body = `nodemesh: ${reason}: ${reasonHelp(reason)}\n`;
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}`,
+    "content-type: text/plain; charset=utf-8",
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-nodemesh-reason: ${reason}`,
+    ...(close ? ["connection: close"] : []),
+  ];
+  return new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n${bodiless ? "" : body}`);
+}

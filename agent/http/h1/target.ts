@@ -1,0 +1,87 @@
+import { FORM, METHOD, PROBLEM } from "./codes.ts";
+import type { Head } from "./head.ts";
+import { COLON, HOST, SLASH, skip, TOKEN } from "./octets.ts";
+
+const STAR = 42;
+const OPEN_BRACKET = 91;
+const CLOSE_BRACKET = 93;
+
+/** Decimal digits, for ports. */
+const DIGITS: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) => (c >= 48 && c <= 57 ? 1 : 0));
+
+/** What may stand between the brackets of an IPv6 literal. */
+const IPV6: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) =>
+  /[0-9A-Fa-f:.]/.test(String.fromCharCode(c)) ? 1 : 0,
+);
+
+/**
+ * Decides the target's form and sets path and authority (RFC 9112 section 3.2). The target's bytes are
+ * already known to be valid. Returns 1, or PROBLEM.target when the form does not belong to the method.
+ */
+export function classifyTarget(head: Head): number {
+  const first = head.bytes[head.targetStart];
+  if (head.method === METHOD.connect) return authorityForm(head);
+  if (first === SLASH) {
+    head.form = FORM.origin;
+    return 1;
+  }
+  if (first === STAR && head.targetEnd === head.targetStart + 1) return asteriskForm(head);
+  return absoluteForm(head);
+}
+
+/**
+ * Whether `[start, end)` is `host` or `host:port` (RFC 9112 section 3.2, RFC 3986 section 3.2). An empty range is:
+ * a target without an authority has an empty Host. Percent-encoding and commas are refused.
+ */
+export function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
+  const hostEnd = hostPart(bytes, start, end);
+  if (hostEnd === end) return true;
+  if (hostEnd < 0 || bytes[hostEnd] !== COLON || hostEnd === start) return false;
+  return end - hostEnd <= 6 && skip(DIGITS, bytes, hostEnd + 1, end) === end;
+}
+
+/** The offset behind the host, or -1. */
+function hostPart(bytes: Uint8Array, start: number, end: number): number {
+  if (bytes[start] !== OPEN_BRACKET || start === end) return skip(HOST, bytes, start, end);
+  const close = skip(IPV6, bytes, start + 1, end);
+  if (close >= end || close < start + 3 || bytes[close] !== CLOSE_BRACKET) return -1;
+  return close + 1;
+}
+
+function authorityForm(head: Head): number {
+  const { bytes, targetStart: start, targetEnd: end } = head;
+  const colon = bytes.lastIndexOf(COLON, end - 1);
+  // CONNECT needs the port: there is no scheme to take a default from (RFC 9110 section 9.3.6).
+  if (colon <= start || colon + 1 === end || !isAuthority(bytes, start, end)) return PROBLEM.target;
+  head.form = FORM.authority;
+  head.pathEnd = head.pathStart;
+  setAuthority(head, start, end);
+  return 1;
+}
+
+function asteriskForm(head: Head): number {
+  if (head.method !== METHOD.options) return PROBLEM.target;
+  head.form = FORM.asterisk;
+  return 1;
+}
+
+/** `scheme://authority[/path][?query]`. User information is refused, as RFC 9110 section 4.2.4 advises. */
+function absoluteForm(head: Head): number {
+  const { bytes, targetStart: start, targetEnd: end } = head;
+  const colon = skip(TOKEN, bytes, start, end);
+  const authority = colon + 3;
+  if (colon === start || authority >= end || bytes[colon] !== COLON) return PROBLEM.target;
+  if (bytes[colon + 1] !== SLASH || bytes[colon + 2] !== SLASH) return PROBLEM.target;
+  let stop = authority;
+  while (stop < head.pathEnd && bytes[stop] !== SLASH) stop++;
+  if (stop === authority || !isAuthority(bytes, authority, stop)) return PROBLEM.target;
+  head.form = FORM.absolute;
+  head.pathStart = stop;
+  setAuthority(head, authority, stop);
+  return 1;
+}
+
+function setAuthority(head: Head, start: number, end: number): void {
+  head.authorityStart = start;
+  head.authorityEnd = end;
+}
