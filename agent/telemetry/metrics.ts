@@ -1,0 +1,267 @@
+/**
+ * agent/telemetry counts what the mesh does and shows it: slots in shared memory written by the workers,
+ * folded by main into Prometheus text when scraped; the access log; the little HTTP server for both.
+ * May import agent/model only. Must never block a worker, lose a count when a worker dies, or let a peer
+ * decide how many series exist.
+ *
+ * This file is the one table of metric names; docs/metrics.md is generated from it.
+ */
+
+/** One metric. Counters end in `_total`, units are base units (seconds, bytes). */
+export interface MetricSpec {
+  readonly name: string;
+  readonly kind: "counter" | "gauge" | "histogram";
+  /** Who counts: `worker` through shared memory, `agent` by asking main when scraped. */
+  readonly source: "worker" | "agent";
+  readonly help: string;
+  /** In the order of output. Values come from closed or cluster-bounded sets, never from the network. */
+  readonly labels: readonly string[];
+  /** Upper bounds of a histogram, ascending, without +Inf; at most MAX_BUCKETS. */
+  readonly buckets?: readonly number[];
+}
+
+/** Most bounds a histogram may have: all histograms share one slot size. */
+export const MAX_BUCKETS = 17;
+
+/** Label value of everything that had no room for a series of its own. */
+export const OVERFLOW = "overflow";
+
+/** Bounds of histograms. */
+const BUCKETS = {
+  /** A hop on the same node takes about 0.5 ms; most time-outs are at most 60 s. */
+  seconds: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  /** Body sizes, a decade each. */
+  bytes: [0, 100, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9],
+} as const;
+
+/** Sets of labels. Literal throughout: the label types of every metric are derived from them. */
+const LABELS = {
+  none: [],
+  http: [
+    "reporter",
+    "src_namespace",
+    "src_workload",
+    "dst_namespace",
+    "dst_workload",
+    "dst_service",
+    "path",
+    "security",
+    "protocol",
+    "route",
+  ],
+  httpCode: [
+    "reporter",
+    "src_namespace",
+    "src_workload",
+    "dst_namespace",
+    "dst_workload",
+    "dst_service",
+    "path",
+    "security",
+    "protocol",
+    "route",
+    "code",
+  ],
+  tcp: [
+    "reporter",
+    "src_namespace",
+    "src_workload",
+    "dst_namespace",
+    "dst_workload",
+    "dst_service",
+    "path",
+    "security",
+  ],
+  refused: [
+    "reporter",
+    "src_namespace",
+    "src_workload",
+    "dst_namespace",
+    "dst_workload",
+    "dst_service",
+    "reason",
+  ],
+  retry: ["dst_service", "result"],
+  endpoint: ["dst_service", "port", "state"],
+  certificate: ["namespace", "service_account"],
+  event: ["event"],
+} as const;
+
+/** Every metric of the agent, except those of its process (`process_*`, `nodejs_*`). */
+const METRICS = {
+  httpRequests: {
+    name: "nodemesh_http_requests_total",
+    kind: "counter",
+    source: "worker",
+    help: "HTTP requests that got an answer, from the endpoint or from the mesh.",
+    labels: "httpCode",
+  },
+  httpDuration: {
+    name: "nodemesh_http_request_duration_seconds",
+    kind: "histogram",
+    source: "worker",
+    help: "From the first byte of a request to the last of its answer, in seconds.",
+    labels: "http",
+    buckets: "seconds",
+  },
+  httpRequestBytes: {
+    name: "nodemesh_http_request_bytes",
+    kind: "histogram",
+    source: "worker",
+    help: "Size of request bodies in bytes, as framed on the wire.",
+    labels: "tcp",
+    buckets: "bytes",
+  },
+  httpResponseBytes: {
+    name: "nodemesh_http_response_bytes",
+    kind: "histogram",
+    source: "worker",
+    help: "Size of response bodies in bytes, as framed on the wire.",
+    labels: "tcp",
+    buckets: "bytes",
+  },
+  tcpOpened: {
+    name: "nodemesh_tcp_connections_opened_total",
+    kind: "counter",
+    source: "worker",
+    help: "Connections accepted from applications, HTTP or not.",
+    labels: "tcp",
+  },
+  tcpClosed: {
+    name: "nodemesh_tcp_connections_closed_total",
+    kind: "counter",
+    source: "worker",
+    help: "Connections of applications that ended; opened minus closed are open now.",
+    labels: "tcp",
+  },
+  tcpSentBytes: {
+    name: "nodemesh_tcp_sent_bytes_total",
+    kind: "counter",
+    source: "worker",
+    help: "Bytes carried from the client to the server.",
+    labels: "tcp",
+  },
+  tcpReceivedBytes: {
+    name: "nodemesh_tcp_received_bytes_total",
+    kind: "counter",
+    source: "worker",
+    help: "Bytes carried from the server to the client.",
+    labels: "tcp",
+  },
+  refused: {
+    name: "nodemesh_refused_total",
+    kind: "counter",
+    source: "worker",
+    help: "Connections and requests that the mesh refused or cut, by reason (`nodemesh explain` tells more).",
+    labels: "refused",
+  },
+  retries: {
+    name: "nodemesh_retries_total",
+    kind: "counter",
+    source: "worker",
+    help: "Requests sent again to another endpoint (result: sent), or not for want of budget (result: no-budget).",
+    labels: "retry",
+  },
+  endpointState: {
+    name: "nodemesh_endpoint_state",
+    kind: "gauge",
+    source: "worker",
+    help: "Endpoints of a service port by state (ready, draining, unready, ejected), averaged over the workers that use it.",
+    labels: "endpoint",
+  },
+  seriesOverflowed: {
+    name: "nodemesh_series_overflowed_total",
+    kind: "counter",
+    source: "worker",
+    help: "Times a series had no room left and was counted under the label value `overflow` instead.",
+    labels: "none",
+  },
+  snapshotVersion: {
+    name: "nodemesh_snapshot_version",
+    kind: "gauge",
+    source: "agent",
+    help: "Version of the snapshot in force; 0 when there is none yet.",
+    labels: "none",
+  },
+  snapshotAge: {
+    name: "nodemesh_snapshot_age_seconds",
+    kind: "gauge",
+    source: "agent",
+    help: "Seconds since control was last heard to confirm the snapshot in force.",
+    labels: "none",
+  },
+  certificateExpiry: {
+    name: "nodemesh_certificate_expiry_timestamp_seconds",
+    kind: "gauge",
+    source: "agent",
+    help: "When a certificate ends, in seconds since 1970.",
+    labels: "certificate",
+  },
+  kernelEvents: {
+    name: "nodemesh_kernel_events_total",
+    kind: "counter",
+    source: "agent",
+    help: "What the eBPF programs decided, by event (see ARCHITECTURE.md). Survives restarts of the agent.",
+    labels: "event",
+  },
+  enrolledPods: {
+    name: "nodemesh_enrolled_pods",
+    kind: "gauge",
+    source: "agent",
+    help: "Pods of this node whose traffic is redirected now.",
+    labels: "none",
+  },
+  workers: {
+    name: "nodemesh_workers",
+    kind: "gauge",
+    source: "agent",
+    help: "Data workers running now.",
+    labels: "none",
+  },
+  workerRestarts: {
+    name: "nodemesh_worker_restarts_total",
+    kind: "counter",
+    source: "agent",
+    help: "Data workers that died and were started again.",
+    labels: "none",
+  },
+  accessLogDropped: {
+    name: "nodemesh_access_log_dropped_total",
+    kind: "counter",
+    source: "agent",
+    help: "Access-log lines lost because they came faster than they could be written.",
+    labels: "none",
+  },
+} as const;
+
+/** Key of a metric in METRICS. */
+export type MetricKey = keyof typeof METRICS;
+
+/** Metrics of one kind and source. */
+export type MetricsOf<Kind extends MetricSpec["kind"], Source extends MetricSpec["source"]> = {
+  [K in MetricKey]: (typeof METRICS)[K] extends { kind: Kind; source: Source } ? K : never;
+}[MetricKey];
+
+/** The labels of a metric, each with its value. */
+export type LabelsOf<K extends MetricKey> = Readonly<
+  Record<(typeof LABELS)[(typeof METRICS)[K]["labels"]][number], string>
+>;
+
+/** Every key, in the order of the table. Workers and main run the same code, so the position may stand for the key. */
+export const METRIC_KEYS: readonly MetricKey[] = Object.keys(METRICS) as MetricKey[];
+
+const SPECS: ReadonlyMap<MetricKey, MetricSpec> = new Map(
+  METRIC_KEYS.map((key) => [key, widen(key)]),
+);
+
+/** The specification of a metric. */
+export function specOf(key: MetricKey): MetricSpec {
+  return SPECS.get(key) ?? widen(key);
+}
+
+function widen(key: MetricKey): MetricSpec {
+  const row = METRICS[key];
+  const { name, kind, source, help } = row;
+  const common = { name, kind, source, help, labels: LABELS[row.labels] };
+  return "buckets" in row ? { ...common, buckets: BUCKETS[row.buckets] } : common;
+}
