@@ -1,0 +1,71 @@
+/** An enrolled pod of this node, as one worker serves it. */
+
+import type { DialPod } from "../transport/dial.ts";
+import type { Http1Upstream } from "../transport/http1.ts";
+import { UpstreamPool } from "../transport/pool.ts";
+import type { LiveEndpoint } from "./balance/live-endpoint.ts";
+
+/** Something with a lifetime that a pod's end or the agent's drain must end. */
+export interface Carried {
+  /** No new work: an HTTP connection closes after its current request; relayed bytes go on. */
+  drain(): void;
+  /** Ends it now. */
+  cut(): void;
+  /** What the admin socket says about it. */
+  describe(): Readonly<Record<string, string | number>>;
+}
+
+/** What the worker was told about the pod. */
+export interface LocalPodInit extends DialPod {
+  readonly uid: string;
+  readonly listenerPort: number;
+}
+
+/** The pod with all that belongs to it in this worker. */
+export class LocalPod implements DialPod {
+  readonly uid: string;
+  readonly owner: number;
+  readonly netnsFd: number;
+  readonly listenerPort: number;
+  /** Every connection being carried for the pod. */
+  readonly carried: Set<Carried> = new Set();
+  readonly #pools: Map<LiveEndpoint, UpstreamPool<Http1Upstream>> = new Map();
+
+  constructor(init: LocalPodInit) {
+    this.uid = init.uid;
+    this.owner = init.owner;
+    this.netnsFd = init.netnsFd;
+    this.listenerPort = init.listenerPort;
+  }
+
+  /** The pool of connections from this pod's own address to an endpoint of a service. */
+  pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
+    let pool = this.#pools.get(endpoint);
+    if (pool === undefined) {
+      pool = new UpstreamPool();
+      this.#pools.set(endpoint, pool);
+    }
+    return pool;
+  }
+
+  /** Ends idle connections to endpoints that must get no new requests; forgets pools that nobody uses. */
+  retirePools(usable: (endpoint: LiveEndpoint) => boolean): void {
+    for (const [endpoint, pool] of this.#pools) {
+      if (usable(endpoint)) pool.revive();
+      else pool.retire();
+      if (pool.connections === 0 && pool.idle === 0) this.#pools.delete(endpoint);
+    }
+  }
+
+  /** Ends every idle upstream connection: the pod is gone or leaves the mesh. */
+  closeIdle(): void {
+    this.retirePools(() => false);
+  }
+
+  /** Idle upstream connections in all pools. */
+  get idleConnections(): number {
+    let idle = 0;
+    for (const pool of this.#pools.values()) idle += pool.idle;
+    return idle;
+  }
+}

@@ -1,0 +1,41 @@
+/**
+ * Stage record: what became of a connection or request, once each, also for refusals. Flow tells an
+ * interface of its own; agent/telemetry's counters are behind it in production, a list in tests.
+ */
+
+import type { Refusal } from "#model/refusal.ts";
+import type { LiveEndpoint } from "./balance/live-endpoint.ts";
+import type { Plan } from "./plan.ts";
+
+/** One finished HTTP request. */
+export interface RequestOutcome {
+  readonly plan: Plan;
+  /** Who answered; undefined when the mesh did. */
+  readonly endpoint: LiveEndpoint | undefined;
+  /** The status the client got, 100 to 999; 0 when the connection ended before any. */
+  readonly status: number;
+  /** From the request head's arrival to the response's last byte, milliseconds. */
+  readonly durationMs: number;
+  readonly requestBytes: number;
+  readonly responseBytes: number;
+  readonly refusal: Refusal | undefined;
+}
+
+/** The counters of one TCP connection, fetched once at its start. */
+export interface ConnectionRecord {
+  /** Bytes that went from the client to the server. */
+  sent(bytes: number): void;
+  /** Bytes that went from the server to the client. */
+  received(bytes: number): void;
+  /** The connection ended, by itself or refused. Exactly once. */
+  closed(refusal: Refusal | undefined): void;
+}
+
+/** Where flow reports to. */
+export interface Recorder {
+  /** A connection was accepted and planned. `endpoint` is undefined for HTTP, where each request has its own. */
+  connection(plan: Plan, endpoint: LiveEndpoint | undefined): ConnectionRecord;
+  /** A connection was refused before it could be planned. */
+  refused(direction: "outbound" | "inbound" | "unknown", refusal: Refusal): void;
+  request(outcome: RequestOutcome): void;
+}

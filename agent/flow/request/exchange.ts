@@ -1,0 +1,417 @@
+/** One request and its response: pick, send, retry when that is safe, answer, record. */
+
+import { type Reason, type Refusal, refuse } from "#model/refusal.ts";
+import type { Channel } from "../../engine/channel.ts";
+import { isIdempotent, requestBody, responseBody } from "../../http/h1/body-kind.ts";
+import { BODY, METHOD, type Method } from "../../http/h1/codes.ts";
+import { Framer } from "../../http/h1/framer.ts";
+import type { Head } from "../../http/h1/head.ts";
+import { requestProblem, responseProblem } from "../../http/h1/problem.ts";
+import { shortAnswer } from "../../http/h1/short-answer.ts";
+import { connectionOption, NO_LINES, type Rewrite, writeHead } from "../../http/h1/write-head.ts";
+import { HeldBytes } from "../../transport/held-bytes.ts";
+import {
+  Http1Upstream,
+  type ResponseReceiver,
+  type UpstreamFailure,
+} from "../../transport/http1.ts";
+import type { UpstreamPool } from "../../transport/pool.ts";
+import type { LiveEndpoint } from "../balance/live-endpoint.ts";
+import { isGatewayFailure } from "../balance/outlier.ts";
+import type { PickRequest } from "../balance/pickers.ts";
+import type { Plan } from "../plan.ts";
+import type { LocalPod } from "../pod.ts";
+import type { Target } from "../target.ts";
+import type { HttpContext } from "./context.ts";
+import { pickRequestFor } from "./pick-request.ts";
+import { isUnservedByPeer } from "./unserved.ts";
+
+/** The first try and at most this many more, each to another endpoint. */
+const MAX_RETRIES = 2;
+
+/** The client's side of an exchange. */
+export interface Client {
+  readonly channel: Channel;
+  readonly plan: Plan;
+  readonly target: Target;
+  readonly pod: LocalPod;
+  /** No new requests are wanted: the agent drains or the client has half-closed. */
+  readonly lastRequest: boolean;
+  poolOf(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream>;
+  /** The exchange is over; `keep`: the connection can take another request. */
+  finished(keep: boolean): void;
+  /** From here on both channels carry opaque bytes. */
+  tunnel(upstream: Channel): void;
+}
+
+/** A piece of the shared read buffer. */
+export interface Piece {
+  readonly buffer: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Carries requests of one client connection, one at a time; the object is reused for the next one. */
+export class Exchange implements ResponseReceiver {
+  readonly #context: HttpContext;
+  readonly #client: Client;
+  readonly #framer: Framer = new Framer();
+  /** The request as sent, while it may have to be sent again. */
+  readonly #replay: HeldBytes = new HeldBytes();
+  /** The request is idempotent and whole in #replay. */
+  #repeatable = false;
+  #method: Method = METHOD.other;
+  #minor = 1;
+  #upgrade = false;
+  #keepAlive = true;
+  #upstream: Http1Upstream | undefined;
+  #endpoint: LiveEndpoint | undefined;
+  #pick: PickRequest | undefined;
+  #tried: LiveEndpoint[] = [];
+  #status = 0;
+  #startedAt = 0;
+  #requestBytes = 0;
+  #responseBytes = 0;
+  #active = false;
+
+  constructor(context: HttpContext, client: Client) {
+    this.#context = context;
+    this.#client = client;
+  }
+
+  /** Whether a request is being carried. */
+  get active(): boolean {
+    return this.#active;
+  }
+
+  /** Whether the whole request body has been seen. */
+  get requestDone(): boolean {
+    return this.#framer.done;
+  }
+
+  /** Whether the answer's head has gone to the client. */
+  get responded(): boolean {
+    return this.#status !== 0;
+  }
+
+  /**
+   * Begins with a parsed request head and the first bytes behind it. Returns the offset behind the bytes
+   * that belong to this request; what follows is the next one.
+   */
+  begin(head: Head, piece: Piece): number {
+    this.#reset(head);
+    const kind = requestBody(head);
+    if (kind < 0) return this.#refuseRequest(kind, piece);
+    this.#framer.reset(kind, head.contentLength);
+    const bodyEnd = this.#framer.eat(piece.buffer, piece.start, piece.end);
+    if (bodyEnd < 0) return this.#refuseRequest(bodyEnd, piece);
+    const { scratch } = this.#context;
+    const headEnd = writeHead(head, this.#towardsServer(head), scratch);
+    this.#requestBytes = head.end - head.start + bodyEnd - piece.start;
+    this.#client.target.deposit();
+    this.#pick = pickRequestFor(
+      { hashKey: this.#client.target.hashKey, address: this.#client.plan.clientAddress },
+      head,
+      this.#tried,
+    );
+    if (!this.#choose()) return bodyEnd;
+    const upstream = this.#upstream as Http1Upstream;
+    this.#keepForReplay(upstream, headEnd, { ...piece, end: bodyEnd });
+    const sent = upstream.channel.write2(scratch, 0, headEnd, piece.buffer, piece.start, bodyEnd);
+    if (!this.#framer.done && !(sent && upstream.opened)) this.#client.channel.pause();
+    return bodyEnd;
+  }
+
+  /** More bytes of the request's body. Returns the offset behind those that belong to it. */
+  body(buffer: Uint8Array, start: number, end: number): number {
+    const bodyEnd = this.#framer.eat(buffer, start, end);
+    if (bodyEnd < 0) {
+      this.#upstream?.abandon();
+      return this.#refuseRequest(bodyEnd, { buffer, start, end });
+    }
+    this.#requestBytes += bodyEnd - start;
+    const upstream = this.#upstream;
+    if (upstream === undefined) return bodyEnd;
+    const sent = upstream.channel.write(buffer, start, bodyEnd);
+    if (!sent && !this.#framer.done) this.#client.channel.pause();
+    return bodyEnd;
+  }
+
+  /** The client half-closed inside its request body: the server shall see that, and may still answer. */
+  clientEnded(): void {
+    if (this.#framer.done) return;
+    this.#keepAlive = false;
+    this.#upstream?.channel.shutdown();
+  }
+
+  /** The client can take more bytes again. */
+  clientDrained(): void {
+    this.#upstream?.channel.resume();
+  }
+
+  /** Ends the exchange because the client is gone. */
+  abort(): void {
+    if (!this.#active) return;
+    this.#upstream?.abandon();
+    this.#record(undefined);
+    this.#end();
+  }
+
+  /** The mesh itself ends the exchange: answers if nothing was answered yet, else cuts. */
+  fail(status: number, refusal: Refusal): void {
+    if (!this.#active) return;
+    this.#upstream?.abandon();
+    this.#refuse(status, refusal);
+  }
+
+  onSent(): void {
+    if (!this.#repeatable && this.#upstream?.opened) this.#replay.clear();
+    if (!this.#framer.done) this.#client.channel.resume();
+  }
+
+  onInterim(head: Head): void {
+    const { scratch } = this.#context;
+    const length = writeHead(head, rewrite("none", false), scratch);
+    this.#client.channel.write(scratch, 0, length);
+  }
+
+  onResponse(head: Head, buffer: Uint8Array, start: number, end: number): boolean {
+    if (isUnservedByPeer(head) && this.#retryUnserved()) return true;
+    this.#judge(head.status);
+    this.#status = head.status;
+    const asked = { method: this.#method, upgrade: this.#upgrade };
+    if (responseBody(head, asked) === BODY.untilClose) this.#keepAlive = false;
+    if (!this.#framer.done || this.#client.lastRequest) this.#keepAlive = false;
+    const { scratch } = this.#context;
+    const length = writeHead(head, this.#towardsClient(head), scratch);
+    this.#responseBytes = head.end - head.start + end - start;
+    return this.#client.channel.write2(scratch, 0, length, buffer, start, end);
+  }
+
+  onBody(buffer: Uint8Array, start: number, end: number): boolean {
+    this.#responseBytes += end - start;
+    return this.#client.channel.write(buffer, start, end);
+  }
+
+  onComplete(reusable: boolean): void {
+    const upstream = this.#upstream;
+    this.#record(undefined);
+    const keep = this.#keepAlive && this.#framer.done;
+    this.#end();
+    if (upstream !== undefined) {
+      upstream.idleSince = this.#context.now();
+      if (reusable && this.#framer.done) upstream.pool.put(upstream);
+      else upstream.channel.close();
+    }
+    this.#client.finished(keep);
+  }
+
+  onTunnel(head: Head, buffer: Uint8Array, start: number, end: number): void {
+    const upstream = this.#upstream as Http1Upstream;
+    this.#judge(head.status);
+    this.#status = head.status;
+    const { scratch } = this.#context;
+    const length = writeHead(head, rewrite("none", true), scratch);
+    this.#client.channel.write2(scratch, 0, length, buffer, start, end);
+    this.#responseBytes = head.end - head.start;
+    this.#record(undefined);
+    this.#end();
+    this.#client.tunnel(upstream.channel);
+  }
+
+  onFailure(failure: UpstreamFailure): void {
+    const upstream = this.#upstream;
+    const endpoint = this.#endpoint;
+    if (upstream === undefined || endpoint === undefined) return;
+    // A kept connection that the server closed meanwhile says nothing about the server.
+    const stale = failure.kind === "closed" && upstream.requests > 1 && !upstream.answered;
+    if (!stale) {
+      this.#client.target.failed(endpoint, failure.kind === "connect" ? "connect" : "reset");
+      this.#tried.push(endpoint);
+    }
+    const unsent = failure.kind === "connect";
+    if (!upstream.answered && (unsent || this.#repeatable) && this.#retry()) return;
+    this.#refuse(statusOf(failure), refusalOf(failure, endpoint));
+  }
+
+  /** Upstream connections are kept whatever this client wants of its own. */
+  #towardsServer(head: Head): Rewrite {
+    return rewrite(connectionOption(head.minor, head.minor > 0 || head.keepAlive), this.#upgrade);
+  }
+
+  #towardsClient(head: Head): Rewrite {
+    // 426 tells which protocol the server wants: its Upgrade field must cross (RFC 9110 section 15.5.22).
+    const upgrade = head.status === 426;
+    return rewrite(connectionOption(Math.min(this.#minor, head.minor), this.#keepAlive), upgrade);
+  }
+
+  #reset(head: Head): void {
+    this.#active = true;
+    this.#method = head.method;
+    this.#minor = head.minor;
+    this.#upgrade = head.upgrade;
+    this.#keepAlive = head.keepAlive;
+    this.#status = 0;
+    this.#startedAt = this.#context.fineNow();
+    this.#requestBytes = 0;
+    this.#responseBytes = 0;
+    this.#repeatable = false;
+    if (this.#tried.length > 0) this.#tried = [];
+  }
+
+  /** Picks an endpoint and a connection to it; false when the request was refused instead. */
+  #choose(): boolean {
+    const picked = this.#client.target.pick(this.#pick as PickRequest);
+    if (picked.kind === "refusal") {
+      this.#refuse(503, picked);
+      return false;
+    }
+    this.#endpoint = picked;
+    const upstream = this.#client.poolOf(picked).take() ?? this.#connect(picked);
+    this.#upstream = upstream;
+    upstream.begin(this, { method: this.#method, upgrade: this.#upgrade });
+    return true;
+  }
+
+  #connect(endpoint: LiveEndpoint): Http1Upstream {
+    const { plan, pod } = this.#client;
+    const pool = this.#client.poolOf(endpoint);
+    const upstream = new Http1Upstream(pool, this.#context);
+    pool.connections++;
+    const from = plan.origin.kind === "client-address" ? plan.origin.address : undefined;
+    const { address, port } = endpoint;
+    upstream.bind(this.#context.dial({ pod, address, port, from }, upstream));
+    return upstream;
+  }
+
+  #keepForReplay(upstream: Http1Upstream, headEnd: number, body: Piece): void {
+    this.#repeatable = this.#framer.done && isIdempotent(this.#method) && !this.#upgrade;
+    if (!this.#repeatable && upstream.opened) return;
+    this.#replay.replace(this.#context.scratch, 0, headEnd);
+    this.#replay.append(body.buffer, body.start, body.end);
+  }
+
+  /** Sends the request again, elsewhere; false when that is not allowed or nobody is left. */
+  #retry(): boolean {
+    if (this.responded || this.#tried.length > MAX_RETRIES || this.#replay.length === 0)
+      return false;
+    if (!this.#client.target.mayRetry()) return false;
+    this.#release();
+    const picked = this.#client.target.pick(this.#pick as PickRequest);
+    if (picked.kind === "refusal") return false;
+    this.#endpoint = picked;
+    // Not from the pool: one stale connection is seldom alone.
+    const upstream = this.#connect(picked);
+    this.#upstream = upstream;
+    upstream.begin(this, { method: this.#method, upgrade: this.#upgrade });
+    upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
+    return true;
+  }
+
+  /** The peer's agent says its application never saw the request. */
+  #retryUnserved(): boolean {
+    const endpoint = this.#endpoint;
+    const upstream = this.#upstream;
+    if (endpoint === undefined || upstream === undefined) return false;
+    if (this.#replay.length === 0) return false;
+    this.#client.target.failed(endpoint, "connect");
+    this.#tried.push(endpoint);
+    if (!this.#retry()) return false;
+    upstream.abandon();
+    return true;
+  }
+
+  #judge(status: number): void {
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return;
+    if (isGatewayFailure(status)) this.#client.target.failed(endpoint, "gateway");
+    else this.#client.target.answered(endpoint, this.#context.fineNow() - this.#startedAt);
+  }
+
+  #refuseRequest(problem: number, piece: Piece): number {
+    const { status, reason, detail } = requestProblem(problem);
+    this.#keepAlive = false;
+    this.#refuse(status, refuse(reason, detail));
+    return piece.end;
+  }
+
+  /** Answers with a short body, or cuts the connection when an answer has already begun. */
+  #refuse(status: number, refusal: Refusal): void {
+    const { channel } = this.#client;
+    if (this.responded) {
+      this.#record(refusal);
+      this.#end();
+      channel.reset();
+      return;
+    }
+    const keep = this.#keepAlive && this.#framer.done && !this.#client.lastRequest;
+    const answer = shortAnswer({
+      status,
+      reason: refusal.reason,
+      close: !keep,
+      bodiless: this.#method === METHOD.head,
+    });
+    this.#status = status;
+    this.#responseBytes = answer.length;
+    channel.write(answer, 0, answer.length);
+    this.#record(refusal);
+    this.#end();
+    this.#client.finished(keep);
+  }
+
+  #record(refusal: Refusal | undefined): void {
+    const { recorder, fineNow } = this.#context;
+    recorder.request({
+      plan: this.#client.plan,
+      endpoint: this.#endpoint,
+      status: this.#status,
+      durationMs: fineNow() - this.#startedAt,
+      requestBytes: this.#requestBytes,
+      responseBytes: this.#responseBytes,
+      refusal,
+    });
+  }
+
+  #end(): void {
+    this.#release();
+    this.#active = false;
+    this.#upstream = undefined;
+    this.#replay.clear();
+  }
+
+  #release(): void {
+    if (this.#endpoint === undefined) return;
+    this.#client.target.release(this.#endpoint);
+    this.#endpoint = undefined;
+  }
+}
+
+/** One object for all heads of a worker: written and read within one call. */
+const REWRITE: Rewrite = { connection: "none", keepUpgrade: false, extra: NO_LINES };
+
+function rewrite(connection: Rewrite["connection"], upgrade: boolean): Rewrite {
+  REWRITE.connection = connection;
+  REWRITE.keepUpgrade = upgrade;
+  return REWRITE;
+}
+
+function statusOf(failure: UpstreamFailure): number {
+  if (failure.kind === "connect") return failure.errno === "ETIMEDOUT" ? 504 : 503;
+  return 502;
+}
+
+function refusalOf(failure: UpstreamFailure, { address, port }: LiveEndpoint): Refusal {
+  const where = `${address} port ${port}`;
+  if (failure.kind === "connect")
+    return refuse(connectReason(failure.errno), `${where}: ${failure.errno}`);
+  if (failure.kind === "closed")
+    return refuse("upstream-reset", `${where}: ${failure.cause.kind} before a whole answer`);
+  const { reason, detail } = responseProblem(failure.problem);
+  return refuse(reason, `${where}: ${detail}`);
+}
+
+function connectReason(errno: string): Reason {
+  if (errno === "ECONNREFUSED") return "connect-refused";
+  if (errno === "ETIMEDOUT") return "connect-timeout";
+  return "connect-failed";
+}

@@ -1,0 +1,46 @@
+/** What the choice of an endpoint depends on, taken from the request: hash keys and the client's address. */
+
+import type { HashKey } from "#model/balance.ts";
+import type { Head } from "../../http/h1/head.ts";
+import { findCookie, findField } from "../../http/h1/lookup.ts";
+import type { Range } from "../../http/h1/ranges.ts";
+import { hashBytes, hashText, NO_KEY } from "../balance/hash.ts";
+import type { LiveEndpoint } from "../balance/live-endpoint.ts";
+import type { PickRequest } from "../balance/pickers.ts";
+
+const RANGE: Range = { start: 0, end: 0 };
+const NAMES: Map<string, Uint8Array> = new Map();
+
+/** Hashes what the service's algorithm wants hashed. */
+export function pickRequestFor(
+  client: { readonly hashKey: HashKey | undefined; readonly address: string },
+  head: Head,
+  tried: readonly LiveEndpoint[],
+): PickRequest {
+  return { key: keyOf(client.hashKey, head), client: hashText(client.address), tried };
+}
+
+/** The same for opaque connections: no header is known, only where they come from. */
+export function pickRequestOfConnection(
+  clientAddress: string,
+  tried: readonly LiveEndpoint[],
+): PickRequest {
+  return { key: NO_KEY, client: hashText(clientAddress), tried };
+}
+
+function keyOf(key: HashKey | undefined, head: Head): number {
+  if (key === undefined || key.kind === "source-ip") return NO_KEY;
+  const name = nameBytes(key.name);
+  const found =
+    key.kind === "header" ? findField(head, name, RANGE) >= 0 : findCookie(head, name, RANGE);
+  return found ? hashBytes(head.bytes, RANGE.start, RANGE.end) : NO_KEY;
+}
+
+function nameBytes(name: string): Uint8Array {
+  let bytes = NAMES.get(name);
+  if (bytes === undefined) {
+    bytes = Buffer.from(name, "latin1");
+    NAMES.set(name, bytes);
+  }
+  return bytes;
+}

@@ -1,0 +1,282 @@
+/** One client connection that speaks HTTP/1.1: reads requests one after the other and has each carried. */
+
+import { type Refusal, refuse } from "#model/refusal.ts";
+import type { Channel, ChannelHandler, CloseCause } from "../../engine/channel.ts";
+import { Timer, type TimerHandler } from "../../engine/timers.ts";
+import type { Head } from "../../http/h1/head.ts";
+import { parseRequest } from "../../http/h1/parse-head.ts";
+import { requestProblem } from "../../http/h1/problem.ts";
+import { shortAnswer } from "../../http/h1/short-answer.ts";
+import { HeldBytes } from "../../transport/held-bytes.ts";
+import type { Http1Upstream } from "../../transport/http1.ts";
+import { UpstreamPool } from "../../transport/pool.ts";
+import type { LiveEndpoint } from "../balance/live-endpoint.ts";
+import type { Plan } from "../plan.ts";
+import type { Carried, LocalPod } from "../pod.ts";
+import type { ConnectionRecord } from "../record.ts";
+import type { Target } from "../target.ts";
+import type { HttpContext } from "./context.ts";
+import { type Client, Exchange } from "./exchange.ts";
+
+/** Where a session's requests go: asked anew for each request, because the world may have changed. */
+export interface Route {
+  readonly plan: Plan;
+  readonly target: Target;
+}
+
+/** What makes a session what it is. */
+export interface SessionInit {
+  readonly channel: Channel;
+  readonly pod: LocalPod;
+  readonly record: ConnectionRecord;
+  readonly route: Route;
+  /** The current route, or why the connection must not go on. */
+  readonly routeNow: (route: Route) => Route | Refusal;
+  /** Ties the two channels for good: the session is over, the connection is not. */
+  readonly tunnel: (route: Route, client: Channel, upstream: Channel) => void;
+  readonly ended: (session: HttpSession) => void;
+}
+
+/** `reading`: between requests or inside a head. `exchanging`: a request is being carried. `over`: nothing more. */
+type Phase = "reading" | "exchanging" | "over";
+
+/** The session. Its channel's handler; its exchange's client. */
+export class HttpSession implements ChannelHandler, Client, Carried, TimerHandler {
+  readonly channel: Channel;
+  readonly pod: LocalPod;
+  readonly #context: HttpContext;
+  readonly #init: SessionInit;
+  readonly #exchange: Exchange;
+  readonly #timer: Timer;
+  readonly #held: HeldBytes = new HeldBytes();
+  /** Connections of a fixed destination belong to this client alone: the server sees its address. */
+  readonly #own: UpstreamPool<Http1Upstream> = new UpstreamPool();
+  #route: Route;
+  #head: Head | undefined;
+  #phase: Phase = "reading";
+  #ended = false;
+  #draining = false;
+  #pumping = false;
+
+  constructor(context: HttpContext, init: SessionInit) {
+    this.#context = context;
+    this.#init = init;
+    this.#route = init.route;
+    this.channel = init.channel;
+    this.pod = init.pod;
+    this.#exchange = new Exchange(context, this);
+    this.#timer = new Timer(this);
+    this.#arm(context.timeouts.idleMs);
+  }
+
+  get plan(): Plan {
+    return this.#route.plan;
+  }
+
+  get target(): Target {
+    return this.#route.target;
+  }
+
+  get lastRequest(): boolean {
+    return this.#draining || (this.#ended && this.#held.length === 0);
+  }
+
+  poolOf(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
+    return this.plan.nextHop.kind === "balanced" ? this.pod.pool(endpoint) : this.#own;
+  }
+
+  onOpen(): void {
+    // Accepted channels are open from the start.
+  }
+
+  onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
+    if (this.#phase === "over") return;
+    let from = start;
+    if (this.#exchange.active) {
+      this.#arm(this.#exchangeTimeout());
+      if (!this.#exchange.requestDone) from = this.#exchange.body(buffer, start, end);
+      if (from < end) this.#hold(buffer, from, end);
+      return;
+    }
+    if (this.#held.length > 0) {
+      this.#held.append(buffer, from, end);
+      this.#pump();
+      return;
+    }
+    from = this.#request(buffer, from, end);
+    if (from < end && !this.#isOver()) this.#hold(buffer, from, end);
+    this.#pump();
+  }
+
+  onEnd(): void {
+    this.#ended = true;
+    if (this.#exchange.active) this.#exchange.clientEnded();
+    else this.#close();
+  }
+
+  onDrain(): void {
+    this.#exchange.clientDrained();
+  }
+
+  onClose(_channel: Channel, cause: CloseCause): void {
+    this.#finish();
+    this.#exchange.abort();
+    this.#own.retire();
+    this.#init.record.closed(
+      cause.kind === "failed" && cause.errno === "ENOBUFS"
+        ? refuse("memory-limit", "the pod's buffer budget is spent")
+        : undefined,
+    );
+    this.#init.ended(this);
+  }
+
+  onTimer(): void {
+    if (this.#exchange.active) {
+      if (this.#exchange.responded || this.#context.timeouts.requestMs === 0)
+        this.#exchange.fail(504, refuse("idle-timeout", "nothing was sent either way"));
+      else
+        this.#exchange.fail(504, refuse("request-timeout", "the endpoint did not answer in time"));
+      return;
+    }
+    if (this.#held.length > 0)
+      this.#refuse(408, refuse("head-timeout", "the request head was not finished in time"));
+    else this.#close();
+  }
+
+  /** The exchange is over. */
+  finished(keep: boolean): void {
+    if (this.#phase === "over") return;
+    this.#phase = "reading";
+    if (!keep || this.#draining) {
+      this.#close();
+      return;
+    }
+    this.#arm(this.#context.timeouts.idleMs);
+    if (this.#held.length > 0) this.#pump();
+    else if (this.#ended) this.#close();
+    this.channel.resume();
+  }
+
+  tunnel(upstream: Channel): void {
+    this.#finish();
+    if (this.#held.length > 0) upstream.write(this.#held.bytes, 0, this.#held.length);
+    this.#init.tunnel(this.#route, this.channel, upstream);
+    this.#init.ended(this);
+  }
+
+  drain(): void {
+    this.#draining = true;
+    if (!this.#exchange.active && this.#held.length === 0) this.#close();
+  }
+
+  cut(): void {
+    this.channel.reset();
+  }
+
+  describe(): Readonly<Record<string, string | number>> {
+    const { direction, destination, clientAddress } = this.plan;
+    return {
+      protocol: "http",
+      direction,
+      client: clientAddress,
+      destination: `${destination.address} ${destination.port}`,
+      phase: this.#exchange.active ? "exchanging" : this.#phase,
+    };
+  }
+
+  /** Works through what is held: pipelined requests, or a head that came in pieces. */
+  #pump(): void {
+    if (this.#pumping) return;
+    this.#pumping = true;
+    while (this.#held.length > 0 && !this.#exchange.active && !this.#isOver()) {
+      const before = this.#held.length;
+      const from = this.#request(this.#held.bytes, 0, before);
+      // The exchange may have looked at its part of the held bytes only: keep the rest.
+      if (from > 0) this.#held.replace(this.#held.bytes, from, this.#held.length);
+      if (this.#held.length === 0) this.#held.clear();
+      if (from === 0) break;
+    }
+    this.#pumping = false;
+    if (this.#ended && !this.#exchange.active && !this.#isOver()) this.#close();
+  }
+
+  /** Parses one head and begins its exchange. Returns the offset behind what was used. */
+  #request(buffer: Uint8Array, start: number, end: number): number {
+    const head = this.#head ?? this.#context.heads.take();
+    this.#head = head;
+    head.feed(buffer, start, end);
+    const at = parseRequest(head);
+    if (at === 0) {
+      this.#arm(this.#context.timeouts.headMs);
+      return start;
+    }
+    if (at < 0) {
+      const { status, reason, detail } = requestProblem(at);
+      this.#refuse(status, refuse(reason, detail));
+      return end;
+    }
+    const route = this.#init.routeNow(this.#route);
+    if ("kind" in route) {
+      this.#refuse(route.reason === "denied" ? 403 : 503, route);
+      return end;
+    }
+    this.#route = route;
+    this.#phase = "exchanging";
+    this.#arm(this.#exchangeTimeout());
+    const used = this.#exchange.begin(head, { buffer, start: at, end });
+    this.#giveHead();
+    return used;
+  }
+
+  #hold(buffer: Uint8Array, start: number, end: number): void {
+    this.#held.append(buffer, start, end);
+    // One read's worth of pipelined bytes is enough until the current request is done.
+    if (this.#exchange.active) this.channel.pause();
+  }
+
+  #exchangeTimeout(): number {
+    const { requestMs, idleMs } = this.#context.timeouts;
+    return requestMs > 0 && !this.#exchange.responded ? requestMs : idleMs;
+  }
+
+  #refuse(status: number, refusal: Refusal): void {
+    const answer = shortAnswer({ status, reason: refusal.reason, close: true, bodiless: false });
+    this.channel.write(answer, 0, answer.length);
+    this.#context.recorder.request({
+      plan: this.plan,
+      endpoint: undefined,
+      status,
+      durationMs: 0,
+      requestBytes: this.#held.length,
+      responseBytes: answer.length,
+      refusal,
+    });
+    this.#close();
+  }
+
+  #close(): void {
+    this.#finish();
+    this.channel.close();
+  }
+
+  #isOver(): boolean {
+    return this.#phase === "over";
+  }
+
+  #finish(): void {
+    this.#phase = "over";
+    this.#context.timers.cancel(this.#timer);
+    this.#giveHead();
+  }
+
+  #giveHead(): void {
+    if (this.#head === undefined) return;
+    this.#context.heads.give(this.#head);
+    this.#head = undefined;
+  }
+
+  #arm(delayMs: number): void {
+    if (delayMs > 0) this.#context.timers.arm(this.#timer, delayMs);
+    else this.#context.timers.cancel(this.#timer);
+  }
+}

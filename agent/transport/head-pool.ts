@@ -1,0 +1,27 @@
+/** Parsed heads for reuse: a head is needed from a message's first byte to its forwarding, seldom longer. */
+
+import { Head, type HeadLimits } from "../http/h1/head.ts";
+
+/** Most spare heads kept; beyond it they are left to the garbage collector. */
+const MAX_SPARE = 64;
+
+/** The heads of one worker. */
+export class HeadPool {
+  readonly #limits: HeadLimits;
+  readonly #spare: Head[] = [];
+
+  constructor(limits: HeadLimits) {
+    this.#limits = limits;
+  }
+
+  /** A head ready for a new message. */
+  take(): Head {
+    return this.#spare.pop() ?? new Head(this.#limits);
+  }
+
+  /** Gives a head back, finished or not. Its offsets must not be used any more. */
+  give(head: Head): void {
+    head.reset();
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(head);
+  }
+}
