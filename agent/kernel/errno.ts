@@ -32,6 +32,9 @@ export const ENOTCONN: number = constants.errno.ENOTCONN;
 /** A time-out, the kernel's or ours. */
 export const ETIMEDOUT: number = constants.errno.ETIMEDOUT;
 
+/** EINVAL as a failed result: an argument that never reached the kernel. */
+export const EINVAL_RESULT: number = -constants.errno.EINVAL;
+
 /** The symbolic name (`ECONNREFUSED`) of an errno, positive or negative; `E<number>` when it has none here. */
 export function errnoName(errno: number): string {
   const number = Math.abs(errno);

@@ -1,0 +1,117 @@
+/**
+ * Who a channel works for: one pod, as far as the engine knows a number. Turns are taken round-robin over
+ * owners, so that one pod's flood costs the others at most a few quanta; memory and connections are counted
+ * per owner.
+ */
+
+/** Something with work to do when its turn comes: a channel, a listener. */
+export abstract class Task {
+  readonly owner: Owner;
+  /** Scheduler's own: the next task in the owner's queue. */
+  nextTask: Task | undefined = undefined;
+  /** Scheduler's own: whether it waits in the owner's queue. */
+  scheduled: boolean = false;
+
+  constructor(owner: Owner) {
+    this.owner = owner;
+  }
+
+  /** Notes epoll flags; the loop then schedules the task. */
+  abstract onReady(flags: number): void;
+  /** Does a bounded piece of work and returns its cost: 1, plus 1 for every 16 KiB moved. Schedules itself for more. */
+  abstract work(): number;
+  /** After work() threw: get out of the way for good. */
+  abstract abandon(): void;
+}
+
+/** One owner's queue and counts. Get it from Loop.owner(). */
+export class Owner {
+  /** The number that Loop.owner() was asked for. */
+  readonly id: number;
+  /** Bytes queued for slow readers, in whole chunks. */
+  queuedBytes: number = 0;
+  /** What queuedBytes may reach; channels going beyond end with cause `memory-limit`. */
+  limitBytes: number;
+  /** Open channels (listeners not counted). */
+  channels: number = 0;
+  /** Scheduler's own: queue of tasks, and whether the owner is in the ring. */
+  head: Task | undefined = undefined;
+  tail: Task | undefined = undefined;
+  inRing: boolean = false;
+
+  constructor(id: number, limitBytes: number) {
+    this.id = id;
+    this.limitBytes = limitBytes;
+  }
+}
+
+/** Cost units one owner may use before the next owner's turn: about 0.3 ms. */
+const OWNER_QUANTUM = 32;
+
+/** Cost units between two looks at epoll: about 1 ms. */
+const TURN_QUANTUM = 128;
+
+/** Round-robin over owners, first-in first-out within one. */
+export class Scheduler {
+  readonly #ring: Owner[] = [];
+  #ringHead = 0;
+
+  /** Whether nothing waits. */
+  get idle(): boolean {
+    return this.#ring.length === this.#ringHead;
+  }
+
+  /** Gives the task a turn; nothing when it already waits for one. */
+  schedule(task: Task): void {
+    if (task.scheduled) return;
+    task.scheduled = true;
+    const owner = task.owner;
+    if (owner.tail === undefined) owner.head = task;
+    else owner.tail.nextTask = task;
+    owner.tail = task;
+    if (owner.inRing) return;
+    owner.inRing = true;
+    this.#ring.push(owner);
+  }
+
+  /** Lets tasks work until the turn's quantum is used up or nothing waits. `onBug` gets what a task throws. */
+  run(onBug: (error: unknown) => void): void {
+    let left = TURN_QUANTUM;
+    while (left > 0 && !this.idle) {
+      const owner = this.#takeOwner();
+      left -= this.#runOwner(owner, onBug);
+      if (owner.head === undefined) owner.inRing = false;
+      else this.#ring.push(owner);
+    }
+  }
+
+  #takeOwner(): Owner {
+    const owner = this.#ring[this.#ringHead++] as Owner;
+    if (this.#ringHead === this.#ring.length) {
+      this.#ring.length = 0;
+      this.#ringHead = 0;
+    } else if (this.#ringHead >= 1024) {
+      this.#ring.splice(0, this.#ringHead);
+      this.#ringHead = 0;
+    }
+    return owner;
+  }
+
+  #runOwner(owner: Owner, onBug: (error: unknown) => void): number {
+    let used = 0;
+    for (let task = owner.head; task !== undefined && used < OWNER_QUANTUM; task = owner.head) {
+      owner.head = task.nextTask;
+      if (owner.head === undefined) owner.tail = undefined;
+      task.nextTask = undefined;
+      task.scheduled = false;
+      try {
+        used += task.work();
+      } catch (error) {
+        used++;
+        task.abandon();
+        onBug(error);
+      }
+    }
+    return used;
+  }
+}

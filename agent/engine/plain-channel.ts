@@ -1,0 +1,451 @@
+/** A TCP socket as a Channel. */
+
+import {
+  EAGAIN,
+  ECONNRESET,
+  EINTR,
+  ENOBUFS,
+  ENOMEM,
+  ENOTCONN,
+  EPIPE,
+  errnoName,
+} from "../kernel/errno.ts";
+import {
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+  SO_ERROR,
+  SOL_SOCKET,
+} from "../kernel/socket-constants.ts";
+import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
+import type { Loop } from "./loop.ts";
+import { READ_BYTES } from "./loop.ts";
+import type { Owner } from "./owner.ts";
+import { Task } from "./owner.ts";
+import { SendQueue } from "./send-queue.ts";
+import type { TimerHandler } from "./timers.ts";
+import { Timer } from "./timers.ts";
+
+/** Milliseconds a closed channel waits for the peer's FIN, discarding what comes, before it gives up. */
+export const LINGER_MS: number = 2000;
+
+/** Milliseconds without progress after which a closed channel's unsent queue is given up. */
+const CLOSE_STALL_MS = 10_000;
+
+/** Milliseconds between two looks at whether the peer has everything, and how many, before a passed-on reset. */
+const SENT_CHECK_MS = 20;
+const SENT_CHECKS = 50;
+
+/** Reads in one turn of work: more makes bulk cheaper and others wait longer. */
+const READS_PER_TURN = 2;
+
+const WATCHED: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+/** After any of these a short read does not mean that the next read would block. */
+const READ_ON: number = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+const READABLE: number = EPOLLIN | READ_ON;
+
+const CLOSED: CloseCause = { kind: "closed" };
+const RESET: CloseCause = { kind: "reset" };
+const MEMORY_LIMIT: CloseCause = { kind: "memory-limit" };
+const TIMED_OUT: CloseCause = { kind: "failed", errno: "ETIMEDOUT" };
+/** Not an errno: a handler of ours threw. */
+const THREW: CloseCause = { kind: "failed", errno: "handler-threw" };
+
+/**
+ * Where a channel is. `connecting` → `open` → one of the ways out → `closed`:
+ * `closing` sends its queue, then FIN; `lingering` waits for the peer's FIN; `resetting` sends its queue and
+ * waits for acknowledgement, then RST; `ended` has its cause and waits for its turn to tell onClose.
+ */
+type State = "connecting" | "open" | "closing" | "lingering" | "resetting" | "ended" | "closed";
+
+/** How a PlainChannel is made. */
+export interface PlainChannelOptions {
+  /** A non-blocking socket that the channel owns from now on, or -1 when there is none (see `failure`). */
+  readonly fd: number;
+  readonly owner: Owner;
+  readonly handler: ChannelHandler;
+  /** Set for an outbound connection: how long it may take, in milliseconds. */
+  readonly connectTimeoutMs?: number;
+  /** A negative errno when the channel could not even be begun: only onClose follows. */
+  readonly failure?: number;
+}
+
+/** One TCP connection. Made by listen() and connect(). */
+export class PlainChannel extends Task implements Channel, TimerHandler {
+  handler: ChannelHandler;
+  bytesIn: number = 0;
+  bytesOut: number = 0;
+  readonly #loop: Loop;
+  readonly #fd: number;
+  #state: State;
+  #cause: CloseCause = CLOSED;
+  #queue: SendQueue | undefined = undefined;
+  #timer: Timer | undefined = undefined;
+  #sentChecks = 0;
+  /** Whether onOpen has happened. */
+  #opened: boolean;
+  /** Whether write() still means something. */
+  #writeOpen = true;
+  #finAsked = false;
+  #finSent = false;
+  #peerEnded = false;
+  #paused = false;
+  /** Whether write() returned false since the last onDrain. */
+  #drainOwed = false;
+  /** What the last events said and no system call has contradicted yet. */
+  #readable = false;
+  #readOn = false;
+  #writable: boolean;
+  #errorSeen = false;
+  /** What a failed write said; what the peer sent before is still read and delivered first. */
+  #broken: CloseCause | undefined = undefined;
+
+  constructor(loop: Loop, options: PlainChannelOptions) {
+    super(options.owner);
+    this.#loop = loop;
+    this.#fd = options.fd;
+    this.handler = options.handler;
+    this.owner.channels++;
+    const timeoutMs = options.connectTimeoutMs;
+    this.#opened = timeoutMs === undefined;
+    this.#writable = this.#opened;
+    this.#state = this.#opened ? "open" : "connecting";
+    const begun = options.failure ?? loop.watch(this, options.fd, WATCHED);
+    if (begun < 0) this.#end(failed(begun));
+    else if (timeoutMs !== undefined) this.#arm(timeoutMs);
+  }
+
+  get queuedBytes(): number {
+    return this.#queue === undefined ? 0 : this.#queue.length;
+  }
+
+  get open(): boolean {
+    return this.#opened;
+  }
+
+  get closed(): boolean {
+    return this.#state === "ended" || this.#state === "closed";
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#writeOpen || start === end) return true;
+    const length = end - start;
+    let sent = 0;
+    if (this.#mayWriteNow()) {
+      sent = this.#taken(this.#loop.system.write(this.#fd, bytes, start, length), length);
+      if (sent === length) return true;
+    }
+    return this.#enqueue(bytes, start + sent, end);
+  }
+
+  write2(
+    head: Uint8Array,
+    headStart: number,
+    headEnd: number,
+    body: Uint8Array,
+    bodyStart: number,
+    bodyEnd: number,
+  ): boolean {
+    if (!this.#writeOpen) return true;
+    const headLength = headEnd - headStart;
+    let sent = 0;
+    if (this.#mayWriteNow()) {
+      const length = headLength + bodyEnd - bodyStart;
+      const segments = this.#loop.chunks.segments;
+      segments.count = 0;
+      segments.add(head, headStart, headEnd);
+      segments.add(body, bodyStart, bodyEnd);
+      sent = this.#taken(this.#loop.system.writev(this.#fd, segments), length);
+      if (sent === length) return true;
+    }
+    if (sent < headLength) this.#enqueue(head, headStart + sent, headEnd);
+    return this.#enqueue(body, bodyStart + Math.max(0, sent - headLength), bodyEnd);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#readable) this.#loop.schedule(this);
+  }
+
+  shutdown(): void {
+    if (!this.#writeOpen) return;
+    this.#writeOpen = false;
+    this.#finAsked = true;
+    if (this.#state === "open" && this.queuedBytes === 0) this.#sendFin();
+  }
+
+  close(): void {
+    if (this.#state === "connecting") this.#end(CLOSED);
+    if (this.#state !== "open") return;
+    this.#writeOpen = false;
+    this.#state = "closing";
+    this.#drainOwed = false;
+    if (this.queuedBytes === 0) this.#linger();
+    else this.#arm(CLOSE_STALL_MS);
+    // What the peer sends now is discarded, whether reading was paused or not.
+    if (this.#readable) this.#loop.schedule(this);
+  }
+
+  reset(): void {
+    this.#abort(CLOSED);
+  }
+
+  resetWhenSent(): void {
+    if (this.#state === "connecting") this.#end(CLOSED);
+    if (this.#state !== "open") return;
+    this.#writeOpen = false;
+    this.#state = "resetting";
+    this.#drainOwed = false;
+    this.#resetIfSent();
+  }
+
+  onReady(flags: number): void {
+    if ((flags & READABLE) !== 0) this.#noteReadable(flags);
+    if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0) this.#writable = true;
+  }
+
+  work(): number {
+    if (this.#state === "connecting") this.#finishConnect();
+    if (this.#state === "ended") return this.#tell();
+    if (this.#state === "closed") return 1;
+    if (this.#writable && this.#queue !== undefined && this.#queue.length > 0) this.#flush();
+    if (this.#readable && this.#mayRead()) return this.#read();
+    return 1;
+  }
+
+  abandon(): void {
+    this.#abort(THREW);
+  }
+
+  /** Of the one timer, whose meaning is the state's. */
+  onTimer(): void {
+    if (this.#state === "connecting") this.#end(TIMED_OUT);
+    else if (this.#state === "closing") this.#abort(TIMED_OUT);
+    else if (this.#state === "lingering") this.#end(CLOSED);
+    else if (this.#state === "resetting") this.#resetIfSent();
+  }
+
+  #noteReadable(flags: number): void {
+    if ((flags & EPOLLERR) !== 0) this.#errorSeen = true;
+    // After FIN the flags say "readable" for ever; only an error is news.
+    if (this.#peerEnded && !this.#errorSeen) return;
+    this.#readable = true;
+    if ((flags & READ_ON) !== 0) this.#readOn = true;
+  }
+
+  #mayWriteNow(): boolean {
+    return this.#state === "open" && (this.#queue === undefined || this.#queue.length === 0);
+  }
+
+  /** Interprets a write's result and returns how many bytes are done with (all of them when the channel broke). */
+  #taken(result: number, length: number): number {
+    if (result >= 0) {
+      this.bytesOut += result;
+      if (result < length) this.#writable = false;
+      return result;
+    }
+    if (result === -EAGAIN) this.#writable = false;
+    else if (result === -EINTR) this.#loop.schedule(this);
+    else if (isScarcity(result)) this.#loop.scheduleAfterScarcity(this);
+    else {
+      this.#break(result);
+      return length;
+    }
+    return 0;
+  }
+
+  #enqueue(bytes: Uint8Array, start: number, end: number): boolean {
+    if (!this.#writeOpen) return true;
+    this.#queue ??= new SendQueue(this.#loop.chunks, this.owner);
+    if (!this.#queue.push(bytes, start, end)) {
+      this.#abort(MEMORY_LIMIT);
+      return true;
+    }
+    if (this.#queue.length === 0) return true;
+    this.#drainOwed = true;
+    return false;
+  }
+
+  /** A write failed for good. The peer's last bytes may still be there to read. */
+  #break(result: number): void {
+    this.#broken = isReset(result) ? RESET : failed(result);
+    this.#writeOpen = false;
+    this.#queue?.clear();
+    this.#readable = true;
+    this.#readOn = true;
+    this.#loop.schedule(this);
+  }
+
+  #flush(): void {
+    const queue = this.#queue as SendQueue;
+    const result = queue.flush(this.#loop.system, this.#fd);
+    const sent = this.#taken(result, queue.offered);
+    if (this.#broken !== undefined) return;
+    if (queue.length > 0) {
+      if (sent > 0 && this.#state === "closing") this.#arm(CLOSE_STALL_MS);
+      // All eight chunks went: there may be room for more.
+      if (this.#writable && sent > 0) this.#loop.schedule(this);
+      return;
+    }
+    this.#flushed();
+  }
+
+  #flushed(): void {
+    if (this.#state === "closing") this.#linger();
+    else if (this.#state === "resetting") this.#resetIfSent();
+    else if (this.#finAsked && !this.#finSent) this.#sendFin();
+    if (!this.#drainOwed || this.closed) return;
+    this.#drainOwed = false;
+    this.handler.onDrain(this);
+  }
+
+  #sendFin(): void {
+    this.#finSent = true;
+    const result = this.#loop.system.shutdown(this.#fd);
+    if (result < 0) this.#break(result);
+    else if (this.#peerEnded) this.#end(CLOSED);
+  }
+
+  /** FIN goes out; closing before the peer's FIN would turn its unread bytes into a RST that may eat ours. */
+  #linger(): void {
+    this.#state = "lingering";
+    if (!this.#finSent) this.#sendFin();
+    if (this.#state !== "lingering") return;
+    if (this.#peerEnded) this.#end(CLOSED);
+    else this.#arm(LINGER_MS);
+  }
+
+  #resetIfSent(): void {
+    const unsent = this.queuedBytes + Math.max(0, this.#loop.system.unsentBytes(this.#fd));
+    if (unsent === 0 || this.#sentChecks++ >= SENT_CHECKS) this.#abort(CLOSED);
+    else this.#arm(SENT_CHECK_MS);
+  }
+
+  /** Paused channels learn of an error only when nothing is left to read: data comes before the reset. */
+  #mayRead(): boolean {
+    if (this.#state === "closing" || this.#state === "lingering") return true;
+    if (!this.#paused && this.#state === "open") return true;
+    if (this.closed) return false;
+    if (!this.#errorSeen && this.#broken === undefined) return false;
+    return this.#state === "resetting" || this.#loop.system.unreadBytes(this.#fd) <= 0;
+  }
+
+  #read(): number {
+    const { system, readBuffer } = this.#loop;
+    let cost = 1;
+    for (let i = 0; i < READS_PER_TURN; i++) {
+      const n = system.read(this.#fd, readBuffer, 0, READ_BYTES);
+      if (n <= 0) {
+        this.#nothingRead(n);
+        return cost;
+      }
+      cost += n >> 14;
+      this.bytesIn += n;
+      // A short read took all there was: the next edge will tell of more.
+      if (n < READ_BYTES && !this.#readOn) this.#readable = false;
+      if (this.#state === "open") this.handler.onData(this, readBuffer, 0, n);
+      if (!this.#readable || this.closed || !this.#mayRead()) return cost;
+    }
+    this.#loop.schedule(this);
+    return cost;
+  }
+
+  #nothingRead(result: number): void {
+    if (result === -EINTR) {
+      this.#loop.schedule(this);
+      return;
+    }
+    if (isScarcity(result)) {
+      this.#loop.scheduleAfterScarcity(this);
+      return;
+    }
+    this.#readable = false;
+    this.#readOn = false;
+    if (result === -EAGAIN) {
+      if (this.#broken !== undefined) this.#end(this.#broken);
+    } else if (result < 0) this.#end(this.#broken ?? (isReset(result) ? RESET : failed(result)));
+    else if (this.#broken !== undefined) this.#end(this.#broken);
+    else if (!this.#peerEnded) this.#peerEnd();
+  }
+
+  #peerEnd(): void {
+    this.#peerEnded = true;
+    if (this.#state === "lingering") this.#end(CLOSED);
+    if (this.#state !== "open") return;
+    this.handler.onEnd(this);
+    if (this.#finSent && this.queuedBytes === 0) this.#end(CLOSED);
+  }
+
+  #finishConnect(): void {
+    if (!this.#writable) return;
+    if (this.#errorSeen) {
+      const error = this.#loop.system.getOption(this.#fd, SOL_SOCKET, SO_ERROR);
+      if (error !== 0) {
+        this.#end(failed(error));
+        return;
+      }
+    }
+    this.#state = "open";
+    this.#opened = true;
+    this.#disarm();
+    this.handler.onOpen(this);
+    if (this.#state === "open" && this.#finAsked && !this.#finSent && this.queuedBytes === 0)
+      this.#sendFin();
+  }
+
+  /** RST to the peer, then the end. */
+  #abort(cause: CloseCause): void {
+    if (this.closed) return;
+    if (this.#state !== "connecting") this.#loop.system.lingerZero(this.#fd);
+    this.#end(cause);
+  }
+
+  /** The descriptor goes; onClose follows from the loop. */
+  #end(cause: CloseCause): void {
+    if (this.closed) return;
+    this.#state = "ended";
+    this.#cause = cause;
+    this.#writeOpen = false;
+    this.#disarm();
+    this.#queue?.clear();
+    this.owner.channels--;
+    if (this.#fd >= 0) this.#loop.release(this.#fd);
+    this.#loop.schedule(this);
+  }
+
+  #tell(): number {
+    this.#state = "closed";
+    this.handler.onClose(this, this.#cause);
+    return 1;
+  }
+
+  #arm(delayMs: number): void {
+    this.#timer ??= new Timer(this);
+    this.#loop.arm(this.#timer, delayMs);
+  }
+
+  #disarm(): void {
+    if (this.#timer !== undefined) this.#loop.cancel(this.#timer);
+  }
+}
+
+function isReset(result: number): boolean {
+  return result === -ECONNRESET || result === -EPIPE || result === -ENOTCONN;
+}
+
+function isScarcity(result: number): boolean {
+  return result === -ENOBUFS || result === -ENOMEM;
+}
+
+function failed(result: number): CloseCause {
+  return { kind: "failed", errno: errnoName(result) };
+}

@@ -1,0 +1,83 @@
+/**
+ * What the engine needs from Linux: one method per system call that it makes, declared here so that the
+ * engine can be run on a fake that fails on purpose. `agent/kernel/sockets.ts` is the real one.
+ * Every method returns a result >= 0, or the negative errno (`agent/kernel/errno.ts` names them);
+ * none throws, none blocks but epollWait.
+ */
+
+/** One end of a TCP connection: canonical text (RFC 5952; mapped addresses as plain IPv4) and port 0 to 65535. */
+export interface SocketAddress {
+  readonly ip: string;
+  readonly port: number;
+}
+
+/** Up to eight pieces for one writev; owned and refilled by the loop, so that no write allocates. */
+export class Segments {
+  static readonly MAX: number = 8;
+  /** How many of the entries below count. */
+  count: number = 0;
+  readonly bytes: Uint8Array[] = new Array(Segments.MAX).fill(new Uint8Array(0));
+  readonly starts: Int32Array = new Int32Array(Segments.MAX);
+  readonly lengths: Int32Array = new Int32Array(Segments.MAX);
+
+  /** Appends bytes `[start, end)`; the caller respects MAX. */
+  add(bytes: Uint8Array, start: number, end: number): void {
+    const at = this.count++;
+    this.bytes[at] = bytes;
+    this.starts[at] = start;
+    this.lengths[at] = end - start;
+  }
+}
+
+/** Number of Int32 in one `struct epoll_event` (12 bytes, packed, on x86-64; 16 elsewhere: see eventStride). */
+export interface EpollEvents {
+  /** The kernel's array as 32-bit words. */
+  readonly words: Int32Array;
+  /** Words from one event to the next: word 0 the flags, then `dataAt` and `dataAt + 1` our two words. */
+  readonly stride: number;
+  readonly dataAt: number;
+  /** How many events fit. */
+  readonly capacity: number;
+}
+
+/** The system calls of one thread. */
+export interface System {
+  read(fd: number, into: Uint8Array, start: number, length: number): number;
+  write(fd: number, from: Uint8Array, start: number, length: number): number;
+  writev(fd: number, segments: Segments): number;
+  /** Accepts one connection, non-blocking and close-on-exec. */
+  accept(fd: number): number;
+  /**
+   * A TCP socket, non-blocking and close-on-exec, of the family that `ip` needs. With `netns` >= 0 it belongs
+   * to the network namespace of that descriptor (two setns(2), 1 µs); being unable to come back aborts the process.
+   */
+  socket(ip: string, netns: number): number;
+  connect(fd: number, to: SocketAddress): number;
+  bind(fd: number, to: SocketAddress): number;
+  listen(fd: number, backlog: number): number;
+  /** SHUT_WR. */
+  shutdown(fd: number): number;
+  close(fd: number): number;
+  /** The local address, or the negative errno. */
+  localAddress(fd: number): SocketAddress | number;
+  /** The peer's address, or the negative errno. */
+  peerAddress(fd: number): SocketAddress | number;
+  setOption(fd: number, level: number, name: number, value: number): number;
+  getOption(fd: number, level: number, name: number): number;
+  /** SO_LINGER with time 0: the next close() sends RST. */
+  lingerZero(fd: number): number;
+  /** Bytes received and not read yet (SIOCINQ). */
+  unreadBytes(fd: number): number;
+  /** Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
+  unsentBytes(fd: number): number;
+  epollCreate(): number;
+  /** Registers `fd`; its events carry `fd` and `generation`. */
+  epollAdd(epollFd: number, fd: number, flags: number, generation: number): number;
+  /** Memory for `capacity` events that epollWait fills. */
+  epollEvents(capacity: number): EpollEvents;
+  /** Waits; -1 waits for ever, 0 not at all. Returns the number of events. */
+  epollWait(epollFd: number, events: EpollEvents, timeoutMs: number): number;
+  eventfd(): number;
+  /** A descriptor on /dev/null, kept to be given up when descriptors run out. */
+  spareDescriptor(): number;
+}

@@ -1,0 +1,220 @@
+/**
+ * The engine's system calls on the real kernel (structurally `System` of agent/engine/system.ts, which this
+ * folder may not import). One set per thread: it owns the memory that the kernel reads addresses, options
+ * and vectors from. Results are >= 0 or the negative errno.
+ */
+
+import { closeSync, openSync } from "node:fs";
+import { EINVAL_RESULT } from "./errno.ts";
+import { addressOf, lastErrno, libc } from "./ffi.ts";
+import type { IpPort } from "./sockaddr.ts";
+import { decodeSockaddr, encodeSockaddr, SOCKADDR_BYTES } from "./sockaddr.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SO_LINGER,
+  SOCK_CLOEXEC,
+  SOCK_NONBLOCK,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "./socket-constants.ts";
+
+const CLONE_NEWNET = 0x40000000;
+const SHUT_WR = 1;
+const SIOCINQ = 0x541b;
+const SIOCOUTQ = 0x5411;
+const EPOLL_CTL_ADD = 1;
+const EPOLL_CLOEXEC = 0x80000;
+const EFD_FLAGS = 0x80800;
+const NEW_STREAM: number = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+const MAX_IOVECS = 8;
+
+/** `struct epoll_event` is packed on x86-64 only. */
+const EVENT_WORDS: number = process.arch === "x64" ? 3 : 4;
+const EVENT_DATA_AT: number = process.arch === "x64" ? 1 : 2;
+
+/** What writev needs of the engine's Segments. */
+export interface IoPieces {
+  readonly count: number;
+  readonly bytes: readonly Uint8Array[];
+  readonly starts: Int32Array;
+  readonly lengths: Int32Array;
+}
+
+/** Memory for the kernel's answers to epoll_wait. */
+export interface EventMemory {
+  readonly words: Int32Array;
+  readonly stride: number;
+  readonly dataAt: number;
+  readonly capacity: number;
+}
+
+/** The system calls of the thread that makes it. */
+export class Sockets {
+  readonly #sockaddr: Uint8Array = new Uint8Array(SOCKADDR_BYTES);
+  readonly #sockaddrAt: number = addressOf(this.#sockaddr);
+  /** [option or length, second word of struct linger, ioctl answer]. */
+  readonly #ints: Int32Array = new Int32Array(4);
+  readonly #intsAt: number = addressOf(this.#ints);
+  readonly #epollEvent: Int32Array = new Int32Array(EVENT_WORDS);
+  readonly #epollEventAt: number = addressOf(this.#epollEvent);
+  readonly #iovecs: Uint32Array = new Uint32Array(MAX_IOVECS * 4);
+  readonly #iovecsAt: number = addressOf(this.#iovecs);
+  #homeNetns = -1;
+
+  read(fd: number, into: Uint8Array, start: number, length: number): number {
+    const n = libc.read(fd, addressOf(into) + start, length);
+    return n < 0 ? -lastErrno() : n;
+  }
+
+  write(fd: number, from: Uint8Array, start: number, length: number): number {
+    const n = libc.write(fd, addressOf(from) + start, length);
+    return n < 0 ? -lastErrno() : n;
+  }
+
+  writev(fd: number, pieces: IoPieces): number {
+    const iovecs = this.#iovecs;
+    for (let i = 0; i < pieces.count; i++) {
+      const at = addressOf(pieces.bytes[i] as Uint8Array) + (pieces.starts[i] as number);
+      iovecs[i * 4] = at >>> 0;
+      iovecs[i * 4 + 1] = at / 0x100000000;
+      iovecs[i * 4 + 2] = pieces.lengths[i] as number;
+    }
+    const n = libc.writev(fd, this.#iovecsAt, pieces.count);
+    return n < 0 ? -lastErrno() : n;
+  }
+
+  accept(fd: number): number {
+    return result(libc.accept4(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  }
+
+  socket(ip: string, netns: number): number {
+    const family = ip.includes(":") ? AF_INET6 : AF_INET;
+    if (netns < 0) return result(libc.socket(family, NEW_STREAM, 0));
+    const home = this.#home();
+    if (home < 0) return home;
+    if (libc.setns(netns, CLONE_NEWNET) < 0) return -lastErrno();
+    const fd = result(libc.socket(family, NEW_STREAM, 0));
+    // In the wrong namespace every later connection would go to the wrong network: better none at all.
+    if (libc.setns(home, CLONE_NEWNET) < 0) libc.abort();
+    return fd;
+  }
+
+  connect(fd: number, to: IpPort): number {
+    const length = encodeSockaddr(to, this.#sockaddr);
+    if (length === undefined) return EINVAL_RESULT;
+    return result(libc.connect(fd, this.#sockaddrAt, length));
+  }
+
+  bind(fd: number, to: IpPort): number {
+    const length = encodeSockaddr(to, this.#sockaddr);
+    if (length === undefined) return EINVAL_RESULT;
+    return result(libc.bind(fd, this.#sockaddrAt, length));
+  }
+
+  listen(fd: number, backlog: number): number {
+    return result(libc.listen(fd, backlog));
+  }
+
+  shutdown(fd: number): number {
+    return result(libc.shutdown(fd, SHUT_WR));
+  }
+
+  close(fd: number): number {
+    return result(libc.close(fd));
+  }
+
+  localAddress(fd: number): IpPort | number {
+    this.#ints[0] = SOCKADDR_BYTES;
+    if (libc.getsockname(fd, this.#sockaddrAt, this.#intsAt) < 0) return -lastErrno();
+    return decodeSockaddr(this.#sockaddr) ?? EINVAL_RESULT;
+  }
+
+  peerAddress(fd: number): IpPort | number {
+    this.#ints[0] = SOCKADDR_BYTES;
+    if (libc.getpeername(fd, this.#sockaddrAt, this.#intsAt) < 0) return -lastErrno();
+    return decodeSockaddr(this.#sockaddr) ?? EINVAL_RESULT;
+  }
+
+  setOption(fd: number, level: number, name: number, value: number): number {
+    this.#ints[0] = value;
+    return result(libc.setsockopt(fd, level, name, this.#intsAt, 4));
+  }
+
+  getOption(fd: number, level: number, name: number): number {
+    this.#ints[0] = 0;
+    this.#ints[1] = 4;
+    const failed = libc.getsockopt(fd, level, name, this.#intsAt, this.#intsAt + 4) < 0;
+    return failed ? -lastErrno() : (this.#ints[0] as number);
+  }
+
+  lingerZero(fd: number): number {
+    this.#ints[0] = 1;
+    this.#ints[1] = 0;
+    return result(libc.setsockopt(fd, SOL_SOCKET, SO_LINGER, this.#intsAt, 8));
+  }
+
+  unreadBytes(fd: number): number {
+    const failed = libc.ioctl(fd, SIOCINQ, this.#intsAt) < 0;
+    return failed ? -lastErrno() : (this.#ints[0] as number);
+  }
+
+  unsentBytes(fd: number): number {
+    const failed = libc.ioctl(fd, SIOCOUTQ, this.#intsAt) < 0;
+    return failed ? -lastErrno() : (this.#ints[0] as number);
+  }
+
+  epollCreate(): number {
+    return result(libc.epoll_create1(EPOLL_CLOEXEC));
+  }
+
+  epollAdd(epollFd: number, fd: number, flags: number, generation: number): number {
+    this.#epollEvent[0] = flags;
+    this.#epollEvent[EVENT_DATA_AT] = fd;
+    this.#epollEvent[EVENT_DATA_AT + 1] = generation;
+    return result(libc.epoll_ctl(epollFd, EPOLL_CTL_ADD, fd, this.#epollEventAt));
+  }
+
+  epollEvents(capacity: number): EventMemory {
+    const words = new Int32Array(EVENT_WORDS * capacity);
+    return { words, stride: EVENT_WORDS, dataAt: EVENT_DATA_AT, capacity };
+  }
+
+  epollWait(epollFd: number, events: EventMemory, timeoutMs: number): number {
+    const at = addressOf(events.words);
+    const n = libc.epoll_wait(epollFd, at, events.capacity, timeoutMs);
+    return n < 0 ? -lastErrno() : n;
+  }
+
+  eventfd(): number {
+    return result(libc.eventfd(0, EFD_FLAGS));
+  }
+
+  spareDescriptor(): number {
+    try {
+      return openSync("/dev/null", "r");
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).errno ?? EINVAL_RESULT;
+    }
+  }
+
+  /** Closes the descriptor of the thread's own namespace, when one was opened. */
+  dispose(): void {
+    if (this.#homeNetns >= 0) closeSync(this.#homeNetns);
+    this.#homeNetns = -1;
+  }
+
+  #home(): number {
+    if (this.#homeNetns >= 0) return this.#homeNetns;
+    try {
+      this.#homeNetns = openSync("/proc/thread-self/ns/net", "r");
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).errno ?? EINVAL_RESULT;
+    }
+    return this.#homeNetns;
+  }
+}
+
+function result(value: number): number {
+  return value < 0 ? -lastErrno() : value;
+}
