@@ -39,15 +39,15 @@ export class Directory<State = unknown> {
   readonly #byVirtualAddress: Map<string, Map<number, Slot<State>>> = new Map();
   readonly #addressesOf: Map<string, readonly string[]> = new Map();
   readonly #states: PortStates<State>;
-  #known = false;
+  #revision = 0;
 
   constructor(states: PortStates<State>) {
     this.#states = states;
   }
 
-  /** Whether any snapshot was applied. */
-  get known(): boolean {
-    return this.#known;
+  /** Rises with every delta; 0 = nothing was ever received. What was decided under another one may be outdated. */
+  get revision(): number {
+    return this.#revision;
   }
 
   /** The workload with this uid. */
@@ -85,7 +85,7 @@ export class Directory<State = unknown> {
     for (const workload of delta.upsertWorkloads) this.#putWorkload(workload);
     for (const key of delta.removeServices) this.#removeService(key);
     for (const service of delta.upsertServices) this.#putService(service);
-    this.#known = true;
+    this.#revision++;
   }
 
   /** A full snapshot keeps the state of services that are still there. */

@@ -4,6 +4,8 @@ import type { Channel, ChannelHandler, CloseCause } from "../engine/channel.ts";
 import { Timer, type TimerHandler } from "../engine/timers.ts";
 import { HeldBytes } from "../transport/held-bytes.ts";
 import { DETECT_TIMEOUT_MS, detect } from "./detect.ts";
+import type { Plan } from "./plan.ts";
+import type { Carried } from "./pod.ts";
 import type { Timers } from "./request/context.ts";
 
 /** What a look found. */
@@ -16,15 +18,17 @@ export type Seen =
   | { readonly kind: "gone"; readonly cause: CloseCause };
 
 /** Looks at a channel until `decide` is called, once. The next handler must be set by then. */
-export class Look implements ChannelHandler, TimerHandler {
+export class Look implements ChannelHandler, TimerHandler, Carried {
   readonly #channel: Channel;
   readonly #timers: Timers;
+  readonly #plan: Plan;
   readonly #timer: Timer;
   readonly #bytes: HeldBytes = new HeldBytes();
   readonly #decide: (seen: Seen) => void;
   #over = false;
 
-  constructor(channel: Channel, timers: Timers, decide: (seen: Seen) => void) {
+  constructor(channel: Channel, timers: Timers, plan: Plan, decide: (seen: Seen) => void) {
+    this.#plan = plan;
     this.#channel = channel;
     this.#timers = timers;
     this.#decide = decide;
@@ -61,7 +65,25 @@ export class Look implements ChannelHandler, TimerHandler {
     this.#end(this.#bytes.length > 0 ? { kind: "opaque", bytes: this.#bytes } : { kind: "silent" });
   }
 
-  /** Ends the look from outside: the pod or the agent ends. */
+  drain(): void {
+    // Fifty milliseconds at most: then it is carried, and drained as what it is.
+  }
+
+  account(): void {
+    // Nothing was carried yet.
+  }
+
+  describe(): Readonly<Record<string, string | number>> {
+    const { direction, destination, clientAddress } = this.#plan;
+    return {
+      protocol: "detect",
+      direction,
+      client: clientAddress,
+      destination: `${destination.address} ${destination.port}`,
+      phase: "looking",
+    };
+  }
+
   cut(): void {
     this.#channel.reset();
   }

@@ -61,7 +61,7 @@ function parse(text: string): { address: string; port: number } {
 function decide(connection: Accepted, directory: Directory): Plan | string {
   const identified = identify(connection, directory);
   if (identified.kind === "refusal") return identified.reason;
-  const permit = authorize(identified, directory.known);
+  const permit = authorize(identified, directory.revision > 0);
   return "kind" in permit ? permit.reason : plan(permit);
 }
 

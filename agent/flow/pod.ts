@@ -11,6 +11,8 @@ export interface Carried {
   drain(): void;
   /** Ends it now. */
   cut(): void;
+  /** Reports the bytes carried since the last time: long connections must be seen while they last. */
+  account(): void;
   /** What the admin socket says about it. */
   describe(): Readonly<Record<string, string | number>>;
 }

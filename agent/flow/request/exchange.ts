@@ -1,6 +1,6 @@
 /** One request and its response: pick, send, retry when that is safe, answer, record. */
 
-import { type Reason, type Refusal, refuse } from "#model/refusal.ts";
+import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
 import { isIdempotent, requestBody, responseBody } from "../../http/h1/body-kind.ts";
 import { BODY, METHOD, type Method } from "../../http/h1/codes.ts";
@@ -19,6 +19,7 @@ import type { UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import { isGatewayFailure } from "../balance/outlier.ts";
 import type { PickRequest } from "../balance/pickers.ts";
+import { connectReason } from "../connect-reason.ts";
 import type { Plan } from "../plan.ts";
 import type { LocalPod } from "../pod.ts";
 import type { Target } from "../target.ts";
@@ -408,10 +409,4 @@ function refusalOf(failure: UpstreamFailure, { address, port }: LiveEndpoint): R
     return refuse("upstream-reset", `${where}: ${failure.cause.kind} before a whole answer`);
   const { reason, detail } = responseProblem(failure.problem);
   return refuse(reason, `${where}: ${detail}`);
-}
-
-function connectReason(errno: string): Reason {
-  if (errno === "ECONNREFUSED") return "connect-refused";
-  if (errno === "ETIMEDOUT") return "connect-timeout";
-  return "connect-failed";
 }

@@ -14,15 +14,11 @@ import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
 import type { Carried, LocalPod } from "../pod.ts";
 import type { ConnectionRecord } from "../record.ts";
+import type { Route } from "../route.ts";
 import type { Target } from "../target.ts";
+import type { Tie } from "../tie.ts";
 import type { HttpContext } from "./context.ts";
 import { type Client, Exchange } from "./exchange.ts";
-
-/** Where a session's requests go: asked anew for each request, because the world may have changed. */
-export interface Route {
-  readonly plan: Plan;
-  readonly target: Target;
-}
 
 /** What makes a session what it is. */
 export interface SessionInit {
@@ -30,15 +26,17 @@ export interface SessionInit {
   readonly pod: LocalPod;
   readonly record: ConnectionRecord;
   readonly route: Route;
-  /** The current route, or why the connection must not go on. */
-  readonly routeNow: (route: Route) => Route | Refusal;
-  /** Ties the two channels for good: the session is over, the connection is not. */
-  readonly tunnel: (route: Route, client: Channel, upstream: Channel) => void;
+  /** The route under what is known now, or why the connection must not go on. */
+  readonly reroute: (route: Route) => Route | Refusal;
+  readonly tie: Tie;
   readonly ended: (session: HttpSession) => void;
 }
 
-/** `reading`: between requests or inside a head. `exchanging`: a request is being carried. `over`: nothing more. */
-type Phase = "reading" | "exchanging" | "over";
+/**
+ * `reading`: between requests or inside a head. `exchanging`: a request is being carried. `tunnel`: both sides agreed
+ * on another protocol and bytes are relayed. `over`: nothing more.
+ */
+type Phase = "reading" | "exchanging" | "tunnel" | "over";
 
 /** The session. Its channel's handler; its exchange's client. */
 export class HttpSession implements ChannelHandler, Client, Carried, TimerHandler {
@@ -54,6 +52,8 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   #route: Route;
   #head: Head | undefined;
   #phase: Phase = "reading";
+  #sent = 0;
+  #received = 0;
   #ended = false;
   #draining = false;
   #pumping = false;
@@ -122,12 +122,11 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
     this.#finish();
     this.#exchange.abort();
     this.#own.retire();
-    this.#init.record.closed(
-      cause.kind === "failed" && cause.errno === "ENOBUFS"
+    this.#ending(
+      cause.kind === "memory-limit"
         ? refuse("memory-limit", "the pod's buffer budget is spent")
         : undefined,
     );
-    this.#init.ended(this);
   }
 
   onTimer(): void {
@@ -160,8 +159,13 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   tunnel(upstream: Channel): void {
     this.#finish();
     if (this.#held.length > 0) upstream.write(this.#held.bytes, 0, this.#held.length);
-    this.#init.tunnel(this.#route, this.channel, upstream);
-    this.#init.ended(this);
+    this.#phase = "tunnel";
+    this.#init.tie(this.channel, upstream, (end) => {
+      this.#phase = "over";
+      this.#ending(
+        end === "idle" ? refuse("idle-timeout", "nothing was sent either way") : undefined,
+      );
+    });
   }
 
   drain(): void {
@@ -171,6 +175,14 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
 
   cut(): void {
     this.channel.reset();
+  }
+
+  account(): void {
+    const { bytesIn, bytesOut } = this.channel;
+    this.#init.record.sent(bytesIn - this.#sent);
+    this.#init.record.received(bytesOut - this.#received);
+    this.#sent = bytesIn;
+    this.#received = bytesOut;
   }
 
   describe(): Readonly<Record<string, string | number>> {
@@ -215,7 +227,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
       this.#refuse(status, refuse(reason, detail));
       return end;
     }
-    const route = this.#init.routeNow(this.#route);
+    const route = this.#init.reroute(this.#route);
     if ("kind" in route) {
       this.#refuse(route.reason === "denied" ? 403 : 503, route);
       return end;
@@ -252,6 +264,12 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
       refusal,
     });
     this.#close();
+  }
+
+  #ending(refusal: Refusal | undefined): void {
+    this.account();
+    this.#init.record.closed(refusal);
+    this.#init.ended(this);
   }
 
   #close(): void {

@@ -1,0 +1,152 @@
+/** The story of a connection: accept → identify → authorize → look → plan → carry → record. */
+
+import { type Refusal, refuse } from "#model/refusal.ts";
+import type { Channel } from "../engine/channel.ts";
+import type { HeldBytes } from "../transport/held-bytes.ts";
+import { authorize } from "./authorize.ts";
+import type { EndpointSet } from "./balance/endpoint-set.ts";
+import type { ServerFirstMemory } from "./detect.ts";
+import type { Directory } from "./directory.ts";
+import { type Accepted, identify } from "./identify.ts";
+import { Look, type Seen } from "./look.ts";
+import { OpaqueConnection } from "./opaque.ts";
+import { type Plan, plan } from "./plan.ts";
+import type { LocalPod } from "./pod.ts";
+import type { HttpContext } from "./request/context.ts";
+import { HttpSession } from "./request/session.ts";
+import type { Route } from "./route.ts";
+import { balancedTarget, fixedTarget } from "./target.ts";
+import type { Tie } from "./tie.ts";
+
+/** What all connections of a worker share. */
+export interface FlowContext extends HttpContext {
+  readonly directory: Directory<EndpointSet>;
+  readonly serverFirst: ServerFirstMemory;
+  readonly tie: Tie;
+  readonly maxConnectionsPerPod: number;
+  /** Whether the agent is shutting down. */
+  readonly draining: () => boolean;
+}
+
+/** Takes over a freshly accepted channel: sets its handler, or resets it. */
+export function handleConnection(
+  context: FlowContext,
+  pod: LocalPod,
+  channel: Channel,
+  accepted: Accepted,
+): void {
+  const route = admit(context, pod, accepted);
+  if ("kind" in route) {
+    context.recorder.refused(directionOf(context, accepted), route);
+    channel.reset();
+    return;
+  }
+  carry(context, { pod, channel, accepted, route });
+}
+
+interface Admitted {
+  readonly pod: LocalPod;
+  readonly channel: Channel;
+  readonly accepted: Accepted;
+  readonly route: Route;
+}
+
+function admit(context: FlowContext, pod: LocalPod, accepted: Accepted): Route | Refusal {
+  if (context.draining()) return refuse("draining", "the agent is shutting down");
+  if (pod.carried.size >= context.maxConnectionsPerPod)
+    return refuse("connection-limit", `${pod.carried.size} connections of pod ${pod.uid}`);
+  return routeOf(context, accepted);
+}
+
+function routeOf(context: FlowContext, accepted: Accepted): Route | Refusal {
+  const { directory } = context;
+  if (directory.revision === 0)
+    return refuse("no-policy-data", "no snapshot was received from control yet");
+  const identified = identify(accepted, directory);
+  if (identified.kind === "refusal") return identified;
+  const permit = authorize(identified, directory.revision > 0);
+  if ("kind" in permit) return permit;
+  const planned = plan(permit);
+  return { plan: planned, target: targetOf(context, planned), revision: directory.revision };
+}
+
+function targetOf(context: FlowContext, { nextHop, destination }: Plan): Route["target"] {
+  if (nextHop.kind === "fixed") return fixedTarget(nextHop.address);
+  const entry = context.directory.service(destination.address, destination.port);
+  // plan() has just seen the service under the same revision.
+  if (entry === undefined) throw new Error(`service port ${destination.port} vanished`);
+  return balancedTarget(entry.state);
+}
+
+/** A fixed next hop is kept: its one endpoint carries the counts of what is in flight. */
+function reroute(context: FlowContext, accepted: Accepted, route: Route): Route | Refusal {
+  if (route.revision === context.directory.revision) return route;
+  const fresh = routeOf(context, accepted);
+  if ("kind" in fresh || fresh.plan.nextHop.kind === "balanced") return fresh;
+  return route.plan.nextHop.kind === "fixed" ? { ...fresh, target: route.target } : fresh;
+}
+
+function carry(context: FlowContext, admitted: Admitted): void {
+  const { understanding, destination } = admitted.route.plan;
+  const key = `${destination.address} ${destination.port}`;
+  if (understanding === "http") carryHttp(context, admitted, undefined);
+  else if (understanding === "opaque" || context.serverFirst.knows(key, context.now()))
+    carryOpaque(context, admitted, undefined);
+  else lookFirst(context, admitted, key);
+}
+
+/** While it is looked at, the connection counts as carried: it can be cut and listed like any other. */
+function lookFirst(context: FlowContext, admitted: Admitted, key: string): void {
+  const { pod, channel, route } = admitted;
+  const look = new Look(channel, context.timers, route.plan, (seen: Seen) => {
+    pod.carried.delete(look);
+    if (seen.kind === "gone") {
+      context.recorder.connection(route.plan, undefined).closed(undefined);
+      return;
+    }
+    if (seen.kind === "silent") {
+      context.serverFirst.learn(key, context.now());
+      carryOpaque(context, admitted, undefined);
+    } else if (seen.kind === "http") carryHttp(context, admitted, seen.bytes);
+    else carryOpaque(context, admitted, seen.bytes);
+  });
+  pod.carried.add(look);
+}
+
+function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
+  const { pod, channel, accepted, route } = admitted;
+  const session = new HttpSession(context, {
+    channel,
+    pod,
+    record: context.recorder.connection(route.plan, undefined),
+    route,
+    reroute: (old) => reroute(context, accepted, old),
+    tie: context.tie,
+    ended: (ended) => pod.carried.delete(ended),
+  });
+  pod.carried.add(session);
+  channel.handler = session;
+  if (first !== undefined) session.onData(channel, first.bytes, 0, first.length);
+}
+
+function carryOpaque(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
+  const { pod, channel, route } = admitted;
+  const connection = new OpaqueConnection(context, {
+    channel,
+    pod,
+    route,
+    first,
+    tie: context.tie,
+    ended: (ended) => pod.carried.delete(ended),
+  });
+  if (!connection.over) pod.carried.add(connection);
+}
+
+function directionOf(
+  { directory }: FlowContext,
+  { pod, destination }: Accepted,
+): "inbound" | "outbound" | "unknown" {
+  const workload = directory.workload(pod);
+  if (workload === undefined) return "unknown";
+  return workload.addresses.includes(destination.address) ? "inbound" : "outbound";
+}
