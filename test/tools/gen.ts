@@ -1,0 +1,20 @@
+/**
+ * `npm run gen`, `npm run gen:check`: writes (or with --check compares) the generated files that need only
+ * what npm installs. What needs clang is `npm run build:bpf`.
+ */
+import { runStep, type Step } from "./steps.ts";
+
+const check = process.argv.includes("--check") ? ["--check"] : [];
+
+const STEPS: readonly Step[] = [
+  {
+    name: "the loader's WASM",
+    target: "bpf/loader/build.ts",
+    command: ["bin/run", "bpf/loader/build.ts", ...check],
+  },
+];
+
+for (const step of STEPS) {
+  const { verdict } = await runStep(step, "on-failure");
+  if (verdict !== "ok") process.exitCode = 1;
+}

@@ -1,0 +1,50 @@
+/** Which group a test file belongs to, and how each group runs. */
+
+/** A group of test files that run alike. */
+export interface TestGroup {
+  readonly name: string;
+  /** Files at the same time; 1 for groups that own namespaces, kernel state or both cores. */
+  readonly concurrency: number;
+  /** Longest time for one file in milliseconds. */
+  readonly timeoutMs: number;
+  readonly holds: (path: string) => boolean;
+}
+
+/** In the order in which they run; a file belongs to the first group that holds it. */
+export const TEST_GROUPS: readonly TestGroup[] = [
+  group("contract", 2, 60_000, /^test\/contract\//),
+  group("process", 2, 120_000, /^test\/process\/|\.process\.test\.ts$/),
+  group("netns", 1, 300_000, /^test\/(?:netns|bpf)\/|\.netns\.test\.ts$|^agent\/redirect\/.*netns/),
+  group("sim", 1, 300_000, /^test\/sim\/|\.sim\.test\.ts$/),
+  group("conformance", 1, 300_000, /^test\/conformance\//),
+  group("loader", 2, 300_000, /^bpf\//),
+  group("unit", 2, 120_000, /./),
+];
+
+function group(name: string, concurrency: number, timeoutMs: number, pattern: RegExp): TestGroup {
+  return { name, concurrency, timeoutMs, holds: (path) => pattern.test(path) };
+}
+
+/** The group of a test file. */
+export function groupOf(path: string): TestGroup {
+  const found = TEST_GROUPS.find((candidate) => candidate.holds(path));
+  if (found === undefined) throw new Error(`no group holds ${path}`);
+  return found;
+}
+
+/**
+ * Chooses the files that the words of a command line name: group names, files, folders; no word = all.
+ * Throws on a word that names nothing, so that a typing error never passes for success.
+ */
+export function choose(files: readonly string[], words: readonly string[]): readonly string[] {
+  if (words.length === 0) return files;
+  const chosen = words.flatMap((word) => {
+    const clean = word.replace(/^\.\//, "").replace(/\/$/, "");
+    const named = files.filter(
+      (file) => groupOf(file).name === clean || file === clean || file.startsWith(`${clean}/`),
+    );
+    if (named.length === 0) throw new Error(`"${word}" names no test file, folder or group`);
+    return named;
+  });
+  return [...new Set(chosen)].sort();
+}
