@@ -1,0 +1,211 @@
+/**
+ * From the world to what agents need: pure, whole, and never throwing on a user's object (what is wrong
+ * becomes a condition, the rest compiles). May import control/world.ts, control/k8s/api and agent/model;
+ * must never do I/O, read a clock or keep state between calls but what the caller hands back in.
+ *
+ * Given the previous compilation, results of untouched objects are taken over by identity, so that a small
+ * change costs a few milliseconds in a world of thousands and the publisher sees what changed by `!==`.
+ */
+
+import { isDeepStrictEqual } from "node:util";
+import { readEnrolmentWords } from "#model/annotations.ts";
+import type { Service } from "#model/service.ts";
+import type { Workload, WorkloadPort } from "#model/workload.ts";
+import type { Namespace } from "../k8s/api/cluster.ts";
+import type { Condition } from "../k8s/api/condition.ts";
+import type { Pod } from "../k8s/api/pod.ts";
+import type { EndpointSlice, Service as KubeService } from "../k8s/api/service.ts";
+import { type World, worldKey } from "../world.ts";
+import { resolveAddressConflicts } from "./conflicts.ts";
+import { mergeDeclaredPorts } from "./declared-ports.ts";
+import { type CompiledService, compileService, servicesSlices } from "./services.ts";
+import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
+
+/** What the world means: the parts of a snapshot, and what must be said about the objects. */
+export interface Compilation {
+  /** By uid. */
+  readonly workloads: ReadonlyMap<string, Workload>;
+  /** By `namespace/name`. */
+  readonly services: ReadonlyMap<string, Service>;
+  readonly conditions: readonly Condition[];
+  /** Intermediate results, for the next call. */
+  readonly memo: Memo;
+}
+
+/** Results by key, each beside the inputs it was made of. */
+interface Memo {
+  readonly namespaces: ReadonlyMap<string, Entry<Namespace, NamespaceWords>>;
+  readonly services: ReadonlyMap<string, Entry<ServiceInput, CompiledService>>;
+  readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
+  readonly portConditions: readonly Condition[];
+  readonly pods: ReadonlyMap<string, Entry<PodInput, CompiledPod>>;
+}
+
+interface Entry<I, O> {
+  readonly input: I;
+  readonly output: O;
+}
+
+interface ServiceInput {
+  readonly service: KubeService;
+  readonly slices: readonly EndpointSlice[];
+}
+
+interface PodInput {
+  readonly pod: Pod;
+  readonly namespace: NamespaceWords;
+  readonly ports: readonly WorkloadPort[];
+}
+
+/** The compilation of the empty world. */
+export const EMPTY_COMPILATION: Compilation = {
+  workloads: new Map(),
+  services: new Map(),
+  conditions: [],
+  memo: {
+    namespaces: new Map(),
+    services: new Map(),
+    ports: new Map(),
+    portConditions: [],
+    pods: new Map(),
+  },
+};
+
+const NO_WORDS: NamespaceWords = { words: {}, conditions: [] };
+const NO_PORTS: readonly WorkloadPort[] = [];
+
+/** Compiles a world. The result depends on the world alone; `previous` only saves work. */
+export function compile(world: World, previous: Compilation = EMPTY_COMPILATION): Compilation {
+  const old = previous.memo;
+  const namespaces = remake({
+    objects: world.namespaces,
+    old: old.namespaces,
+    inputOf: (namespace: Namespace) => namespace,
+    same: Object.is,
+    make: readNamespace,
+  });
+  const slices = servicesSlices(world.endpointSlices.values());
+  const services = remake({
+    objects: world.services,
+    old: old.services,
+    inputOf: (service: KubeService, key: string): ServiceInput => ({
+      service,
+      slices: slices.get(key) ?? [],
+    }),
+    same: sameService,
+    make: (input: ServiceInput) => compileService(input.service, input.slices),
+  });
+  const { ports, portConditions } = declaredPorts(services, old);
+  const pods = remake({
+    objects: world.pods,
+    old: old.pods,
+    inputOf: (pod: Pod): PodInput => ({
+      pod,
+      namespace: namespaces.get(pod.metadata.namespace)?.output ?? NO_WORDS,
+      ports: ports.get(pod.metadata.uid) ?? NO_PORTS,
+    }),
+    same: samePod,
+    make: compileWorkload,
+  });
+  return assemble({ namespaces, services, ports, portConditions, pods }, previous);
+}
+
+/** Resolves what only shows when all are seen together, and lays out the result. */
+function assemble(memo: Memo, previous: Compilation): Compilation {
+  const workloads = resolveAddressConflicts(outputs(memo.pods), previous.workloads);
+  const services = resolveAddressConflicts(outputs(memo.services), previous.services);
+  const conditions = [
+    ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
+    ...outputs(memo.services).flatMap((output) => output.conditions),
+    ...memo.portConditions,
+    ...outputs(memo.pods).flatMap((output) => output.conditions),
+    ...services.conditions,
+    ...workloads.conditions,
+  ];
+  return {
+    workloads: workloads.byKey,
+    services: services.byKey,
+    conditions: conditions.sort(byPlace),
+    memo,
+  };
+}
+
+function outputs<I, O>(entries: ReadonlyMap<string, Entry<I, O>>): readonly O[] {
+  return Array.from(entries.values(), (entry) => entry.output);
+}
+
+/** How one kind of result is made of one kind of object. */
+interface Recipe<T, I, O extends object> {
+  readonly objects: ReadonlyMap<string, T>;
+  readonly old: ReadonlyMap<string, Entry<I, O>>;
+  readonly inputOf: (object: T, key: string) => I;
+  readonly same: (a: I, b: I) => boolean;
+  readonly make: (input: I) => O;
+}
+
+/** Makes one output for each object; the old one when its inputs are the same, or when it turns out equal. */
+function remake<T, I, O extends object>(recipe: Recipe<T, I, O>): ReadonlyMap<string, Entry<I, O>> {
+  const made = new Map<string, Entry<I, O>>();
+  for (const [key, object] of recipe.objects) {
+    const input = recipe.inputOf(object, key);
+    const before = recipe.old.get(key);
+    if (before !== undefined && recipe.same(before.input, input)) {
+      made.set(key, before);
+      continue;
+    }
+    const output = recipe.make(input);
+    made.set(key, { input, output: before === undefined ? output : reuse(before.output, output) });
+  }
+  return made;
+}
+
+/** The new output with each field that says the same as before taken over by identity. */
+function reuse<O extends object>(before: O, now: O): O {
+  const fields = Object.entries(now).map(([name, value]: [string, unknown]) => {
+    const known: unknown = Reflect.get(before, name);
+    return [name, isDeepStrictEqual(known, value) ? known : value];
+  });
+  // The same fields with equal values: still an O.
+  return Object.fromEntries(fields) as O;
+}
+
+function readNamespace(namespace: Namespace): NamespaceWords {
+  const { value, problems } = readEnrolmentWords(namespace.metadata);
+  return { words: value, conditions: wordConditions(namespace, problems) };
+}
+
+function compileWorkload({ pod, namespace, ports }: PodInput): CompiledPod {
+  return compilePod(pod, namespace.words, ports);
+}
+
+function sameService(a: ServiceInput, b: ServiceInput): boolean {
+  return (
+    a.service === b.service &&
+    a.slices.length === b.slices.length &&
+    a.slices.every((slice, i) => slice === b.slices[i])
+  );
+}
+
+function samePod(a: PodInput, b: PodInput): boolean {
+  return a.pod === b.pod && a.namespace === b.namespace && a.ports === b.ports;
+}
+
+/** The ports that Services declare for each pod; the old ones when no Service declares otherwise. */
+function declaredPorts(
+  services: Memo["services"],
+  old: Memo,
+): Pick<Memo, "ports" | "portConditions"> {
+  const unchanged =
+    services.size === old.services.size &&
+    [...services].every(
+      ([key, { output }]) => old.services.get(key)?.output.declared === output.declared,
+    );
+  if (unchanged) return old;
+  return mergeDeclaredPorts(outputs(services), old.ports);
+}
+
+function byPlace(a: Condition, b: Condition): number {
+  const left = `${a.ref.kind}/${worldKey(a.ref)} ${a.field} ${a.reason} ${a.problem}`;
+  const right = `${b.ref.kind}/${worldKey(b.ref)} ${b.field} ${b.reason} ${b.problem}`;
+  return left < right ? -1 : Number(left > right);
+}

@@ -1,0 +1,218 @@
+/** One Service and its EndpointSlices to one service of the model. */
+
+import { canonicalAddress } from "#model/address.ts";
+import { readBalance } from "#model/annotations.ts";
+import {
+  type Endpoint,
+  type EndpointState,
+  type Service,
+  type ServicePort,
+  serviceKey,
+} from "#model/service.ts";
+import type { DeclaredProtocol } from "#model/workload.ts";
+import type { Condition } from "../k8s/api/condition.ts";
+import { objectRef } from "../k8s/api/decode.ts";
+import type {
+  EndpointSlice,
+  Service as KubeService,
+  ServicePort as KubeServicePort,
+  SliceEndpoint,
+  TargetRef,
+} from "../k8s/api/service.ts";
+import { protocolOfApp, protocolOfName } from "./protocol.ts";
+import { wordConditions } from "./workloads.ts";
+
+/** A Service's compilation. */
+export interface CompiledService {
+  /** undefined: the Service has no virtual IP (headless, ExternalName, not assigned yet). */
+  readonly value: Service | undefined;
+  readonly key: string;
+  readonly created: string;
+  readonly source: KubeService;
+  /** The ports of pods behind it, headless or not. */
+  readonly declared: readonly DeclaredPort[];
+  readonly conditions: readonly Condition[];
+}
+
+/** A Service's word on one port of one pod. */
+export interface DeclaredPort {
+  readonly uid: string;
+  readonly port: number;
+  readonly protocol: DeclaredProtocol;
+  /** Key of the Service, to say who disagrees with whom. */
+  readonly by: string;
+}
+
+/** Seconds of ClientIP affinity when the Service does not say (core/v1: three hours). */
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+
+/** The best state wins when two slices name one endpoint, as they do while it moves between them. */
+const RANK: Readonly<Record<EndpointState, number>> = { ready: 2, draining: 1, unready: 0 };
+
+/** Each Service's slices by `namespace/name`, in order of their names. */
+export function servicesSlices(
+  slices: Iterable<EndpointSlice>,
+): ReadonlyMap<string, readonly EndpointSlice[]> {
+  const byService = new Map<string, EndpointSlice[]>();
+  for (const slice of slices) {
+    const { namespace, labels } = slice.metadata;
+    const name = labels["kubernetes.io/service-name"];
+    if (name === undefined) continue;
+    const key = `${namespace}/${name}`;
+    const known = byService.get(key);
+    if (known === undefined) byService.set(key, [slice]);
+    else known.push(slice);
+  }
+  for (const list of byService.values()) list.sort((a, b) => compare(nameOf(a), nameOf(b)));
+  return byService;
+}
+
+/** Compiles a Service with its own slices. */
+export function compileService(
+  source: KubeService,
+  slices: readonly EndpointSlice[],
+): CompiledService {
+  const { namespace, name, creationTimestamp: created = "" } = source.metadata;
+  const key = serviceKey({ namespace, name });
+  const balance = readBalance(source.metadata);
+  const addresses = clusterAddresses(source);
+  const conditions = [...wordConditions(source, balance.problems), ...addresses.conditions];
+  const ports: ServicePort[] = [];
+  for (const [i, port] of source.spec.ports.entries()) {
+    // UDP and SCTP are not the mesh's.
+    if (port.protocol !== "TCP") continue;
+    const protocol = protocolOf(source, i, port);
+    conditions.push(...protocol.conditions);
+    const endpoints = endpointsOf(port, slices);
+    ports.push({ name: port.name, port: port.port, protocol: protocol.value, endpoints });
+  }
+  const value: Service = {
+    namespace,
+    name,
+    addresses: addresses.texts,
+    balance: balance.value,
+    ...affinityOf(source),
+    ports,
+  };
+  return {
+    value: addresses.texts.length === 0 ? undefined : value,
+    key,
+    created,
+    source,
+    declared: declaredBy(key, ports),
+    conditions,
+  };
+}
+
+function clusterAddresses(service: KubeService): {
+  texts: readonly string[];
+  conditions: readonly Condition[];
+} {
+  const { type, clusterIP, clusterIPs } = service.spec;
+  if (type === "ExternalName") return { texts: [], conditions: [] };
+  const given = clusterIPs.length > 0 ? clusterIPs : clusterIP === undefined ? [] : [clusterIP];
+  const texts = new Set<string>();
+  const conditions: Condition[] = [];
+  for (const [i, text] of given.entries()) {
+    if (text === "None" || text === "") continue;
+    const address = canonicalAddress(text);
+    if (address !== undefined) texts.add(address);
+    else
+      conditions.push({
+        ref: objectRef(service),
+        reason: "malformed-address",
+        field: `spec.clusterIPs[${i}]`,
+        problem: `${JSON.stringify(text)} is not an IP address`,
+        nextStep: 'give an IP address or "None"; the address is left out',
+      });
+  }
+  return { texts: [...texts], conditions };
+}
+
+function protocolOf(
+  service: KubeService,
+  index: number,
+  port: KubeServicePort,
+): { value: DeclaredProtocol; conditions: readonly Condition[] } {
+  if (port.appProtocol === undefined) return { value: protocolOfName(port.name), conditions: [] };
+  const value = protocolOfApp(port.appProtocol);
+  if (value !== undefined) return { value, conditions: [] };
+  const condition: Condition = {
+    ref: objectRef(service),
+    reason: "unknown-protocol",
+    field: `spec.ports[${index}].appProtocol`,
+    problem: `${JSON.stringify(port.appProtocol)} is not a protocol the mesh knows`,
+    nextStep: "use http, kubernetes.io/h2c, grpc, kubernetes.io/ws, tcp or tls",
+  };
+  return { value: protocolOfName(port.name), conditions: [condition] };
+}
+
+function affinityOf({ spec }: KubeService): { affinitySeconds?: number } {
+  if (spec.sessionAffinity !== "ClientIP") return {};
+  const seconds = spec.sessionAffinityConfig?.clientIP?.timeoutSeconds;
+  return { affinitySeconds: seconds ?? DEFAULT_AFFINITY_SECONDS };
+}
+
+function endpointsOf(port: KubeServicePort, slices: readonly EndpointSlice[]): readonly Endpoint[] {
+  const endpoints = new Map<string, Endpoint>();
+  for (const slice of slices) {
+    const match = slice.ports.find((p) => p.name === port.name && p.protocol === "TCP");
+    if (match === undefined || slice.addressType === "FQDN") continue;
+    // discovery/v1: a slice port without a number stands for any; the Service's own says which.
+    const number =
+      match.port ?? (typeof port.targetPort === "number" ? port.targetPort : port.port);
+    for (const endpoint of slice.endpoints)
+      for (const made of endpointAt(slice, endpoint, number)) keepBest(endpoints, made);
+  }
+  return [...endpoints.values()].sort((a, b) => compare(a.address, b.address) || a.port - b.port);
+}
+
+function endpointAt(
+  slice: EndpointSlice,
+  endpoint: SliceEndpoint,
+  port: number,
+): readonly Endpoint[] {
+  const state = stateOf(endpoint);
+  const workload = workloadOf(slice, endpoint.targetRef);
+  // A slice comes from a controller, not from a person: an unreadable address is left out in silence.
+  return endpoint.addresses.flatMap((text) => {
+    const address = canonicalAddress(text);
+    if (address === undefined) return [];
+    return [{ address, port, state, ...(workload !== undefined && { workload }) }];
+  });
+}
+
+function keepBest(endpoints: Map<string, Endpoint>, endpoint: Endpoint): void {
+  const key = `${endpoint.address} ${endpoint.port}`;
+  const known = endpoints.get(key);
+  if (known === undefined || RANK[endpoint.state] > RANK[known.state]) endpoints.set(key, endpoint);
+}
+
+function stateOf({ conditions }: SliceEndpoint): EndpointState {
+  const ready = conditions.ready ?? true;
+  const serving = conditions.serving ?? ready;
+  if (conditions.terminating === true) return serving ? "draining" : "unready";
+  return ready ? "ready" : "unready";
+}
+
+/** The uid of the pod behind; hand-written slices name the pod only, whose uid is then `namespace/name`. */
+function workloadOf(slice: EndpointSlice, target: TargetRef | undefined): string | undefined {
+  if (target?.kind !== "Pod") return undefined;
+  return target.uid ?? `${target.namespace || slice.metadata.namespace}/${target.name}`;
+}
+
+function declaredBy(by: string, ports: readonly ServicePort[]): readonly DeclaredPort[] {
+  return ports.flatMap(({ protocol, endpoints }) =>
+    endpoints.flatMap(({ workload: uid, port }) =>
+      uid === undefined ? [] : [{ uid, port, protocol, by }],
+    ),
+  );
+}
+
+function nameOf(slice: EndpointSlice): string {
+  return slice.metadata.name;
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
+}

@@ -1,0 +1,125 @@
+/** One pod to one workload. */
+
+import { canonicalAddress } from "#model/address.ts";
+import {
+  type EnrolmentWords,
+  readEnrolmentWords,
+  resolveEnrolment,
+  type WordProblem,
+} from "#model/annotations.ts";
+import type { Workload, WorkloadPort } from "#model/workload.ts";
+import type { Condition } from "../k8s/api/condition.ts";
+import { type KubeObject, objectRef } from "../k8s/api/decode.ts";
+import type { Pod } from "../k8s/api/pod.ts";
+import { protocolOfName } from "./protocol.ts";
+
+/** What a namespace says for its pods. */
+export interface NamespaceWords {
+  readonly words: EnrolmentWords;
+  readonly conditions: readonly Condition[];
+}
+
+/** A pod's compilation. */
+export interface CompiledPod {
+  /** undefined: the pod has no address (yet) or has finished. */
+  readonly value: Workload | undefined;
+  readonly key: string;
+  /** metadata.creationTimestamp; decides who keeps an address. */
+  readonly created: string;
+  readonly source: Pod;
+  readonly conditions: readonly Condition[];
+}
+
+/** Compiles a pod. `declared` = the ports that Services declare for it. */
+export function compilePod(
+  pod: Pod,
+  namespace: EnrolmentWords,
+  declared: readonly WorkloadPort[],
+): CompiledPod {
+  const { metadata, spec } = pod;
+  const said = readEnrolmentWords(metadata);
+  const wanted = resolveEnrolment(said.value, namespace);
+  const addresses = podAddresses(pod);
+  const conditions = [...wordConditions(pod, said.problems), ...addresses.conditions];
+  if (wanted !== undefined && spec.hostNetwork) conditions.push(hostNetwork(pod));
+  const absent = isFinished(pod) || (addresses.texts.length === 0 && !spec.hostNetwork);
+  const value: Workload = {
+    uid: metadata.uid,
+    name: metadata.name,
+    namespace: metadata.namespace,
+    owner: ownerOf(pod),
+    serviceAccount: spec.serviceAccountName,
+    node: spec.nodeName,
+    addresses: addresses.texts,
+    ...(wanted !== undefined && !spec.hostNetwork && { enrolment: wanted }),
+    ports: portsOf(pod, declared),
+  };
+  const created = metadata.creationTimestamp ?? "";
+  return { value: absent ? undefined : value, key: metadata.uid, created, source: pod, conditions };
+}
+
+/** The conditions of an object whose mesh annotations have problems. */
+export function wordConditions(
+  object: KubeObject,
+  problems: readonly WordProblem[],
+): readonly Condition[] {
+  const ref = objectRef(object);
+  return problems.map((problem) => ({ ref, reason: "malformed-annotation", ...problem }));
+}
+
+function isFinished(pod: Pod): boolean {
+  return pod.status.phase === "Succeeded" || pod.status.phase === "Failed";
+}
+
+/** A pod on its node's network has no address of its own: the node's says nothing about who it is. */
+function podAddresses(pod: Pod): { texts: readonly string[]; conditions: readonly Condition[] } {
+  if (pod.spec.hostNetwork) return { texts: [], conditions: [] };
+  const { podIPs, podIP } = pod.status;
+  const given = podIPs.length > 0 ? podIPs.map(({ ip }) => ip) : podIP === undefined ? [] : [podIP];
+  const texts = new Set<string>();
+  const conditions: Condition[] = [];
+  for (const [i, text] of given.entries()) {
+    const address = canonicalAddress(text);
+    if (address !== undefined) texts.add(address);
+    else if (text !== "")
+      conditions.push({
+        ref: objectRef(pod),
+        reason: "malformed-address",
+        field: `status.podIPs[${i}].ip`,
+        problem: `${JSON.stringify(text)} is not an IP address`,
+        nextStep: "see who wrote the pod's status; the address is left out",
+      });
+  }
+  return { texts: [...texts], conditions };
+}
+
+function hostNetwork(pod: Pod): Condition {
+  return {
+    ref: objectRef(pod),
+    reason: "host-network",
+    field: "spec.hostNetwork",
+    problem: "asks for the mesh but uses its node's network, which the mesh never touches",
+    nextStep: "remove hostNetwork, or set mesh/enabled=false on the pod",
+  };
+}
+
+/** A Deployment's ReplicaSet is named `deployment-hash`, its pods carry the hash as a label. */
+function ownerOf({ metadata }: Pod): string {
+  const owner = metadata.ownerReferences.find((reference) => reference.controller);
+  if (owner === undefined) return metadata.name;
+  if (owner.kind !== "ReplicaSet") return owner.name;
+  const hash = metadata.labels["pod-template-hash"];
+  if (hash === undefined) return owner.name.replace(/-[a-z0-9]+$/, "");
+  const suffix = `-${hash}`;
+  return owner.name.endsWith(suffix) ? owner.name.slice(0, -suffix.length) : owner.name;
+}
+
+/** Container ports, with the protocol of a Service before that of the port's own name. */
+function portsOf(pod: Pod, declared: readonly WorkloadPort[]): readonly WorkloadPort[] {
+  const ports = new Map<number, WorkloadPort>();
+  for (const { containerPort: port, name, protocol } of pod.spec.containers.flatMap((c) => c.ports))
+    if (protocol === "TCP") ports.set(port, { port, protocol: protocolOfName(name) });
+  for (const said of declared)
+    if (said.protocol !== "detect" || !ports.has(said.port)) ports.set(said.port, said);
+  return [...ports.values()].sort((a, b) => a.port - b.port);
+}
