@@ -37,7 +37,12 @@ static __always_inline int is_agent(__u32 mark) {
 }
 
 static __always_inline int cidr_excluded(const struct pod *pod, __u64 cookie, const struct address *to) {
-  struct cidr_key key = {.prefix_length = CIDR_PREFIX + 128, .pod = cookie, .address = *to};
+  struct cidr_key key = {
+      .prefix_length = CIDR_PREFIX + 128,
+      .family = is_mapped_ipv4(to) ? AF_INET : AF_INET6,
+      .pod = cookie,
+      .address = *to,
+  };
   __u32 *verdict = bpf_map_lookup_elem(&cidrs, &key);
   if (verdict)
     return *verdict == CIDR_EXCLUDE;

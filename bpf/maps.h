@@ -109,6 +109,10 @@ static __always_inline struct address mapped_ipv4(__u32 ipv4) {
   return (struct address){.word = {0, 0, net32(0xffff), ipv4}};
 }
 
+static __always_inline int is_mapped_ipv4(const struct address *address) {
+  return address->word[0] == 0 && address->word[1] == 0 && address->word[2] == net32(0xffff);
+}
+
 // An address field of a context: four words in network byte order.
 #define context_ipv6(field)                                                                                  \
   ((struct address){                                                                                         \
@@ -116,11 +120,10 @@ static __always_inline struct address mapped_ipv4(__u32 ipv4) {
 
 // Addresses that never leave the pod or only mean something on one link: 127.0.0.0/8, 0.0.0.0, ::, ::1, fe80::/10.
 static __always_inline int stays_here(const struct address *address) {
-  if (address->word[0] == 0 && address->word[1] == 0) {
-    __u32 last = host32(address->word[3]);
-    if (address->word[2] == net32(0xffff))
-      return last >> 24 == 127 || last == 0;
-    return address->word[2] == 0 && last <= 1;
-  }
+  __u32 last = host32(address->word[3]);
+  if (is_mapped_ipv4(address))
+    return last >> 24 == 127 || last == 0;
+  if (address->word[0] == 0 && address->word[1] == 0 && address->word[2] == 0)
+    return last <= 1;
   return (host32(address->word[0]) & 0xffc00000) == 0xfe800000;
 }

@@ -64,7 +64,7 @@ struct port_key {
 // Key of `cidrs`, a longest-prefix trie.
 struct cidr_key {
   __u32 prefix_length; // CIDR_PREFIX + the bits of the address that count
-  __u32 reserved;
+  __u32 family;        // AF_INET or AF_INET6, or else ::/0 would mean IPv4 too
   __u64 pod;
   struct address address;
 };

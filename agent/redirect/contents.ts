@@ -1,0 +1,142 @@
+/**
+ * From what the mesh knows (model) to what the kernel holds (maps), and the pods of a node to their network
+ * namespaces: finding them, setting them up, catching their connections, undoing it.
+ * May import agent/model, agent/kernel and agent/state. Must never relay bytes, and must never leave
+ * anything behind in a namespace or in the kernel that it can't find again after a crash.
+ *
+ * This file is the pure part: the map contents of one pod.
+ */
+
+import type { Cidr } from "#model/address.ts";
+import { cidrContains, mapAddress, parseAddress, parseCidr } from "#model/address.ts";
+import type { Enrolment, PortRange } from "#model/enrolment.ts";
+import type { Snapshot } from "#model/snapshot.ts";
+import type { Workload } from "#model/workload.ts";
+import {
+  CIDR_EXCLUDE,
+  CIDR_INCLUDE,
+  CIDR_PREFIX,
+  DIRECTION_IN,
+  DIRECTION_OUT,
+  POD_CATCH,
+  POD_CIDRS,
+  POD_CIDRS_ONLY,
+  POD_FAIL_CLOSED,
+  POD_PORTS_IN,
+  POD_PORTS_OUT,
+  PORT_PREFIX,
+} from "../kernel/layout.gen.ts";
+import type { CidrKey, MeshAddress, Pod, PortKey } from "../kernel/mesh-maps.ts";
+import { AF_INET, AF_INET6 } from "../kernel/socket-constants.ts";
+import { portPrefixes } from "./port-prefixes.ts";
+
+/** A workload that the mesh serves. */
+export interface EnrolledWorkload extends Workload {
+  readonly enrolment: Enrolment;
+}
+
+/** Everything the kernel's maps hold about one pod. */
+export interface PodContents {
+  readonly cookie: bigint;
+  readonly pod: Pod;
+  readonly ports: readonly PortKey[];
+  /** Each key with CIDR_INCLUDE or CIDR_EXCLUDE. */
+  readonly cidrs: readonly (readonly [CidrKey, number])[];
+}
+
+/** The enrolled pods of a node, by uid. */
+export function enrolledOn(node: string, snapshot: Snapshot): Map<string, EnrolledWorkload> {
+  const found = new Map<string, EnrolledWorkload>();
+  for (const workload of snapshot.workloads.values())
+    if (workload.node === node && isEnrolled(workload)) found.set(workload.uid, workload);
+  return found;
+}
+
+/** What the kernel must know of a pod whose network namespace has that cookie. */
+export function podContents(workload: EnrolledWorkload, cookie: bigint): PodContents {
+  const { enrolment } = workload;
+  const ports = [
+    ...portKeys(cookie, DIRECTION_OUT, enrolment.excludeOutboundPorts),
+    ...portKeys(cookie, DIRECTION_IN, enrolment.excludeInboundPorts),
+  ];
+  const cidrs = cidrEntries(cookie, enrolment);
+  const pod = { flags: flagsOf(enrolment, cidrs.length > 0), ...podAddresses(workload) };
+  return { cookie, pod, ports, cidrs };
+}
+
+/** The same pod on its way out of the mesh: known, so that what it began ends well, but no longer caught. */
+export function leavingContents(contents: PodContents): PodContents {
+  const flags = contents.pod.flags & ~POD_CATCH;
+  return { ...contents, pod: { ...contents.pod, flags } };
+}
+
+function isEnrolled(workload: Workload): workload is EnrolledWorkload {
+  return workload.enrolment !== undefined;
+}
+
+function flagsOf(enrolment: Enrolment, hasCidrs: boolean): number {
+  return (
+    POD_CATCH |
+    (enrolment.fail === "closed" ? POD_FAIL_CLOSED : 0) |
+    (enrolment.excludeOutboundPorts.length > 0 ? POD_PORTS_OUT : 0) |
+    (enrolment.excludeInboundPorts.length > 0 ? POD_PORTS_IN : 0) |
+    (hasCidrs ? POD_CIDRS : 0) |
+    (enrolment.includeOutboundCidrs.length > 0 ? POD_CIDRS_ONLY : 0)
+  );
+}
+
+function podAddresses(workload: Workload): { ipv4: MeshAddress; ipv6: MeshAddress } {
+  const all = workload.addresses.map(parseAddress).filter((bytes) => bytes !== undefined);
+  const find = (length: number): MeshAddress => meshAddress(all.find((ip) => ip.length === length));
+  return { ipv4: find(4), ipv6: find(16) };
+}
+
+function portKeys(pod: bigint, direction: number, ranges: readonly PortRange[]): PortKey[] {
+  return ranges.flatMap(portPrefixes).map(({ port, bits }) => ({
+    prefixLength: PORT_PREFIX + bits,
+    direction,
+    pod,
+    port: swap16(port),
+  }));
+}
+
+/** Excluded always wins: an included block inside an excluded one is not written, nor is one of both kinds. */
+function cidrEntries(pod: bigint, enrolment: Enrolment): (readonly [CidrKey, number])[] {
+  const excluded = readCidrs(enrolment.excludeOutboundCidrs);
+  const included = readCidrs(enrolment.includeOutboundCidrs).filter(
+    (cidr) => !excluded.some((outer) => covers(outer, cidr)),
+  );
+  return [
+    ...excluded.map((cidr) => [cidrKey(pod, cidr), CIDR_EXCLUDE] as const),
+    ...included.map((cidr) => [cidrKey(pod, cidr), CIDR_INCLUDE] as const),
+  ];
+}
+
+function readCidrs(texts: readonly string[]): Cidr[] {
+  return texts.map(parseCidr).filter((cidr) => cidr !== undefined);
+}
+
+function covers(outer: Cidr, inner: Cidr): boolean {
+  return outer.bits <= inner.bits && cidrContains(outer, inner.bytes);
+}
+
+function cidrKey(pod: bigint, cidr: Cidr): CidrKey {
+  const isIpv4 = cidr.bytes.length === 4;
+  return {
+    prefixLength: CIDR_PREFIX + (isIpv4 ? 96 : 0) + cidr.bits,
+    family: isIpv4 ? AF_INET : AF_INET6,
+    pod,
+    address: meshAddress(cidr.bytes),
+  };
+}
+
+/** All zeroes for an address the pod does not have. */
+function meshAddress(bytes: Uint8Array | undefined): MeshAddress {
+  const view = new DataView(new ArrayBuffer(16));
+  if (bytes) new Uint8Array(view.buffer).set(mapAddress(bytes));
+  return { word: [0, 4, 8, 12].map((offset) => view.getUint32(offset, true)) };
+}
+
+function swap16(value: number): number {
+  return ((value & 0xff) << 8) | (value >> 8);
+}

@@ -1,0 +1,84 @@
+/**
+ * The agent's listening sockets inside a pod's network namespace: dual-stack, transparent (so that an
+ * accepted socket's own address is what the client dialled), one per data worker in one reuseport group.
+ *
+ * They are bound to 192.0.0.8, the IPv4 dummy address (RFC 7600), which nobody can dial: connections reach
+ * them only through sk_lookup. So a pod's port is never taken away, a direct hit finds nothing there, and the
+ * agent can't be made to connect to itself. An IPv4-mapped address, because binding to a plain IPv6 address
+ * makes the kernel refuse IPv4 for the socket.
+ */
+
+import { errnoName } from "../kernel/errno.ts";
+import {
+  IP_TRANSPARENT,
+  IPV6_TRANSPARENT,
+  SO_REUSEPORT,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+} from "../kernel/socket-constants.ts";
+import { Sockets } from "../kernel/sockets.ts";
+
+/** RFC 7600 section 4.8. */
+const DUMMY_ADDRESS = "::ffff:192.0.0.8";
+/** Outside the ports that kernels choose (32768 and up), so that no application's later bind meets it. */
+const FIRST_PORT = 15_007;
+const LAST_PORT = 15_107;
+/** Half-open and not yet accepted connections per worker; the kernel caps it at net.core.somaxconn. */
+const BACKLOG = 4096;
+
+/** Opens `count` listeners in the namespace. Throws ListenError and leaves none open then. */
+export function openListeners(netns: number, count: number): number[] {
+  const sockets = new Sockets();
+  const fds: number[] = [];
+  try {
+    for (let port = FIRST_PORT; fds.length < count; ) {
+      const fd = listenerOn(sockets, netns, port);
+      if (fd >= 0) fds.push(fd);
+      else if (fds.length > 0 || port++ === LAST_PORT) throw new ListenError(errnoName(fd));
+    }
+    return fds;
+  } catch (error) {
+    closeListeners(fds);
+    throw error;
+  } finally {
+    sockets.dispose();
+  }
+}
+
+/** Closes what openListeners gave. Connections waiting in their queues are reset. */
+export function closeListeners(fds: readonly number[]): void {
+  const sockets = new Sockets();
+  for (const fd of fds) sockets.close(fd);
+}
+
+/** The kernel would not give a listener. */
+export class ListenError extends Error {
+  constructor(errno: string) {
+    super(`could not listen in the pod's network namespace: ${errno}`);
+    this.name = "ListenError";
+  }
+}
+
+/** A listening descriptor, or a negative errno. */
+function listenerOn(sockets: Sockets, netns: number, port: number): number {
+  const fd = sockets.socket("::", netns);
+  if (fd < 0) return fd;
+  const failed = firstFailure([
+    () => sockets.setOption(fd, SOL_IP, IP_TRANSPARENT, 1),
+    () => sockets.setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1),
+    () => sockets.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1),
+    () => sockets.bind(fd, { ip: DUMMY_ADDRESS, port }),
+    () => sockets.listen(fd, BACKLOG),
+  ]);
+  if (failed < 0) sockets.close(fd);
+  return failed < 0 ? failed : fd;
+}
+
+function firstFailure(steps: readonly (() => number)[]): number {
+  for (const step of steps) {
+    const result = step();
+    if (result < 0) return result;
+  }
+  return 0;
+}

@@ -1,0 +1,72 @@
+/**
+ * A pod's network namespace: the one rule and one route per family that turn marked connects around on `lo`,
+ * and the settings that let answers follow the mark. Everything is idempotent: adding twice makes one,
+ * removing what is not there is no error.
+ */
+
+import { isIpv6 } from "#model/address.ts";
+import { ROUTE_TABLE, RULE_MARK, RULE_MASK, RULE_PRIORITY } from "../kernel/layout.gen.ts";
+import type { Netlink } from "../kernel/netlink.ts";
+import { openNetlink } from "../kernel/netlink.ts";
+import { writeSysctl } from "../kernel/netns.ts";
+import type { Route } from "../kernel/routes.ts";
+import { addRoute, deleteRoute } from "../kernel/routes.ts";
+import type { MarkRule } from "../kernel/rules.ts";
+import { addRule, deleteRule } from "../kernel/rules.ts";
+import { AF_INET, AF_INET6 } from "../kernel/socket-constants.ts";
+
+/**
+ * With these, the application's side of a connection that the agent opened takes over the agent's mark,
+ * so that its answers (and resets) come back to `lo` although they are addressed to the real client.
+ */
+const SETTINGS_IPV4: readonly string[] = ["net/ipv4/tcp_fwmark_accept", "net/ipv4/fwmark_reflect"];
+/** tcp_fwmark_accept rules IPv6 too. */
+const SETTINGS_IPV6: readonly string[] = ["net/ipv6/fwmark_reflect"];
+
+/** Sets the namespace of that descriptor up for a pod with these addresses. Throws NetlinkError, SystemError. */
+export function turnConnects(netns: number, addresses: readonly string[]): void {
+  setAll(netns, addresses, "1");
+  using netlink = openNetlink(netns);
+  // The route first: a rule that leads to an empty table would let marked packets leave.
+  for (const address of addresses) addRoute(netlink, routeFor(address));
+  for (const address of addresses) addRule(netlink, ruleFor(address));
+}
+
+/** Undoes turnConnects(). Connections that still rely on it would hang: end them first. */
+export function undoTurn(netns: number, addresses: readonly string[]): void {
+  using netlink = openNetlink(netns);
+  for (const address of addresses) removeBoth(netlink, address);
+  setAll(netns, addresses, "0");
+}
+
+/** A kernel without IPv6 has no settings of it, and its pods no such addresses. */
+function setAll(netns: number, addresses: readonly string[], value: "0" | "1"): void {
+  const settings = addresses.some(isIpv6) ? [...SETTINGS_IPV4, ...SETTINGS_IPV6] : SETTINGS_IPV4;
+  for (const setting of settings) writeSysctl(netns, setting, value);
+}
+
+function removeBoth(netlink: Netlink, address: string): void {
+  deleteRule(netlink, ruleFor(address));
+  deleteRoute(netlink, routeFor(address));
+}
+
+function ruleFor(address: string): MarkRule {
+  return {
+    family: isIpv6(address) ? AF_INET6 : AF_INET,
+    mark: RULE_MARK,
+    mask: RULE_MASK,
+    table: ROUTE_TABLE,
+    priority: RULE_PRIORITY,
+  };
+}
+
+/** Everything is "here"; without the source address the kernel would take the destination as source. */
+function routeFor(address: string): Route {
+  return {
+    destination: "default",
+    type: "local",
+    device: "lo",
+    source: address,
+    table: ROUTE_TABLE,
+  };
+}

@@ -1,0 +1,245 @@
+/**
+ * One pod's way into the mesh and out of it: compares what is wanted with what is, and takes one step at a
+ * time until both agree. Steps of one pod never overlap.
+ */
+
+import type { MeshMaps } from "../kernel/mesh-maps.ts";
+import type { EnrolledWorkload, PodContents } from "./contents.ts";
+import { leavingContents, podContents } from "./contents.ts";
+import type { AbsentReason, PodLocator } from "./locator.ts";
+import type { Place, Places } from "./place.ts";
+import { sameContents, writeChange } from "./writer.ts";
+
+/** A pod whose connections arrive at the agent: what a data worker needs of it. */
+export interface CaughtPod {
+  readonly uid: string;
+  /** Descriptor of the pod's network namespace, for sockets that the agent opens there. */
+  readonly netns: number;
+  /** Listening descriptors; worker number i accepts on element i. All belong to the redirect: don't close them. */
+  readonly listeners: readonly number[];
+}
+
+/** Who relays the pods' connections: the data workers, behind app.ts. */
+export interface PodUsers {
+  /** Accept connections of this pod from now on. Resolves when every worker does. */
+  added(pod: CaughtPod): Promise<void>;
+  /** Resolves when no relayed connection of the pod is left; rejects or never resolves after `signal`. */
+  idle(uid: string, signal: AbortSignal): Promise<void>;
+  /** Stop accepting and cut what is left. Resolves when no worker uses the pod's descriptors any more. */
+  removed(uid: string): Promise<void>;
+}
+
+/** What a pod needs of the kernel's side. */
+export interface PodKernel {
+  readonly maps: Pick<MeshMaps, "pods" | "excludedPorts" | "cidrs" | "listeners">;
+  attachPod(cookie: bigint, netns: number): void;
+  detachPod(cookie: bigint): void;
+}
+
+/** Everything around a pod. */
+export interface PodContext {
+  readonly locator: PodLocator;
+  readonly places: Places;
+  readonly kernel: PodKernel;
+  readonly users: PodUsers;
+  /** The namespaces an earlier agent was attached to, with what the maps say of each; taken out when found. */
+  readonly adopted: Map<bigint, PodContents | undefined>;
+}
+
+/** Where a pod stands. */
+export type PodState =
+  /** Nothing of it is caught, and nothing of ours is in its namespace. */
+  | { readonly kind: "out"; readonly why: "not-enrolled" | AbsentReason }
+  /** Something went wrong while it was set up; tried again soon. */
+  | { readonly kind: "failed"; readonly detail: string }
+  /** New connections are caught. */
+  | { readonly kind: "caught"; readonly place: Place; readonly contents: PodContents }
+  /** New connections go direct; relayed ones go on until the last has ended. */
+  | {
+      readonly kind: "leaving";
+      readonly place: Place;
+      readonly contents: PodContents;
+      readonly waiting: AbortController;
+      idle: boolean;
+    };
+
+/** How long after a failure the set-up is tried again. */
+const RETRY_MS = 1000;
+
+/** See the file's head. */
+export class PodRedirect {
+  readonly uid: string;
+  readonly #context: PodContext;
+  #wanted: EnrolledWorkload | undefined;
+  #state: PodState = { kind: "out", why: "not-enrolled" };
+  #running: Promise<void> | undefined;
+  #again = false;
+  #expelled = false;
+  #closed = false;
+
+  constructor(uid: string, context: PodContext) {
+    this.uid = uid;
+    this.#context = context;
+  }
+
+  get state(): PodState {
+    return this.#state;
+  }
+
+  /** Sets what is wanted (undefined: not in the mesh) and resolves when that is so, or can't be for now. */
+  want(workload: EnrolledWorkload | undefined): Promise<void> {
+    this.#wanted = workload;
+    return this.settle();
+  }
+
+  /** Takes the pod out at once, cutting what is still relayed. Resolves when nothing of it is left. */
+  expel(): Promise<void> {
+    this.#expelled = true;
+    return this.want(undefined);
+  }
+
+  /** Something may have changed outside: looks again. */
+  settle(): Promise<void> {
+    this.#again = true;
+    this.#running ??= this.#run();
+    return this.#running;
+  }
+
+  /** Lets go of every descriptor, leaving the kernel as it is: for an agent that ends. */
+  close(): void {
+    this.#closed = true;
+    const state = this.#state;
+    if (state.kind === "leaving") state.waiting.abort();
+    if (state.kind === "caught" || state.kind === "leaving")
+      this.#context.places.close(state.place);
+    this.#state = { kind: "out", why: "not-enrolled" };
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      try {
+        await this.#step();
+      } catch (error) {
+        await this.#fail(error);
+      }
+    }
+    this.#running = undefined;
+  }
+
+  async #step(): Promise<void> {
+    const state = this.#state;
+    if (state.kind === "out" || state.kind === "failed") return this.#enter();
+    const located = this.#context.locator.locate(this.uid);
+    const gone = located.kind === "absent" || located.inode !== state.place.inode;
+    if (gone) return this.#remove(state.place, { undo: false });
+    if (this.#wanted) return this.#catch(state, this.#wanted);
+    if (state.kind === "caught") return this.#leave(state);
+    if (state.idle || this.#expelled) return this.#remove(state.place, { undo: true });
+  }
+
+  async #enter(): Promise<void> {
+    const { locator, places, kernel, users, adopted } = this.#context;
+    const wanted = this.#wanted;
+    const located = locator.locate(this.uid);
+    if (wanted === undefined || located.kind === "absent") {
+      const why = located.kind === "absent" && wanted ? located.reason : "not-enrolled";
+      this.#state = { kind: "out", why };
+      return;
+    }
+    const place = places.open(located, wanted.addresses);
+    const { cookie, netns, listeners } = place;
+    const contents = podContents(wanted, cookie);
+    const before = adopted.get(cookie);
+    adopted.delete(cookie);
+    const recorded = before ?? leavingContents(contents);
+    this.#state = { kind: "caught", place, contents: recorded };
+    // The pinned attachment comes first and goes last: after a crash the next agent finds the pod by it.
+    kernel.attachPod(cookie, netns);
+    writeChange(kernel.maps, { from: before, to: recorded });
+    places.turn(place);
+    await users.added({ uid: this.uid, netns, listeners });
+    if (this.#closed) return;
+    const [first] = listeners;
+    if (first !== undefined) kernel.maps.listeners.set(cookie, first);
+    this.#write(contents);
+  }
+
+  /** Already in: the pod's wishes may have changed, or it comes back while it was leaving. */
+  #catch(state: PodState & { kind: "caught" | "leaving" }, wanted: EnrolledWorkload): void {
+    if (state.kind === "leaving") state.waiting.abort();
+    const contents = podContents(wanted, state.place.cookie);
+    this.#state = { kind: "caught", place: state.place, contents: state.contents };
+    if (!sameContents(state.contents, contents)) this.#write(contents);
+  }
+
+  #leave(state: PodState & { kind: "caught" }): void {
+    this.#write(leavingContents(state.contents));
+    const waiting = new AbortController();
+    const { place, contents } = state;
+    const leaving: PodState = { kind: "leaving", place, contents, waiting, idle: false };
+    this.#state = leaving;
+    this.#again = this.#expelled;
+    const ended = (): void => {
+      if (waiting.signal.aborted) return;
+      leaving.idle = true;
+      void this.settle();
+    };
+    // A users' failure must not keep the namespace for ever: its connections are cut by removed().
+    this.#context.users.idle(this.uid, waiting.signal).then(ended, ended);
+  }
+
+  /** The end of it. Without `undo` the namespace is gone or going, and everything in it with it. */
+  async #remove(place: Place, { undo }: { readonly undo: boolean }): Promise<void> {
+    const { places, kernel, users } = this.#context;
+    const state = this.#state;
+    if (state.kind === "leaving") state.waiting.abort();
+    await users.removed(this.uid);
+    if (this.#closed) return;
+    kernel.maps.listeners.delete(place.cookie);
+    if (undo) places.undo(place);
+    places.close(place);
+    if ("contents" in state) writeChange(kernel.maps, { from: state.contents, to: undefined });
+    kernel.detachPod(place.cookie);
+    this.#state = { kind: "out", why: "not-enrolled" };
+    // It may be wanted again, or be back under the same uid.
+    this.#again = true;
+  }
+
+  #write(contents: PodContents): void {
+    const state = this.#state;
+    if (state.kind !== "caught") return;
+    writeChange(this.#context.kernel.maps, { from: state.contents, to: contents });
+    this.#state = { kind: "caught", place: state.place, contents };
+  }
+
+  /** Undoes what it can, so that the pod is as without a mesh, and tries again later. */
+  async #fail(error: unknown): Promise<void> {
+    const detail = error instanceof Error ? error.message : String(error);
+    const state = this.#state;
+    if ("place" in state) await this.#abandon(state.place, state.contents);
+    if (this.#closed) return;
+    this.#state = { kind: "failed", detail };
+    setTimeout(() => void this.settle(), RETRY_MS).unref();
+  }
+
+  async #abandon(place: Place, contents: PodContents): Promise<void> {
+    const { places, kernel, users } = this.#context;
+    const steps = [
+      () => kernel.maps.pods.delete(place.cookie),
+      () => users.removed(this.uid),
+      () => kernel.maps.listeners.delete(place.cookie),
+      () => places.undo(place),
+      () => places.close(place),
+      () => writeChange(kernel.maps, { from: contents, to: undefined }),
+      () => kernel.detachPod(place.cookie),
+    ];
+    for (const step of steps) {
+      try {
+        await step();
+      } catch {
+        // The first error is the one that is told; the namespace may simply be gone.
+      }
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/** Keeps the kernel in step with the snapshot: which pods of this node are caught, and how. */
+
+import type { Snapshot } from "#model/snapshot.ts";
+import type { Workload } from "#model/workload.ts";
+import type { KernelReason } from "../kernel/layout.gen.ts";
+import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
+import { enrolledOn } from "./contents.ts";
+import type { PodLocator } from "./locator.ts";
+import type { Places } from "./place.ts";
+import { kernelPlaces } from "./place.ts";
+import type { CaughtPod, PodContext, PodKernel, PodState, PodUsers } from "./pod.ts";
+import { PodRedirect } from "./pod.ts";
+import { adoptContents, writeChange } from "./writer.ts";
+
+/** What the redirect needs of the kernel's side; MeshBpf is the real one. */
+export interface RedirectKernel extends PodKernel {
+  /** Cookies of the living namespaces that an earlier agent attached to. */
+  attachedPods(): bigint[];
+  counters(): Map<KernelReason, bigint>;
+}
+
+/** Everything a redirect works with. It owns none of it. */
+export interface RedirectOptions {
+  /** Name of this node: pods of other nodes are left alone. */
+  readonly node: string;
+  /** Number of data workers, each of which gets a listener in each pod. */
+  readonly workers: number;
+  readonly kernel: RedirectKernel;
+  readonly locator: PodLocator;
+  readonly users: PodUsers;
+  /** Only for tests. */
+  readonly places?: Places;
+}
+
+/** Where one pod stands, for the admin socket and metrics. */
+export interface PodStatus {
+  readonly uid: string;
+  readonly state: PodState["kind"];
+  /** Why it is not caught, in words; empty when it is. */
+  readonly detail: string;
+}
+
+/** The redirect of one agent. */
+export class Redirect implements Disposable {
+  readonly #options: RedirectOptions;
+  readonly #context: PodContext;
+  readonly #pods = new Map<string, PodRedirect>();
+
+  constructor(options: RedirectOptions) {
+    this.#options = options;
+    const { locator, kernel, users } = options;
+    const places = options.places ?? kernelPlaces(options.workers);
+    const adopted = adoptContents(kernel.maps, kernel.attachedPods());
+    this.#context = { locator, places, kernel, users, adopted };
+    locator.onChange((uid) => void this.#pods.get(uid)?.settle());
+  }
+
+  /**
+   * Brings every pod of this node to what the snapshot says. Resolves when all is enforced that can be: a
+   * pod that can't be found yet follows by itself. Never rejects; see status().
+   */
+  async apply(snapshot: Snapshot): Promise<void> {
+    const wanted = enrolledOn(this.#options.node, snapshot);
+    this.#cleanLeftovers(snapshot, wanted);
+    const uids = new Set([...wanted.keys(), ...this.#pods.keys()]);
+    const settled = [...uids].map((uid) => this.#pod(uid).want(wanted.get(uid)));
+    await Promise.all(settled);
+    for (const [uid, pod] of this.#pods)
+      if (pod.state.kind === "out" && pod.state.why === "not-enrolled") this.#pods.delete(uid);
+  }
+
+  /** The pods whose connections arrive here now: what a restarted worker must be told. */
+  caught(): CaughtPod[] {
+    return [...this.#pods.values()].flatMap(({ uid, state }) => {
+      if (!("place" in state)) return [];
+      return [{ uid, netns: state.place.netns, listeners: state.place.listeners }];
+    });
+  }
+
+  /** Every pod that is or shall be in the mesh. */
+  status(): PodStatus[] {
+    return [...this.#pods.values()].map(({ uid, state }) => ({
+      uid,
+      state: state.kind,
+      detail: detailOf(state),
+    }));
+  }
+
+  /** What the kernel's programs counted since their maps were made, by reason. */
+  counters(): Map<KernelReason, bigint> {
+    return this.#options.kernel.counters();
+  }
+
+  /**
+   * Takes every pod out of the mesh and undoes all that was done in namespaces. Relayed connections must
+   * have ended or be meant to be cut. For uninstalling and `sim down`.
+   */
+  async uninstall(): Promise<void> {
+    await Promise.all([...this.#pods.values()].map((pod) => pod.expel()));
+    this[Symbol.dispose]();
+  }
+
+  /** Closes listeners and namespaces and leaves the kernel as it is: mesh/fail decides from now on. */
+  [Symbol.dispose](): void {
+    for (const pod of this.#pods.values()) pod.close();
+    this.#pods.clear();
+  }
+
+  #pod(uid: string): PodRedirect {
+    return this.#pods.getOrInsertComputed(uid, () => new PodRedirect(uid, this.#context));
+  }
+
+  /** Pods that an earlier agent caught and that are not enrolled any more: nothing of it is still relayed. */
+  #cleanLeftovers(snapshot: Snapshot, wanted: ReadonlyMap<string, unknown>): void {
+    for (const workload of snapshot.workloads.values()) {
+      if (this.#context.adopted.size === 0) return;
+      if (workload.node === this.#options.node && !wanted.has(workload.uid))
+        this.#cleanLeftover(workload);
+    }
+  }
+
+  #cleanLeftover({ uid, addresses }: Workload): void {
+    const { locator, places, kernel, adopted } = this.#context;
+    const located = locator.locate(uid);
+    if (located.kind === "absent") return;
+    const netns = openNetns(located.path);
+    try {
+      const cookie = netnsCookie(netns);
+      if (!adopted.has(cookie)) return;
+      places.undo({ netns, addresses });
+      writeChange(kernel.maps, { from: adopted.get(cookie), to: undefined });
+      kernel.detachPod(cookie);
+      adopted.delete(cookie);
+    } finally {
+      closeNetns(netns);
+    }
+  }
+}
+
+function detailOf(state: PodState): string {
+  if (state.kind === "out") return state.why;
+  return state.kind === "failed" ? state.detail : "";
+}

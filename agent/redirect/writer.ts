@@ -1,0 +1,93 @@
+/**
+ * Brings the kernel's tables from one pod's contents to another, in an order that is right at every step:
+ * what an entry refers to is there before it, and goes after it.
+ */
+
+import type { CidrKey, PodTables, PortKey } from "../kernel/mesh-maps.ts";
+import type { PodContents } from "./contents.ts";
+
+/** Value of `excluded_ports`: only whether the key is there counts. */
+const PRESENT = 1;
+
+/** A change of one pod: `undefined` = the tables hold, or shall hold, nothing of it. */
+export interface PodChange {
+  readonly from: PodContents | undefined;
+  readonly to: PodContents | undefined;
+}
+
+/** Writes the difference. Both sides must be of the same cookie. */
+export function writeChange(tables: PodTables, { from, to }: PodChange): void {
+  if (to) writeAll(tables, to);
+  else if (from) tables.pods.delete(from.cookie);
+  if (from) deleteStale(tables, from, to);
+}
+
+/**
+ * What the tables hold of each of these pods: what an earlier agent left. Entries of any other pod are
+ * deleted: their namespaces are gone.
+ */
+export function adoptContents(
+  tables: PodTables,
+  cookies: Iterable<bigint>,
+): Map<bigint, PodContents | undefined> {
+  const alive = new Set(cookies);
+  dropOthers(tables, alive);
+  const ports = Map.groupBy([...tables.excludedPorts.entries()].map(firstOf), (key) => key.pod);
+  const cidrs = Map.groupBy(tables.cidrs.entries(), ([key]) => key.pod);
+  const pods = new Map(tables.pods.entries());
+  const contentsOf = (cookie: bigint): PodContents | undefined => {
+    const pod = pods.get(cookie);
+    if (pod === undefined) return undefined;
+    return { cookie, pod, ports: ports.get(cookie) ?? [], cidrs: cidrs.get(cookie) ?? [] };
+  };
+  return new Map([...alive].map((cookie) => [cookie, contentsOf(cookie)]));
+}
+
+/** Whether two contents would write the same. */
+export function sameContents(a: PodContents, b: PodContents): boolean {
+  return textOf(a) === textOf(b);
+}
+
+function writeAll(tables: PodTables, contents: PodContents): void {
+  for (const key of contents.ports) tables.excludedPorts.set(key, PRESENT);
+  for (const [key, verdict] of contents.cidrs) tables.cidrs.set(key, verdict);
+  tables.pods.set(contents.cookie, contents.pod);
+}
+
+function deleteStale(tables: PodTables, from: PodContents, to: PodContents | undefined): void {
+  const ports = new Set(to?.ports.map(portText));
+  const cidrs = new Set(to?.cidrs.map(([key]) => cidrText(key)));
+  for (const key of from.ports) if (!ports.has(portText(key))) tables.excludedPorts.delete(key);
+  for (const [key] of from.cidrs) if (!cidrs.has(cidrText(key))) tables.cidrs.delete(key);
+}
+
+function dropOthers(tables: PodTables, alive: ReadonlySet<bigint>): void {
+  for (const [cookie] of tables.pods.entries()) if (!alive.has(cookie)) tables.pods.delete(cookie);
+  for (const [key] of tables.excludedPorts.entries())
+    if (!alive.has(key.pod)) tables.excludedPorts.delete(key);
+  for (const [key] of tables.cidrs.entries()) if (!alive.has(key.pod)) tables.cidrs.delete(key);
+}
+
+function textOf(contents: PodContents): string {
+  const { cookie, pod, ports, cidrs } = contents;
+  return [
+    cookie,
+    pod.flags,
+    pod.ipv4.word,
+    pod.ipv6.word,
+    ports.map(portText),
+    cidrs.map(([key, verdict]) => `${cidrText(key)}=${verdict}`),
+  ].join("|");
+}
+
+function firstOf<K>([key]: readonly [K, unknown]): K {
+  return key;
+}
+
+function portText(key: PortKey): string {
+  return `${key.pod}/${key.direction}/${key.port}/${key.prefixLength}`;
+}
+
+function cidrText(key: CidrKey): string {
+  return `${key.pod}/${key.family}/${key.address.word}/${key.prefixLength}`;
+}
