@@ -1,0 +1,157 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { formatAddress, unmapAddress } from "./address.ts";
+import { decodeDelta, encodeDelta } from "./codec.ts";
+import { DEFAULT_ENROLMENT } from "./enrolment.ts";
+import { encodeFrame, FrameReader } from "./frames.ts";
+import type { SnapshotDelta } from "./snapshot.ts";
+
+const DELTA: SnapshotDelta = {
+  epoch: "e1",
+  base: 3,
+  version: 5,
+  upsertWorkloads: [
+    {
+      uid: "u1",
+      name: "user-1",
+      namespace: "shop",
+      owner: "user",
+      serviceAccount: "default",
+      node: "n1",
+      addresses: ["10.1.0.2", "fd00::2"],
+      enrolment: {
+        ...DEFAULT_ENROLMENT,
+        excludeOutboundPorts: [{ first: 25, last: 26 }],
+        includeOutboundCidrs: ["10.0.0.0/8"],
+      },
+      ports: [{ port: 8080, protocol: "http" }],
+    },
+  ],
+  removeWorkloads: ["u0"],
+  upsertServices: [
+    {
+      namespace: "shop",
+      name: "order",
+      addresses: ["10.96.0.10"],
+      balance: { kind: "consistent-hash", key: { kind: "cookie", name: "s" } },
+      affinitySeconds: 60,
+      ports: [
+        {
+          name: "",
+          port: 80,
+          protocol: "detect",
+          endpoints: [
+            { address: "10.1.0.3", port: 8080, state: "draining", workload: "u2" },
+            { address: "192.0.2.7", port: 8080, state: "ready" },
+          ],
+        },
+      ],
+    },
+  ],
+  removeServices: ["shop/old"],
+};
+
+/** DELTA as JSON with one field set (or, given undefined, removed). */
+function withField(path: readonly (string | number)[], value: unknown): Uint8Array {
+  const message: unknown = JSON.parse(new TextDecoder().decode(encodeDelta(DELTA)));
+  const parent = path
+    .slice(0, -1)
+    .reduce<unknown>((at, key) => Reflect.get(Object(at), key), message);
+  Reflect.set(Object(parent), path.at(-1) ?? "", value);
+  return new TextEncoder().encode(JSON.stringify(message));
+}
+
+test("a delta survives encoding and decoding", () => {
+  assert.deepEqual(decodeDelta(encodeDelta(DELTA)), { kind: "delta", delta: DELTA });
+});
+
+test("fields of a newer control are ignored", () => {
+  const decoded = decodeDelta(withField(["upsertServices", 0, "colour"], "red"));
+  assert.deepEqual(decoded, { kind: "delta", delta: DELTA });
+});
+
+test("a wrong field refuses the whole and is named", () => {
+  const endpoint = ["upsertServices", 0, "ports", 0, "endpoints", 1] as const;
+  const cases: readonly (readonly [readonly (string | number)[], unknown, string])[] = [
+    [["format"], 2, "format"],
+    [["epoch"], "", "epoch"],
+    [["base"], 6, "base"],
+    [["version"], -1, "version"],
+    [["upsertWorkloads"], undefined, "upsertWorkloads"],
+    [["upsertWorkloads", 0], null, "upsertWorkloads[0]"],
+    [["upsertWorkloads", 0, "uid"], 7, "upsertWorkloads[0].uid"],
+    [["upsertWorkloads", 0, "addresses", 1], "FD00::2", "upsertWorkloads[0].addresses[1]"],
+    [["upsertWorkloads", 0, "enrolment", "fail"], "ajar", "upsertWorkloads[0].enrolment.fail"],
+    [
+      ["upsertWorkloads", 0, "enrolment", "excludeOutboundPorts", 0, "last"],
+      24,
+      "upsertWorkloads[0].enrolment.excludeOutboundPorts[0].last",
+    ],
+    [["upsertServices", 0, "balance", "kind"], "best", "upsertServices[0].balance.kind"],
+    [["upsertServices", 0, "balance", "key"], {}, "upsertServices[0].balance.key.kind"],
+    [["upsertServices", 0, "affinitySeconds"], 0, "upsertServices[0].affinitySeconds"],
+    [[...endpoint, "port"], 65_536, "upsertServices[0].ports[0].endpoints[1].port"],
+    [[...endpoint, "address"], "order", "upsertServices[0].ports[0].endpoints[1].address"],
+    [["removeServices", 0], {}, "removeServices[0]"],
+  ];
+  for (const [path, value, field] of cases) {
+    const decoded = decodeDelta(withField(path, value));
+    assert.ok(decoded.kind === "malformed", `${path} = ${value} was taken`);
+    assert.ok(decoded.field === field || decoded.field.startsWith(field), decoded.field);
+  }
+});
+
+test("damaged bytes never throw, and never make a delta that would not survive encoding", () => {
+  const good = encodeDelta(DELTA);
+  fc.assert(
+    fc.property(fc.nat(good.length - 1), fc.nat(255), fc.nat(good.length), (at, byte, cut) => {
+      const bytes = good.slice(0, cut < good.length / 2 ? good.length : cut);
+      bytes[at] = byte;
+      const decoded = decodeDelta(bytes);
+      if (decoded.kind === "delta")
+        assert.deepEqual(decodeDelta(encodeDelta(decoded.delta)), decoded);
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test("addresses of any bytes pass in the form that formatting gives", () => {
+  const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 });
+  fc.assert(
+    fc.property(bytes, (sixteen) => {
+      const address = formatAddress(unmapAddress(sixteen));
+      assert.equal(
+        decodeDelta(withField(["upsertServices", 0, "addresses", 0], address)).kind,
+        "delta",
+      );
+    }),
+  );
+});
+
+test("frames come out whole however the stream is cut", () => {
+  const messages = fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 6 });
+  fc.assert(
+    fc.property(messages, fc.array(fc.integer({ min: 1, max: 9 })), (sent, cuts) => {
+      const stream = Buffer.concat(sent.map(encodeFrame));
+      const reader = new FrameReader();
+      const got: Uint8Array[] = [];
+      let at = 0;
+      while (at < stream.length) {
+        const size = cuts.pop() ?? 5;
+        const out = reader.push(new Uint8Array(stream.subarray(at, at + size)));
+        assert.ok(out !== "too-long");
+        got.push(...out);
+        at += size;
+      }
+      assert.deepEqual(
+        got.map((m) => [...m]),
+        sent.map((m) => [...m]),
+      );
+    }),
+  );
+});
+
+test("an absurd length is refused at once", () => {
+  assert.equal(new FrameReader().push(Uint8Array.of(255, 255, 255, 255)), "too-long");
+});
