@@ -70,8 +70,7 @@ export class OpaqueConnection implements ChannelHandler, Carried {
     }
     this.#relaying = true;
     this.#init.tie(channel, upstream, (end) => this.#ended(end));
-    if (this.#clientEnded) upstream.shutdown();
-    channel.resume();
+    if (this.#clientEnded) channel.handler.onEnd(channel);
   }
 
   onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {

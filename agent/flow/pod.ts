@@ -59,6 +59,11 @@ export class LocalPod implements DialPod {
     }
   }
 
+  /** Ends upstream connections that have been idle since before `limit` (clock time, ms). */
+  expireIdle(limit: number): void {
+    for (const pool of this.#pools.values()) pool.expire(limit);
+  }
+
   /** Ends every idle upstream connection: the pod is gone or leaves the mesh. */
   closeIdle(): void {
     this.retirePools(() => false);

@@ -4,6 +4,12 @@ import { type Poolable, UpstreamPool } from "./pool.ts";
 
 class Fake implements Poolable {
   disposed = 0;
+  readonly idleSince: number;
+
+  constructor(idleSince = 0) {
+    this.idleSince = idleSince;
+  }
+
   dispose(): void {
     this.disposed++;
   }
@@ -46,4 +52,16 @@ test("no more than 256 idle connections are kept", () => {
   for (const fake of all) pool.put(fake);
   assert.equal(pool.idle, 256);
   assert.equal(all.filter((fake) => fake.disposed === 1).length, 44);
+});
+
+test("connections idle for too long end, the others stay", () => {
+  const pool = new UpstreamPool<Fake>();
+  const all = [new Fake(10), new Fake(20), new Fake(30)];
+  for (const fake of all) pool.put(fake);
+  pool.expire(25);
+  assert.deepEqual(
+    all.map((fake) => fake.disposed),
+    [1, 1, 0],
+  );
+  assert.equal(pool.idle, 1);
 });

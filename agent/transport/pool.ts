@@ -2,6 +2,8 @@
 
 /** What a pool keeps. */
 export interface Poolable {
+  /** Clock time (ms) at which it became idle; set before put(). */
+  readonly idleSince: number;
   /** Closes the idle connection. The pool has already forgotten it. */
   dispose(): void;
 }
@@ -41,6 +43,11 @@ export class UpstreamPool<Connection extends Poolable> {
     if (at < 0) return false;
     this.#idle.splice(at, 1);
     return true;
+  }
+
+  /** Disposes of connections that have been idle since before `limit` (clock time, ms). */
+  expire(limit: number): void {
+    while ((this.#idle[0]?.idleSince ?? limit) < limit) this.#idle.shift()?.dispose();
   }
 
   /** The endpoint must get no new requests: idle connections end now, busy ones after their request. */

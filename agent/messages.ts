@@ -1,0 +1,62 @@
+/** What main and a data worker tell each other. Plain values only: they cross a MessagePort. */
+
+import type { MessagePort } from "node:worker_threads";
+import type { SnapshotDelta } from "#model/snapshot.ts";
+import type { DataLimits, DataTimeouts } from "./config.ts";
+
+/** What a worker is born with (`workerData`). */
+export interface WorkerInit {
+  readonly index: number;
+  /** Both directions of messages; the worker reads it when its wake descriptor fires. */
+  readonly port: MessagePort;
+  /** Block of shared counters (agent/telemetry). */
+  readonly metrics: SharedArrayBuffer;
+  /** Marks of the agent's own sockets (bpf/mesh.h). */
+  readonly upstreamMark: number;
+  readonly inboundMark: number;
+  readonly limits: DataLimits;
+  readonly timeouts: DataTimeouts;
+  /** Fraction of requests that get an access-log line. */
+  readonly accessLog: number;
+}
+
+/** A pod that the worker shall serve. Descriptors are the process's. */
+export interface PodInit {
+  readonly uid: string;
+  /** Number for fairness and budgets, never used twice. */
+  readonly owner: number;
+  readonly netnsFd: number;
+  /** Listening socket of this worker in the pod's namespace; the worker owns it from now on. */
+  readonly listenerFd: number;
+  readonly listenerPort: number;
+}
+
+/** What can be asked of a worker for the admin socket. */
+export type Question = "connections" | "endpoints";
+
+/** From main to a worker. */
+export type ToWorker =
+  | { readonly kind: "snapshot"; readonly delta: SnapshotDelta }
+  | { readonly kind: "pod-added"; readonly pod: PodInit }
+  /** Accept nothing more for the pod; `pod-empty` follows when its last connection has ended. */
+  | { readonly kind: "pod-leaving"; readonly uid: string }
+  /** The pod is gone: cut everything; `pod-empty` follows. */
+  | { readonly kind: "pod-gone"; readonly uid: string }
+  /** Accept nothing more, end idle connections; `drained` follows when nothing is left. */
+  | { readonly kind: "drain" }
+  | { readonly kind: "cut" }
+  | { readonly kind: "stop" }
+  | { readonly kind: "ask"; readonly id: number; readonly question: Question };
+
+/** From a worker to main. */
+export type FromWorker =
+  | { readonly kind: "started"; readonly wakeFd: number }
+  | { readonly kind: "applied"; readonly version: number; readonly epoch: string }
+  | { readonly kind: "pod-empty"; readonly uid: string }
+  | { readonly kind: "drained" }
+  | { readonly kind: "answer"; readonly id: number; readonly rows: readonly Row[] }
+  | { readonly kind: "access-log"; readonly line: Row }
+  | { readonly kind: "bug"; readonly text: string };
+
+/** One row of an answer: flat, JSON-able. */
+export type Row = Readonly<Record<string, string | number>>;

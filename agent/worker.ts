@@ -1,0 +1,282 @@
+/**
+ * Composition root of a data worker: builds the loop, the flow and the transport, then turns for ever.
+ * Runs as a worker thread; everything it is told comes through one MessagePort, drained when main rings.
+ */
+
+import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import type { Channel } from "./engine/channel.ts";
+import { type Accepted, type Listener, listen } from "./engine/listen.ts";
+import { Loop } from "./engine/loop.ts";
+import { relay } from "./engine/relay.ts";
+import { Timer } from "./engine/timers.ts";
+import { EndpointSet } from "./flow/balance/endpoint-set.ts";
+import type { LiveEndpoint } from "./flow/balance/live-endpoint.ts";
+import { DEFAULT_BALANCE_SETTINGS } from "./flow/balance/settings.ts";
+import { type FlowContext, handleConnection } from "./flow/connection.ts";
+import { Counting } from "./flow/count.ts";
+import { ServerFirstMemory } from "./flow/detect.ts";
+import { Directory } from "./flow/directory.ts";
+import { LocalPod } from "./flow/pod.ts";
+import type { TieEnd } from "./flow/tie.ts";
+import { Sockets } from "./kernel/sockets.ts";
+import type { FromWorker, PodInit, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
+import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
+import { HeadPool } from "./transport/head-pool.ts";
+import { plaintext } from "./transport/plaintext.ts";
+
+/** How often byte counters are brought up to date, idle connections expire and series are swept. */
+const HOUSEKEEPING_MS = 1000;
+
+/** Room beside the largest head for the lines that the mesh adds. */
+const HEAD_ROOM_BYTES = 1024;
+
+/** Most rows of one answer to the admin socket. */
+const MAX_ROWS = 10_000;
+
+interface ServedPod {
+  readonly pod: LocalPod;
+  listener: Listener | undefined;
+  leaving: boolean;
+}
+
+class DataWorker {
+  readonly #init: WorkerInit;
+  readonly #port: MessagePort;
+  readonly #loop: Loop;
+  readonly #metrics: WorkerMetrics;
+  readonly #directory: Directory<EndpointSet>;
+  readonly #context: FlowContext;
+  readonly #pods: Map<string, ServedPod> = new Map();
+  readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
+  #draining = false;
+
+  constructor(init: WorkerInit) {
+    this.#init = init;
+    this.#port = init.port;
+    this.#loop = new Loop({
+      system: new Sockets(),
+      memoryLimitBytes: init.limits.maxBufferedBytes,
+      ownerMemoryLimitBytes: init.limits.maxBufferedBytesPerPod,
+    });
+    this.#metrics = new WorkerMetrics(init.metrics);
+    this.#directory = new Directory<EndpointSet>(endpointStates());
+    this.#context = this.#buildContext();
+    this.#loop.onWake = () => this.#receive();
+    this.#loop.onBug = (error) =>
+      this.#tell({
+        kind: "bug",
+        text: error instanceof Error ? (error.stack ?? "") : String(error),
+      });
+  }
+
+  run(): void {
+    this.#tell({ kind: "started", wakeFd: this.#loop.wakeFd });
+    this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
+    this.#loop.run();
+    this.#loop.dispose();
+    this.#port.close();
+  }
+
+  #buildContext(): FlowContext {
+    const { limits, timeouts } = this.#init;
+    const loop = this.#loop;
+    return {
+      directory: this.#directory,
+      serverFirst: new ServerFirstMemory(),
+      maxConnectionsPerPod: limits.maxConnectionsPerPod,
+      draining: () => this.#draining,
+      dial: plaintext(loop, { connectTimeoutMs: timeouts.connectMs, ...this.#init }),
+      heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
+      scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
+      timers: loop,
+      now: () => loop.now,
+      fineNow: () => performance.now(),
+      recorder: new Counting({
+        metrics: this.#metrics,
+        workload: (uid) => this.#directory.workload(uid),
+        log: undefined,
+      }),
+      timeouts,
+      tie: (client, server, onEnd) => this.#tie(client, server, onEnd),
+    };
+  }
+
+  #tie(client: Channel, server: Channel, onEnd: (end: TieEnd) => void): void {
+    const options = { left: client, right: server, idleTimeoutMs: this.#init.timeouts.idleMs };
+    relay(this.#loop, options, {
+      onRelayEnd: (_relay, end) => onEnd(end.side === "idle" ? "idle" : "closed"),
+    });
+  }
+
+  #tell(message: FromWorker): void {
+    this.#port.postMessage(message);
+  }
+
+  #receive(): void {
+    for (;;) {
+      const received: { message: ToWorker } | undefined = receiveMessageOnPort(this.#port);
+      if (received === undefined) return;
+      this.#obey(received.message);
+    }
+  }
+
+  #obey(message: ToWorker): void {
+    switch (message.kind) {
+      case "snapshot":
+        this.#directory.apply(message.delta);
+        this.#retirePools();
+        this.#tell({ kind: "applied", ...message.delta });
+        return;
+      case "pod-added":
+        this.#addPod(message.pod);
+        return;
+      case "pod-leaving":
+      case "pod-gone":
+        this.#leave(message.uid, message.kind === "pod-gone");
+        return;
+      case "drain":
+        this.#drain();
+        return;
+      case "cut":
+        for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.cut();
+        return;
+      case "stop":
+        this.#loop.stop();
+        return;
+      case "ask":
+        this.#tell({ kind: "answer", id: message.id, rows: this.#answer(message.question) });
+    }
+  }
+
+  #addPod(init: PodInit): void {
+    const pod = new LocalPod(init);
+    const served: ServedPod = { pod, listener: undefined, leaving: false };
+    this.#pods.set(init.uid, served);
+    const from = { fd: init.listenerFd, owner: this.#loop.owner(init.owner) };
+    served.listener = listen(this.#loop, from, {
+      onAccept: (accepted) => this.#accept(pod, accepted),
+      onAcceptFailed: (errno) => this.#acceptFailed(errno),
+    });
+  }
+
+  #accept(pod: LocalPod, { channel, local, remote }: Accepted): void {
+    handleConnection(this.#context, pod, channel, {
+      pod: pod.uid,
+      listenerPort: pod.listenerPort,
+      client: { address: remote.ip, port: remote.port },
+      destination: { address: local.ip, port: local.port },
+    });
+  }
+
+  #acceptFailed(errno: string): void {
+    const detail = `accept: ${errno}`;
+    this.#context.recorder.refused("unknown", {
+      kind: "refusal",
+      reason: errno === "EMFILE" || errno === "ENFILE" ? "descriptor-limit" : "internal",
+      detail,
+    });
+  }
+
+  #leave(uid: string, cut: boolean): void {
+    const served = this.#pods.get(uid);
+    if (served === undefined) {
+      this.#tell({ kind: "pod-empty", uid });
+      return;
+    }
+    served.listener?.close();
+    served.listener = undefined;
+    served.leaving = true;
+    for (const one of [...served.pod.carried]) if (cut) one.cut();
+    for (const one of [...served.pod.carried]) if (!cut) one.drain();
+    this.#forgetIfEmpty(served);
+  }
+
+  #forgetIfEmpty(served: ServedPod): void {
+    const { pod } = served;
+    if (!served.leaving || pod.carried.size > 0) return;
+    pod.closeIdle();
+    this.#pods.delete(pod.uid);
+    this.#loop.forgetOwner(pod.owner);
+    this.#tell({ kind: "pod-empty", uid: pod.uid });
+  }
+
+  #drain(): void {
+    this.#draining = true;
+    for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.drain();
+    this.#tellDrained();
+  }
+
+  #tellDrained(): void {
+    if (!this.#draining) return;
+    for (const { pod } of this.#pods.values()) if (pod.carried.size > 0) return;
+    this.#tell({ kind: "drained" });
+  }
+
+  /** Endpoints that left or may not be used lose their idle connections at once: none is used by mistake. */
+  #retirePools(): void {
+    const usable = new Set<LiveEndpoint>();
+    for (const { state } of this.#directory.active())
+      for (const endpoint of state.endpoints) if (endpoint.state === "ready") usable.add(endpoint);
+    for (const { pod } of this.#pods.values()) pod.retirePools((endpoint) => usable.has(endpoint));
+  }
+
+  #keepHouse(): void {
+    const limit = this.#loop.now - this.#init.timeouts.poolIdleMs;
+    for (const served of [...this.#pods.values()]) {
+      for (const one of served.pod.carried) one.account();
+      served.pod.expireIdle(limit);
+      this.#forgetIfEmpty(served);
+    }
+    this.#metrics.sweep();
+    this.#tellDrained();
+    this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
+  }
+
+  #answer(question: Question): Row[] {
+    const rows = question === "connections" ? this.#connections() : this.#endpoints();
+    const bounded: Row[] = [];
+    for (const row of rows) if (bounded.push(row) >= MAX_ROWS) break;
+    return bounded;
+  }
+
+  *#connections(): Generator<Row> {
+    const worker = this.#init.index;
+    for (const { pod } of this.#pods.values())
+      for (const one of pod.carried) yield { worker, pod: pod.uid, ...one.describe() };
+  }
+
+  *#endpoints(): Generator<Row> {
+    const worker = this.#init.index;
+    for (const { service, port, state } of this.#directory.active())
+      for (const { address, port: target, state: condition, health, active } of state.endpoints)
+        yield {
+          worker,
+          service: `${service.namespace}/${service.name}`,
+          port: port.port,
+          endpoint: `${address} ${target}`,
+          state: condition,
+          health,
+          active,
+        };
+  }
+}
+
+function endpointStates(): ConstructorParameters<typeof Directory<EndpointSet>>[0] {
+  return {
+    create: ({ namespace, name, balance, affinitySeconds }, port) =>
+      new EndpointSet(
+        { balance, affinitySeconds, endpoints: port.endpoints },
+        {
+          name: `${namespace}/${name}:${port.port}`,
+          settings: DEFAULT_BALANCE_SETTINGS,
+          clock: () => performance.now(),
+          random: Math.random,
+        },
+      ),
+    update: (state, { balance, affinitySeconds }, port) =>
+      state.update({ balance, affinitySeconds, endpoints: port.endpoints }),
+    remove: (state) => state.update({ balance: { kind: "random" }, endpoints: [] }),
+  };
+}
+
+new DataWorker(workerData as WorkerInit).run();
