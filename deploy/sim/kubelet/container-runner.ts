@@ -1,0 +1,202 @@
+/** One container's process: started, watched, probed, restarted, ended. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Container, Probe } from "../../../control/k8s/api/pod.ts";
+import { createCgroup, removeCgroup } from "../cgroups.ts";
+import type { Invocation } from "./environment.ts";
+import { LogBuffer } from "./log-buffer.ts";
+import { askProbe, defaultReadiness, type ProbeTarget, spawnInSandbox } from "./probe.ts";
+import { sandboxed } from "./sandbox.ts";
+
+/** First pause before a restart; doubles with each up to the longest. Kubernetes starts at 10 s: too dull for a laptop. */
+const RESTART_BACKOFF_MS = 500;
+/** The longest pause before a restart. */
+const MAX_BACKOFF_MS = 30_000;
+/** A container that ran this long gets its back-off forgiven. */
+const FORGIVEN_AFTER_MS = 60_000;
+/** While a container has never been ready, it is asked this often: fast start without hammering. */
+const STARTING_PERIOD_MS = 50;
+
+/** Where a container is in its life. */
+export type ContainerState =
+  | { readonly kind: "waiting"; readonly reason: string }
+  | { readonly kind: "running"; readonly ready: boolean; readonly pid: number }
+  | { readonly kind: "ended"; readonly exitCode: number };
+
+/** What a container needs. */
+export interface ContainerSetup {
+  readonly target: ProbeTarget;
+  readonly invocation: Invocation;
+  readonly restartPolicy: string;
+  readonly onChange: () => void;
+}
+
+/** Runs one container until stop(). */
+export class ContainerRunner {
+  readonly #setup: ContainerSetup;
+  readonly #stopping = new AbortController();
+  readonly log: LogBuffer = new LogBuffer();
+  #state: ContainerState = { kind: "waiting", reason: "ContainerCreating" };
+  #child: ChildProcess | undefined;
+  #restarts = 0;
+  #done: Promise<void> | undefined;
+
+  constructor(setup: ContainerSetup) {
+    this.#setup = setup;
+  }
+
+  /** Where it is now. */
+  get state(): ContainerState {
+    return this.#state;
+  }
+
+  /** How often its process was started again. */
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  /** The container's name. */
+  get name(): string {
+    return this.#setup.target.container.name;
+  }
+
+  /** Starts the process, and again when it ends, as the restart policy says. */
+  start(): void {
+    this.#done = this.#run();
+  }
+
+  /** Waits until the process has ended for good (init containers, or after stop). */
+  async ended(): Promise<number> {
+    await this.#done;
+    return this.#state.kind === "ended" ? this.#state.exitCode : 1;
+  }
+
+  /** preStop, SIGTERM, wait at most `graceMs`, SIGKILL to all that is left. Resolves when nothing is left. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort();
+    const deadline = AbortSignal.timeout(graceMs);
+    await this.#preStop(deadline);
+    this.#child?.kill("SIGTERM");
+    await Promise.race([this.#done, abortion(deadline)]);
+    await removeCgroup(this.#setup.target.sandbox.cgroup);
+    await this.#done;
+  }
+
+  async #run(): Promise<void> {
+    let backoffMs = RESTART_BACKOFF_MS;
+    for (;;) {
+      const startedMs = Date.now();
+      const exitCode = await this.#runOnce();
+      this.#set({ kind: "ended", exitCode });
+      if (this.#stopping.signal.aborted || !this.#mayRestart(exitCode)) return;
+      await removeCgroup(this.#setup.target.sandbox.cgroup);
+      if (Date.now() - startedMs > FORGIVEN_AFTER_MS) backoffMs = RESTART_BACKOFF_MS;
+      this.#set({ kind: "waiting", reason: "CrashLoopBackOff" });
+      await sleep(backoffMs, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
+      if (this.#stopping.signal.aborted) return;
+      backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS);
+      this.#restarts++;
+    }
+  }
+
+  #mayRestart(exitCode: number): boolean {
+    const policy = this.#setup.restartPolicy;
+    return policy === "Always" || (policy === "OnFailure" && exitCode !== 0);
+  }
+
+  /** One process from start to end; returns its exit code (128 + signal when killed, as a shell says it). */
+  async #runOnce(): Promise<number> {
+    const { target, invocation } = this.#setup;
+    createCgroup(target.sandbox.cgroup);
+    const [program = "", ...args] = sandboxed(target.sandbox, invocation.command);
+    const child = spawn(program, args, {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...invocation.env },
+    });
+    this.#child = child;
+    child.stdout.on("data", (piece: Buffer) => this.log.append(piece));
+    child.stderr.on("data", (piece: Buffer) => this.log.append(piece));
+    const exited = once(child, "exit");
+    this.#set({
+      kind: "running",
+      ready: this.#readinessProbe() === undefined,
+      pid: child.pid ?? 0,
+    });
+    const probing = new AbortController();
+    void this.#watchReadiness(probing.signal);
+    void this.#watchLiveness(probing.signal);
+    const [code, signal] = await exited;
+    probing.abort();
+    this.#child = undefined;
+    return signal === null ? code : 137;
+  }
+
+  async #watchReadiness(signal: AbortSignal): Promise<void> {
+    const probe = this.#readinessProbe();
+    if (probe !== undefined) await this.#watch(probe, signal, (well) => this.#setReady(well));
+  }
+
+  async #watchLiveness(signal: AbortSignal): Promise<void> {
+    const probe = this.#setup.target.container.livenessProbe;
+    if (probe === undefined) return;
+    await this.#watch(probe, signal, (well) => {
+      if (!well && this.#state.kind === "running") this.#child?.kill("SIGTERM");
+    });
+  }
+
+  /** Asks a probe for ever and reports each change of opinion, after the thresholds. */
+  async #watch(probe: Probe, signal: AbortSignal, report: (well: boolean) => void): Promise<void> {
+    const seen = { well: 0, ill: 0, everWell: false };
+    if (!(await pause(probe.initialDelaySeconds * 1_000, signal))) return;
+    do {
+      const well = await askProbe(probe, this.#setup.target);
+      if (signal.aborted) return;
+      seen.well = well ? seen.well + 1 : 0;
+      seen.ill = well ? 0 : seen.ill + 1;
+      if (seen.well === probe.successThreshold) report(true);
+      if (seen.ill === probe.failureThreshold && seen.everWell) report(false);
+      seen.everWell ||= well;
+    } while (await pause(seen.everWell ? probe.periodSeconds * 1_000 : STARTING_PERIOD_MS, signal));
+  }
+
+  #readinessProbe(): Probe | undefined {
+    const { container } = this.#setup.target;
+    return container.readinessProbe ?? defaultReadiness(container);
+  }
+
+  #setReady(ready: boolean): void {
+    if (this.#state.kind === "running" && this.#state.ready !== ready)
+      this.#set({ ...this.#state, ready });
+  }
+
+  #set(state: ContainerState): void {
+    this.#state = state;
+    this.#setup.onChange();
+  }
+
+  async #preStop(deadline: AbortSignal): Promise<void> {
+    const hook = this.#setup.target.container.lifecycle?.preStop;
+    if (hook === undefined || this.#child === undefined) return;
+    if (hook.sleep) await pause(hook.sleep.seconds * 1_000, deadline);
+    if (!hook.exec) return;
+    const child = spawnInSandbox(
+      { sandbox: this.#setup.target.sandbox, env: this.#setup.invocation.env },
+      hook.exec.command,
+    );
+    await Promise.race([once(child, "exit"), abortion(deadline)]);
+  }
+}
+
+/** Sleeps; false when aborted meanwhile. */
+async function pause(ms: number, signal: AbortSignal): Promise<boolean> {
+  return sleep(ms, true, { signal }).catch(() => false);
+}
+
+function abortion(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
