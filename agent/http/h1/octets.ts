@@ -46,6 +46,27 @@ export function skip(accepted: Uint8Array, bytes: Uint8Array, from: number, end:
   return at;
 }
 
+/** `skip(TOKEN, …)`, twice as fast: the table is a constant to the compiler. */
+export function skipToken(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && TOKEN[bytes[at] as number] === 1) at++;
+  return at;
+}
+
+/** `skip(TEXT, …)`, likewise. */
+export function skipText(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && TEXT[bytes[at] as number] === 1) at++;
+  return at;
+}
+
+/** `skip(PATH, …)`, likewise. */
+export function skipPath(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && PATH[bytes[at] as number] === 1) at++;
+  return at;
+}
+
 /** Whether the bytes at `at` are `word` (given in lower case), ignoring case. The caller knows the length fits. */
 export function sameWord(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++)

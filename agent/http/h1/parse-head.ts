@@ -1,7 +1,7 @@
 import { PROBLEM } from "./codes.ts";
 import { finishRequest, finishResponse, noteField } from "./fields.ts";
 import { type Head, LINE, STAGE } from "./head.ts";
-import { COLON, CR, HT, LF, SP, skip, TEXT, TOKEN } from "./octets.ts";
+import { COLON, CR, HT, LF, SP, skipText, skipToken } from "./octets.ts";
 import { parseRequestLine, parseStatusLine } from "./start-line.ts";
 
 /**
@@ -38,7 +38,7 @@ export function parseResponse(head: Head): number {
  */
 function resumable(head: Head): boolean {
   if (head.scanned === head.next) return true;
-  head.scanned = skip(TEXT, head.bytes, head.scanned, head.limit);
+  head.scanned = skipText(head.bytes, head.scanned, head.limit);
   return head.scanned < head.limit;
 }
 
@@ -71,10 +71,10 @@ function parseFields(head: Head): number {
   const end = head.limit;
   for (;;) {
     const name = head.next;
-    const colon = skip(TOKEN, bytes, name, end);
+    const colon = skipToken(bytes, name, end);
     if (colon === end) return pause(head, end);
     if (bytes[colon] !== COLON || colon === name) return blankLine(head, colon);
-    const stop = skip(TEXT, bytes, colon + 1, end);
+    const stop = skipText(bytes, colon + 1, end);
     if (stop + 1 >= end) return lineCut(head, stop);
     if (bytes[stop] !== CR || bytes[stop + 1] !== LF) return badEnd(bytes[stop] as number);
     const problem = addField(head, colon, stop);

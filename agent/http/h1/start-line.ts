@@ -1,6 +1,6 @@
 import { METHOD, type Method, PROBLEM } from "./codes.ts";
 import type { Head } from "./head.ts";
-import { ascii, CR, LF, PATH, SP, skip, TEXT, TOKEN } from "./octets.ts";
+import { ascii, CR, LF, SP, skipPath, skipText, skipToken } from "./octets.ts";
 import { classifyTarget } from "./target.ts";
 
 const HTTP_SLASH = ascii("HTTP/");
@@ -31,11 +31,11 @@ export function parseRequestLine(head: Head): number {
   const bytes = head.bytes;
   const end = head.limit;
   const start = head.start;
-  const methodEnd = skip(TOKEN, bytes, start, end);
+  const methodEnd = skipToken(bytes, start, end);
   if (methodEnd === end) return pause(head, end);
   if (bytes[methodEnd] !== SP || methodEnd === start) return PROBLEM.startLine;
   const target = methodEnd + 1;
-  const pathEnd = skip(PATH, bytes, target, end);
+  const pathEnd = skipPath(bytes, target, end);
   const targetEnd = bytes[pathEnd] === QUESTION ? skipQuery(bytes, pathEnd, end) : pathEnd;
   if (targetEnd >= end) return pause(head, end);
   if (bytes[targetEnd] !== SP) return badTargetByte(bytes[targetEnd] as number);
@@ -69,7 +69,7 @@ export function parseStatusLine(head: Head): number {
   const reason = space + STATUS_BYTES;
   if (reason < end && bytes[reason] !== SP && bytes[reason] !== CR) return PROBLEM.startLine;
   head.status = status;
-  return lineEnd(head, skip(TEXT, bytes, reason, end));
+  return lineEnd(head, skipText(bytes, reason, end));
 }
 
 /**
@@ -89,7 +89,7 @@ function skipEmptyLine(head: Head): number {
 
 function skipQuery(bytes: Uint8Array, from: number, end: number): number {
   let at = from;
-  while (at < end && bytes[at] === QUESTION) at = skip(PATH, bytes, at + 1, end);
+  while (at < end && bytes[at] === QUESTION) at = skipPath(bytes, at + 1, end);
   return at;
 }
 

@@ -1,6 +1,6 @@
 import { FORM, METHOD, PROBLEM } from "./codes.ts";
 import type { Head } from "./head.ts";
-import { COLON, HOST, SLASH, skip, TOKEN } from "./octets.ts";
+import { COLON, HOST, SLASH, skip, skipToken } from "./octets.ts";
 
 const STAR = 42;
 const OPEN_BRACKET = 91;
@@ -68,7 +68,7 @@ function asteriskForm(head: Head): number {
 /** `scheme://authority[/path][?query]`. User information is refused, as RFC 9110 section 4.2.4 advises. */
 function absoluteForm(head: Head): number {
   const { bytes, targetStart: start, targetEnd: end } = head;
-  const colon = skip(TOKEN, bytes, start, end);
+  const colon = skipToken(bytes, start, end);
   const authority = colon + 3;
   if (colon === start || authority >= end || bytes[colon] !== COLON) return PROBLEM.target;
   if (bytes[colon + 1] !== SLASH || bytes[colon + 2] !== SLASH) return PROBLEM.target;
