@@ -174,12 +174,13 @@ export class PodRedirect {
   }
 
   #leave(state: PodState & { kind: "caught" }): void {
-    this.#write(leavingContents(state.contents));
+    const { place } = state;
+    const contents = leavingContents(state.contents);
+    this.#write(contents);
     const waiting = new AbortController();
-    const { place, contents } = state;
     const leaving: PodState = { kind: "leaving", place, contents, waiting, idle: false };
     this.#state = leaving;
-    this.#again = this.#expelled;
+    if (this.#expelled) this.#again = true;
     const ended = (): void => {
       if (waiting.signal.aborted) return;
       leaving.idle = true;

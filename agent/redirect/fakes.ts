@@ -1,0 +1,178 @@
+/** Stand-ins for the kernel's side, for unit tests: plain Maps that behave as the kernel's tables do. */
+
+import type { CidrKey, Pod, PodTables, PortKey, Table } from "../kernel/mesh-maps.ts";
+import type { Located, PodLocator } from "./locator.ts";
+import type { Place, Places } from "./place.ts";
+import type { CaughtPod, PodKernel, PodUsers } from "./pod.ts";
+
+/** A table in memory. Each call is told to `onWrite`, so that a test can look between two writes. */
+export class FakeTable<K, V> implements Table<K, V> {
+  readonly #entries = new Map<string, [K, V]>();
+  readonly #onWrite: () => void;
+
+  constructor(onWrite: () => void = () => {}) {
+    this.#onWrite = onWrite;
+  }
+
+  get(key: K): V | undefined {
+    return this.#entries.get(textOf(key))?.[1];
+  }
+
+  set(key: K, value: V): boolean {
+    this.#entries.set(textOf(key), [key, value]);
+    this.#onWrite();
+    return true;
+  }
+
+  delete(key: K): boolean {
+    const there = this.#entries.delete(textOf(key));
+    this.#onWrite();
+    return there;
+  }
+
+  entries(): IterableIterator<[K, V]> {
+    return this.#entries.values();
+  }
+}
+
+/** The three tables of pods. */
+export interface FakeTables extends PodTables {
+  readonly pods: FakeTable<bigint, Pod>;
+  readonly excludedPorts: FakeTable<PortKey, number>;
+  readonly cidrs: FakeTable<CidrKey, number>;
+}
+
+/** Empty tables. */
+export function fakeTables(onWrite?: () => void): FakeTables {
+  return {
+    pods: new FakeTable(onWrite),
+    excludedPorts: new FakeTable(onWrite),
+    cidrs: new FakeTable(onWrite),
+  };
+}
+
+/** Everything the tables hold, in an order that does not depend on how it was written. */
+export function dump(tables: PodTables): string[] {
+  return [tables.pods, tables.excludedPorts, tables.cidrs]
+    .flatMap((table, i) => [...table.entries()].map((entry) => `${i} ${textOf(entry)}`))
+    .sort();
+}
+
+/** A locator whose answers the test sets. */
+export class FakeLocator implements PodLocator {
+  readonly answers: Map<string, Located> = new Map();
+  #listener: (uid: string) => void = () => {};
+
+  locate(uid: string): Located {
+    return this.answers.get(uid) ?? { kind: "absent", reason: "no-such-pod" };
+  }
+
+  onChange(listener: (uid: string) => void): void {
+    this.#listener = listener;
+  }
+
+  /** Puts a pod at a namespace (undefined: nowhere) and tells. */
+  move(uid: string, inode: number | undefined): void {
+    if (inode === undefined) this.answers.delete(uid);
+    else this.answers.set(uid, { kind: "found", path: `/${inode}`, inode });
+    this.#listener(uid);
+  }
+
+  [Symbol.dispose](): void {}
+}
+
+/** Places that only count. The cookie of a namespace is its inode. */
+export class FakePlaces implements Places {
+  /** Open places by descriptor. */
+  readonly opened: Map<number, Place> = new Map();
+  /** Cookies of namespaces in which rules and routes are. */
+  readonly turned: Set<bigint> = new Set();
+  /** Set to make the next turn() throw. */
+  failure: string | undefined;
+  #nextFd = 100;
+
+  open(located: Located & { kind: "found" }, addresses: readonly string[]): Place {
+    const netns = this.#nextFd++;
+    const { inode } = located;
+    const place = { netns, inode, cookie: BigInt(inode), addresses, listeners: [this.#nextFd++] };
+    this.opened.set(netns, place);
+    return place;
+  }
+
+  turn(place: Place): void {
+    const { failure } = this;
+    this.failure = undefined;
+    this.turned.add(place.cookie);
+    if (failure !== undefined) throw new Error(failure);
+  }
+
+  undo(place: Pick<Place, "netns">): void {
+    const { cookie } = this.opened.get(place.netns) ?? {};
+    if (cookie === undefined) throw new Error("undo of a place that is not open");
+    this.turned.delete(cookie);
+  }
+
+  close(place: Place): void {
+    if (!this.opened.delete(place.netns)) throw new Error("closed twice");
+  }
+}
+
+/** The kernel's side in memory. */
+export class FakeKernel implements PodKernel {
+  readonly attached: Set<bigint> = new Set();
+  readonly listening: Map<bigint, number> = new Map();
+  readonly tables: FakeTables = fakeTables();
+  readonly maps: PodKernel["maps"] = {
+    ...this.tables,
+    listeners: {
+      set: (key, fd) => void this.listening.set(key, fd),
+      delete: (key) => this.listening.delete(key),
+    },
+  };
+
+  attachPod(cookie: bigint): void {
+    this.attached.add(cookie);
+  }
+
+  detachPod(cookie: bigint): void {
+    this.attached.delete(cookie);
+  }
+
+  attachedPods(): bigint[] {
+    return [...this.attached];
+  }
+
+  counters(): Map<never, bigint> {
+    return new Map();
+  }
+}
+
+/** Workers that agree at once, and are idle when the test says so. */
+export class FakeUsers implements PodUsers {
+  readonly told: string[] = [];
+  readonly #idle = new Map<string, () => void>();
+
+  async added(pod: CaughtPod): Promise<void> {
+    this.told.push(`added ${pod.uid}`);
+  }
+
+  idle(uid: string, _signal: AbortSignal): Promise<void> {
+    this.told.push(`leaving ${uid}`);
+    return new Promise((resolve) => this.#idle.set(uid, resolve));
+  }
+
+  async removed(uid: string): Promise<void> {
+    this.told.push(`removed ${uid}`);
+  }
+
+  /** Its last relayed connection ended. */
+  end(uid: string): void {
+    this.#idle.get(uid)?.();
+  }
+}
+
+function textOf(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) =>
+    typeof inner === "bigint" ? `${inner}n` : inner,
+  );
+}

@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { setImmediate as turnOfLoop } from "node:timers/promises";
+import fc from "fast-check";
+import type { FailPolicy } from "#model/enrolment.ts";
+import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
+import { POD_CATCH } from "../kernel/layout.gen.ts";
+import type { EnrolledWorkload } from "./contents.ts";
+import { podContents } from "./contents.ts";
+import { dump, FakeKernel, FakeLocator, FakePlaces, FakeUsers, fakeTables } from "./fakes.ts";
+import { PodRedirect } from "./pod.ts";
+import { writeChange } from "./writer.ts";
+
+const UID = "a";
+
+function workload(fail: FailPolicy = "open"): EnrolledWorkload {
+  return {
+    uid: UID,
+    name: "a",
+    namespace: "n",
+    owner: "a",
+    serviceAccount: "s",
+    node: "one",
+    addresses: ["10.9.0.1"],
+    ports: [],
+    enrolment: {
+      ...DEFAULT_ENROLMENT,
+      fail,
+      excludeInboundPorts: fail === "open" ? [] : [{ first: 1, last: 9 }],
+    },
+  };
+}
+
+function harness() {
+  const locator = new FakeLocator();
+  const places = new FakePlaces();
+  const kernel = new FakeKernel();
+  const users = new FakeUsers();
+  const pod = new PodRedirect(UID, { locator, places, kernel, users, adopted: new Map() });
+  locator.onChange(() => void pod.settle());
+  return { locator, places, kernel, users, pod };
+}
+
+/** Lets every promise that can go on do so. */
+async function quiet(pod: PodRedirect): Promise<void> {
+  await turnOfLoop();
+  await pod.settle();
+}
+
+function assertNothingLeft({ places, kernel }: ReturnType<typeof harness>): void {
+  assert.equal(places.opened.size, 0);
+  assert.equal(kernel.attached.size, 0);
+  assert.equal(kernel.listening.size, 0);
+  assert.deepEqual(dump(kernel.tables), []);
+}
+
+test("a pod that can be found is caught as soon as it is wanted", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  assert.equal(h.pod.state.kind, "caught");
+  assert.ok((h.kernel.tables.pods.get(5n)?.flags ?? 0) & POD_CATCH);
+  assert.deepEqual(h.users.told, ["added a"]);
+});
+
+test("a pod that can't be found yet says why and follows by itself", async () => {
+  const h = harness();
+  await h.pod.want(workload());
+  assert.deepEqual(h.pod.state, { kind: "out", why: "no-such-pod" });
+  h.locator.move(UID, 5);
+  await quiet(h.pod);
+  assert.equal(h.pod.state.kind, "caught");
+});
+
+test("an un-enrolled pod is no longer caught, but its rules stay until its last connection ended", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload("closed"));
+  await h.pod.want(undefined);
+  assert.equal(h.pod.state.kind, "leaving");
+  assert.equal((h.kernel.tables.pods.get(5n)?.flags ?? 0) & POD_CATCH, 0);
+  assert.ok(h.places.turned.has(5n) && h.kernel.attached.has(5n));
+  h.users.end(UID);
+  await quiet(h.pod);
+  assert.deepEqual(h.pod.state, { kind: "out", why: "not-enrolled" });
+  assert.equal(h.places.turned.size, 0);
+  assertNothingLeft(h);
+});
+
+test("a pod that comes back while leaving is caught again, with nothing made twice", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  await h.pod.want(undefined);
+  await h.pod.want(workload());
+  h.users.end(UID);
+  await quiet(h.pod);
+  assert.equal(h.pod.state.kind, "caught");
+  assert.equal(h.places.opened.size, 1);
+  assert.deepEqual(h.users.told, ["added a", "leaving a"]);
+});
+
+test("when the namespace goes, everything is let go at once, without touching it", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  h.locator.move(UID, undefined);
+  await quiet(h.pod);
+  assert.deepEqual(h.pod.state, { kind: "out", why: "no-such-pod" });
+  assert.deepEqual(h.users.told, ["added a", "removed a"]);
+  assertNothingLeft(h);
+});
+
+test("another namespace at the same place is another pod to catch", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  h.locator.move(UID, 6);
+  await quiet(h.pod);
+  assert.deepEqual([...h.kernel.attached], [6n]);
+  assert.equal(h.places.opened.size, 1);
+});
+
+test("a set-up that fails leaves nothing behind and is tried again", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const h = harness();
+  h.locator.move(UID, 5);
+  h.places.failure = "no route today";
+  await h.pod.want(workload());
+  assert.deepEqual(h.pod.state, { kind: "failed", detail: "no route today" });
+  assertNothingLeft(h);
+  t.mock.timers.tick(1000);
+  await h.pod.settle();
+  assert.equal(h.pod.state.kind, "caught");
+});
+
+test("expelling does not wait for connections", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  await h.pod.expel();
+  assert.equal(h.pod.state.kind, "out");
+  assert.equal(h.places.turned.size, 0);
+  assertNothingLeft(h);
+});
+
+test("closing lets go of descriptors and leaves the kernel's side to mesh/fail", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  h.pod.close();
+  assert.equal(h.places.opened.size, 0);
+  assert.ok(h.kernel.attached.has(5n));
+  assert.ok((h.kernel.tables.pods.get(5n)?.flags ?? 0) & POD_CATCH);
+});
+
+type Harness = ReturnType<typeof harness>;
+
+/** Each happening acts on the pod and returns what is wanted from now on. */
+const HAPPENINGS: Record<string, (h: Harness) => void> = {
+  "appears as 5": (h) => h.locator.move(UID, 5),
+  "appears as 6": (h) => h.locator.move(UID, 6),
+  "goes away": (h) => h.locator.move(UID, undefined),
+  "has no connection left": (h) => h.users.end(UID),
+  "is looked at": (h) => void h.pod.settle(),
+};
+
+const WISHES: Record<string, EnrolledWorkload | undefined> = {
+  "is enrolled": workload("open"),
+  "is enrolled, closed": workload("closed"),
+  "is un-enrolled": undefined,
+};
+
+const happening = fc.constantFrom(...Object.keys(HAPPENINGS), ...Object.keys(WISHES));
+
+/** Lets it all happen, pausing where the test says so, and returns what was wanted last. */
+async function live(h: Harness, events: readonly (readonly [string, boolean])[]) {
+  let wanted: EnrolledWorkload | undefined;
+  for (const [name, pause] of events) {
+    HAPPENINGS[name]?.(h);
+    if (name in WISHES) {
+      wanted = WISHES[name];
+      void h.pod.want(wanted);
+    }
+    if (pause) await quiet(h.pod);
+  }
+  return wanted;
+}
+
+function assertAgrees(h: Harness, wanted: EnrolledWorkload | undefined): void {
+  const located = h.locator.locate(UID);
+  if (wanted === undefined || located.kind === "absent") {
+    assertNothingLeft(h);
+    return;
+  }
+  const cookie = BigInt(located.inode);
+  assert.equal(h.pod.state.kind, "caught");
+  assert.deepEqual([...h.kernel.attached], [cookie]);
+  assert.equal(h.places.opened.size, 1);
+  const expected = fakeTables();
+  writeChange(expected, { from: undefined, to: podContents(wanted, cookie) });
+  assert.deepEqual(dump(h.kernel.tables), dump(expected));
+}
+
+test("after any sequence of events, however close together, kernel and wish agree", async () => {
+  const lives = fc.array(fc.tuple(happening, fc.boolean()), { maxLength: 14 });
+  await fc.assert(
+    fc.asyncProperty(lives, async (events) => {
+      const h = harness();
+      const wanted = await live(h, events);
+      await quiet(h.pod);
+      h.users.end(UID);
+      await quiet(h.pod);
+      await quiet(h.pod);
+      assertAgrees(h, wanted);
+    }),
+    { numRuns: 500 },
+  );
+});
