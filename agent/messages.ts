@@ -16,8 +16,10 @@ export interface WorkerInit {
   readonly inboundMark: number;
   readonly limits: DataLimits;
   readonly timeouts: DataTimeouts;
-  /** Fraction of requests that get an access-log line. */
+  /** Fraction of requests and connections that get an access-log line, 0 to 1. */
   readonly accessLog: number;
+  /** Ring of access-log lines; undefined when the log is off. */
+  readonly log: SharedArrayBuffer | undefined;
 }
 
 /** A pod that the worker shall serve. Descriptors are the process's. */
@@ -38,9 +40,9 @@ export type Question = "connections" | "endpoints";
 export type ToWorker =
   | { readonly kind: "snapshot"; readonly delta: SnapshotDelta }
   | { readonly kind: "pod-added"; readonly pod: PodInit }
-  /** Accept nothing more for the pod; `pod-empty` follows when its last connection has ended. */
-  | { readonly kind: "pod-leaving"; readonly uid: string }
-  /** The pod is gone: cut everything; `pod-empty` follows. */
+  /** `pod-idle` follows as soon as no connection of the pod is carried. It may be used again all the same. */
+  | { readonly kind: "pod-watched"; readonly uid: string }
+  /** Accept nothing more for the pod and cut everything; `pod-empty` follows. */
   | { readonly kind: "pod-gone"; readonly uid: string }
   /** Accept nothing more, end idle connections; `drained` follows when nothing is left. */
   | { readonly kind: "drain" }
@@ -52,10 +54,10 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "started"; readonly wakeFd: number }
   | { readonly kind: "applied"; readonly version: number; readonly epoch: string }
+  | { readonly kind: "pod-idle"; readonly uid: string }
   | { readonly kind: "pod-empty"; readonly uid: string }
   | { readonly kind: "drained" }
   | { readonly kind: "answer"; readonly id: number; readonly rows: readonly Row[] }
-  | { readonly kind: "access-log"; readonly line: Row }
   | { readonly kind: "bug"; readonly text: string };
 
 /** One row of an answer: flat, JSON-able. */

@@ -36,7 +36,8 @@ const MAX_ROWS = 10_000;
 interface ServedPod {
   readonly pod: LocalPod;
   listener: Listener | undefined;
-  leaving: boolean;
+  /** Main wants to know when nothing is carried. */
+  watched: boolean;
 }
 
 class DataWorker {
@@ -130,9 +131,11 @@ class DataWorker {
       case "pod-added":
         this.#addPod(message.pod);
         return;
-      case "pod-leaving":
+      case "pod-watched":
+        this.#watch(message.uid);
+        return;
       case "pod-gone":
-        this.#leave(message.uid, message.kind === "pod-gone");
+        this.#remove(message.uid);
         return;
       case "drain":
         this.#drain();
@@ -150,7 +153,7 @@ class DataWorker {
 
   #addPod(init: PodInit): void {
     const pod = new LocalPod(init);
-    const served: ServedPod = { pod, listener: undefined, leaving: false };
+    const served: ServedPod = { pod, listener: undefined, watched: false };
     this.#pods.set(init.uid, served);
     const from = { fd: init.listenerFd, owner: this.#loop.owner(init.owner) };
     served.listener = listen(this.#loop, from, {
@@ -177,7 +180,14 @@ class DataWorker {
     });
   }
 
-  #leave(uid: string, cut: boolean): void {
+  #watch(uid: string): void {
+    const served = this.#pods.get(uid);
+    if (served === undefined) this.#tell({ kind: "pod-idle", uid });
+    else served.watched = true;
+    if (served !== undefined) this.#report(served);
+  }
+
+  #remove(uid: string): void {
     const served = this.#pods.get(uid);
     if (served === undefined) {
       this.#tell({ kind: "pod-empty", uid });
@@ -185,19 +195,22 @@ class DataWorker {
     }
     served.listener?.close();
     served.listener = undefined;
-    served.leaving = true;
-    for (const one of [...served.pod.carried]) if (cut) one.cut();
-    for (const one of [...served.pod.carried]) if (!cut) one.drain();
-    this.#forgetIfEmpty(served);
+    for (const one of [...served.pod.carried]) one.cut();
+    this.#report(served);
   }
 
-  #forgetIfEmpty(served: ServedPod): void {
+  /** Tells main when nothing of the pod is carried; a removed pod is forgotten then. */
+  #report(served: ServedPod): void {
     const { pod } = served;
-    if (!served.leaving || pod.carried.size > 0) return;
+    if (pod.carried.size > 0) return;
+    const { uid } = pod;
+    if (served.watched) this.#tell({ kind: "pod-idle", uid });
+    served.watched = false;
+    if (served.listener !== undefined) return;
     pod.closeIdle();
-    this.#pods.delete(pod.uid);
+    this.#pods.delete(uid);
     this.#loop.forgetOwner(pod.owner);
-    this.#tell({ kind: "pod-empty", uid: pod.uid });
+    this.#tell({ kind: "pod-empty", uid });
   }
 
   #drain(): void {
@@ -225,7 +238,7 @@ class DataWorker {
     for (const served of [...this.#pods.values()]) {
       for (const one of served.pod.carried) one.account();
       served.pod.expireIdle(limit);
-      this.#forgetIfEmpty(served);
+      this.#report(served);
     }
     this.#metrics.sweep();
     this.#tellDrained();
