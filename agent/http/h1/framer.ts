@@ -1,5 +1,5 @@
 import { BODY, type Body, PROBLEM } from "./codes.ts";
-import { CR, HT, LF, LOWER, TEXT, TOKEN } from "./octets.ts";
+import { CR, LF, LOWER, TEXT, TOKEN } from "./octets.ts";
 import { isForbiddenTrailer, TRAILER_HASH_SEED, trailerHash } from "./trailers.ts";
 
 /** Hexadecimal digits of one chunk size: 2^52 bytes, exact in a double. */
@@ -139,9 +139,12 @@ export class Framer {
   }
 
   #extension(byte: number): number {
-    if (byte === CR) this.#state = AT.sizeLf;
+    if (byte === CR) {
+      this.#state = AT.sizeLf;
+      return 0;
+    }
     // obs-text is no part of the grammar here (RFC 9112 section 7.1.1), control characters are an attack.
-    else if (TEXT[byte] === 0 || byte > 126) return PROBLEM.chunkExtension;
+    if (TEXT[byte] === 0 || byte > 126) return PROBLEM.chunkExtension;
     if (++this.#count > MAX_EXTENSION_BYTES) return PROBLEM.chunkExtension;
     return ++this.#extensions > MAX_EXTENSIONS_BYTES ? PROBLEM.chunkExtension : 0;
   }
@@ -158,7 +161,7 @@ export class Framer {
       case AT.trailerName:
         return this.#trailerName(byte);
       case AT.trailerValue:
-        if (TEXT[byte] === 1 || byte === HT) return 0;
+        if (TEXT[byte] === 1) return 0;
         if (byte !== CR) return PROBLEM.trailer;
         this.#state = AT.trailerLf;
         return 0;
