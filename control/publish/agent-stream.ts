@@ -1,0 +1,68 @@
+/** One agent's stream: always the newest snapshot, one message in flight, nothing queued behind it. */
+
+import type { ServerHttp2Stream } from "node:http2";
+import type { AgentLink, AgentRegistry } from "./agents.ts";
+import type { Position, Publisher } from "./publisher.ts";
+
+/** What a stream needs. */
+export interface AgentStreamOptions {
+  readonly stream: ServerHttp2Stream;
+  readonly node: string;
+  /** What the agent says it has. */
+  readonly have: Position | undefined;
+  readonly publisher: Publisher;
+  readonly agents: AgentRegistry;
+}
+
+/**
+ * Serves one agent until its stream closes. A slow agent is never queued for: while a message is on its
+ * way new versions only make the next delta larger, so memory is one (shared) message whatever happens.
+ */
+export function serveAgent(options: AgentStreamOptions): void {
+  const { stream, publisher, agents } = options;
+  const link = agents.connect(options.node);
+  const sender = new Sender(options, link);
+  const unsubscribe = publisher.subscribe(() => sender.send());
+  stream.on("close", () => {
+    unsubscribe();
+    agents.disconnect(link);
+  });
+  // A reset stream is an everyday event; "close" follows.
+  stream.on("error", () => {});
+  stream.respond({ ":status": 200, "content-type": "application/vnd.nodemesh.snapshots" });
+  sender.send();
+}
+
+class Sender {
+  readonly #options: AgentStreamOptions;
+  readonly #link: AgentLink;
+  #position: Position | undefined;
+  #state: "idle" | "sending" = "idle";
+  /** The first message is sent even when it says nothing new: it tells the agent that it is up to date. */
+  #greeted = false;
+
+  constructor(options: AgentStreamOptions, link: AgentLink) {
+    this.#options = options;
+    this.#link = link;
+    this.#position = options.have;
+  }
+
+  send(): void {
+    const { stream, publisher, agents } = this.#options;
+    const { epoch, version } = publisher.snapshot;
+    // Version 0: control itself knows nothing yet; an empty world would undo every enrolment.
+    if (this.#state === "sending" || version === 0 || stream.destroyed) return;
+    const current = this.#position?.epoch === epoch && this.#position.version === version;
+    if (current && this.#greeted) return;
+    this.#state = "sending";
+    this.#greeted = true;
+    const frame = publisher.frameSince(this.#position);
+    this.#position = { epoch, version };
+    agents.sent(this.#link, this.#position);
+    // The callback comes when HTTP/2 flow control has let all of it go.
+    stream.write(frame, () => {
+      this.#state = "idle";
+      this.send();
+    });
+  }
+}

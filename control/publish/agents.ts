@@ -1,0 +1,112 @@
+/** What control knows of each agent: connected or not, what it was sent, what it enforces, what it refused. */
+
+import type { Position } from "./publisher.ts";
+
+/** One agent, as shown by `GET /agents` and `nodemesh status`. Times are RFC 3339 texts. */
+export interface AgentState {
+  readonly node: string;
+  readonly connected: boolean;
+  /** When `connected` last changed. */
+  readonly since: string;
+  /** The newest version handed to the network. */
+  readonly sent: Position | undefined;
+  /** The newest version that the agent's kernel and workers have. */
+  readonly acked: (Position & { readonly at: string }) | undefined;
+  /** The latest refusals, newest first, at most MAX_NACKS. */
+  readonly nacks: readonly Nack[];
+}
+
+/** An agent could not take a version. */
+export interface Nack {
+  readonly version: number;
+  readonly field: string;
+  readonly problem: string;
+  readonly at: string;
+}
+
+/** One stream of one agent: a token that says which stream an event is about. */
+export interface AgentLink {
+  readonly node: string;
+}
+
+/** Refusals kept per agent. */
+const MAX_NACKS = 8;
+/** Agents remembered; beyond it the longest-disconnected is forgotten. Ten times a large cluster. */
+const MAX_AGENTS = 50_000;
+
+/** All agents heard of since start. */
+export class AgentRegistry {
+  readonly #states = new Map<string, AgentState>();
+  readonly #links = new Map<string, AgentLink>();
+  readonly #now: () => Date;
+
+  constructor(now: () => Date) {
+    this.#now = now;
+  }
+
+  /** A stream was opened. A newer stream of the same node replaces the older one's place. */
+  connect(node: string): AgentLink {
+    const link: AgentLink = { node };
+    this.#links.set(node, link);
+    this.#update(node, { connected: true, since: this.#time(), sent: undefined });
+    this.#forget();
+    return link;
+  }
+
+  /** A stream ended; of no effect when a newer one of the same node is there. */
+  disconnect(link: AgentLink): void {
+    if (this.#links.get(link.node) !== link) return;
+    this.#links.delete(link.node);
+    this.#update(link.node, { connected: false, since: this.#time() });
+  }
+
+  /** A version went out on a stream. */
+  sent(link: AgentLink, { epoch, version }: Position): void {
+    if (this.#links.get(link.node) === link) this.#update(link.node, { sent: { epoch, version } });
+  }
+
+  /** An agent enforces a version. */
+  acked(node: string, { epoch, version }: Position): void {
+    this.#update(node, { acked: { epoch, version, at: this.#time() } });
+  }
+
+  /** An agent refused a version. */
+  nacked(node: string, nack: Omit<Nack, "at">): void {
+    const before = this.#states.get(node)?.nacks ?? [];
+    const nacks = [{ ...nack, at: this.#time() }, ...before].slice(0, MAX_NACKS);
+    this.#update(node, { nacks });
+  }
+
+  /** Whether an agent has ever opened a stream here: only those may ack. */
+  knows(node: string): boolean {
+    return this.#states.has(node);
+  }
+
+  /** All agents, by name. */
+  list(): readonly AgentState[] {
+    return [...this.#states.values()].sort((a, b) => (a.node < b.node ? -1 : 1));
+  }
+
+  #update(node: string, change: Partial<AgentState>): void {
+    const known = this.#states.get(node) ?? {
+      node,
+      connected: false,
+      since: this.#time(),
+      sent: undefined,
+      acked: undefined,
+      nacks: [],
+    };
+    this.#states.set(node, { ...known, ...change });
+  }
+
+  #forget(): void {
+    if (this.#states.size <= MAX_AGENTS) return;
+    const gone = [...this.#states.values()].filter((state) => !state.connected);
+    const oldest = gone.sort((a, b) => (a.since < b.since ? -1 : 1))[0];
+    if (oldest !== undefined) this.#states.delete(oldest.node);
+  }
+
+  #time(): string {
+    return this.#now().toISOString();
+  }
+}
