@@ -6,6 +6,7 @@ import {
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
   SO_MARK,
+  SO_OOBINLINE,
   SO_REUSEADDR,
   SOL_IP,
   SOL_IPV6,
@@ -57,6 +58,8 @@ function begin(system: System, fd: number, options: ConnectOptions): number {
 function prepare(system: System, fd: number, options: ConnectOptions): number {
   const noDelay = system.setOption(fd, SOL_TCP, TCP_NODELAY, 1);
   if (noDelay < 0) return noDelay;
+  const inline = system.setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+  if (inline < 0) return inline;
   if (options.mark !== undefined) {
     const marked = system.setOption(fd, SOL_SOCKET, SO_MARK, options.mark);
     if (marked < 0) return marked;

@@ -17,6 +17,7 @@ import {
   IPV6_TRANSPARENT,
   IPV6_V6ONLY,
   SO_MARK,
+  SO_OOBINLINE,
   SO_REUSEADDR,
   SO_REUSEPORT,
   SOL_IP,
@@ -119,6 +120,9 @@ class Acceptor extends Task implements Listener {
     this.fd = from.fd;
     this.#loop = loop;
     this.#handler = handler;
+    // Accepted sockets inherit both: small segments go at once, urgent bytes stay in the stream.
+    loop.system.setOption(from.fd, SOL_TCP, TCP_NODELAY, 1);
+    loop.system.setOption(from.fd, SOL_SOCKET, SO_OOBINLINE, 1);
     const watched = loop.watch(this, from.fd, EPOLLIN | EPOLLET);
     if (watched < 0) throw new Error(`cannot watch the listener: ${errnoName(watched)}`);
     this.#spare = loop.system.spareDescriptor();
@@ -166,7 +170,6 @@ class Acceptor extends Task implements Listener {
       system.close(fd);
       return;
     }
-    system.setOption(fd, SOL_TCP, TCP_NODELAY, 1);
     const channel = new PlainChannel(this.#loop, { fd, owner: this.owner, handler: UNHANDLED });
     try {
       this.#handler.onAccept({ channel, local, remote });

@@ -1,15 +1,6 @@
 /** A TCP socket as a Channel. */
 
-import {
-  EAGAIN,
-  ECONNRESET,
-  EINTR,
-  ENOBUFS,
-  ENOMEM,
-  ENOTCONN,
-  EPIPE,
-  errnoName,
-} from "../kernel/errno.ts";
+import { EAGAIN, EINTR } from "../kernel/errno.ts";
 import {
   EPOLLERR,
   EPOLLET,
@@ -22,11 +13,21 @@ import {
   SOL_SOCKET,
 } from "../kernel/socket-constants.ts";
 import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
+import {
+  CLOSED,
+  causeOf,
+  failedWith,
+  isScarcity,
+  MEMORY_LIMIT,
+  THREW,
+  TIMED_OUT,
+} from "./close-cause.ts";
 import type { Loop } from "./loop.ts";
 import { READ_BYTES } from "./loop.ts";
+import { Outgoing, OVER_LIMIT, QUEUED, SENT } from "./outgoing.ts";
 import type { Owner } from "./owner.ts";
 import { Task } from "./owner.ts";
-import { SendQueue } from "./send-queue.ts";
+
 import type { TimerHandler } from "./timers.ts";
 import { Timer } from "./timers.ts";
 
@@ -47,13 +48,6 @@ const WATCHED: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 /** After any of these a short read does not mean that the next read would block. */
 const READ_ON: number = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 const READABLE: number = EPOLLIN | READ_ON;
-
-const CLOSED: CloseCause = { kind: "closed" };
-const RESET: CloseCause = { kind: "reset" };
-const MEMORY_LIMIT: CloseCause = { kind: "memory-limit" };
-const TIMED_OUT: CloseCause = { kind: "failed", errno: "ETIMEDOUT" };
-/** Not an errno: a handler of ours threw. */
-const THREW: CloseCause = { kind: "failed", errno: "handler-threw" };
 
 /**
  * Where a channel is. `connecting` → `open` → one of the ways out → `closed`:
@@ -78,12 +72,11 @@ export interface PlainChannelOptions {
 export class PlainChannel extends Task implements Channel, TimerHandler {
   handler: ChannelHandler;
   bytesIn: number = 0;
-  bytesOut: number = 0;
   readonly #loop: Loop;
   readonly #fd: number;
+  readonly #out: Outgoing;
   #state: State;
   #cause: CloseCause = CLOSED;
-  #queue: SendQueue | undefined = undefined;
   #timer: Timer | undefined = undefined;
   #sentChecks = 0;
   /** Whether onOpen has happened. */
@@ -99,7 +92,6 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   /** What the last events said and no system call has contradicted yet. */
   #readable = false;
   #readOn = false;
-  #writable: boolean;
   #errorSeen = false;
   /** What a failed write said; what the peer sent before is still read and delivered first. */
   #broken: CloseCause | undefined = undefined;
@@ -112,15 +104,19 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.owner.channels++;
     const timeoutMs = options.connectTimeoutMs;
     this.#opened = timeoutMs === undefined;
-    this.#writable = this.#opened;
+    this.#out = new Outgoing(loop, this, { fd: options.fd, writable: this.#opened });
     this.#state = this.#opened ? "open" : "connecting";
     const begun = options.failure ?? loop.watch(this, options.fd, WATCHED);
-    if (begun < 0) this.#end(failed(begun));
+    if (begun < 0) this.#end(failedWith(begun));
     else if (timeoutMs !== undefined) this.#arm(timeoutMs);
   }
 
   get queuedBytes(): number {
-    return this.#queue === undefined ? 0 : this.#queue.length;
+    return this.#out.queued;
+  }
+
+  get bytesOut(): number {
+    return this.#out.bytes;
   }
 
   get open(): boolean {
@@ -133,13 +129,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
     if (!this.#writeOpen || start === end) return true;
-    const length = end - start;
-    let sent = 0;
-    if (this.#mayWriteNow()) {
-      sent = this.#taken(this.#loop.system.write(this.#fd, bytes, start, length), length);
-      if (sent === length) return true;
-    }
-    return this.#enqueue(bytes, start + sent, end);
+    return this.#wrote(this.#out.send(bytes, start, end));
   }
 
   write2(
@@ -151,19 +141,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     bodyEnd: number,
   ): boolean {
     if (!this.#writeOpen) return true;
-    const headLength = headEnd - headStart;
-    let sent = 0;
-    if (this.#mayWriteNow()) {
-      const length = headLength + bodyEnd - bodyStart;
-      const segments = this.#loop.chunks.segments;
-      segments.count = 0;
-      segments.add(head, headStart, headEnd);
-      segments.add(body, bodyStart, bodyEnd);
-      sent = this.#taken(this.#loop.system.writev(this.#fd, segments), length);
-      if (sent === length) return true;
-    }
-    if (sent < headLength) this.#enqueue(head, headStart + sent, headEnd);
-    return this.#enqueue(body, bodyStart + Math.max(0, sent - headLength), bodyEnd);
+    return this.#wrote(this.#out.send2(head, headStart, headEnd, body, bodyStart, bodyEnd));
   }
 
   pause(): void {
@@ -210,14 +188,14 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
 
   onReady(flags: number): void {
     if ((flags & READABLE) !== 0) this.#noteReadable(flags);
-    if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0) this.#writable = true;
+    if ((flags & (EPOLLOUT | EPOLLERR | EPOLLHUP)) !== 0) this.#out.writable = true;
   }
 
   work(): number {
     if (this.#state === "connecting") this.#finishConnect();
     if (this.#state === "ended") return this.#tell();
     if (this.#state === "closed") return 1;
-    if (this.#writable && this.#queue !== undefined && this.#queue.length > 0) this.#flush();
+    if (this.#out.writable && this.#out.queued > 0) this.#flush();
     if (this.#readable && this.#mayRead()) return this.#read();
     return 1;
   }
@@ -242,61 +220,32 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     if ((flags & READ_ON) !== 0) this.#readOn = true;
   }
 
-  #mayWriteNow(): boolean {
-    return this.#state === "open" && (this.#queue === undefined || this.#queue.length === 0);
-  }
-
-  /** Interprets a write's result and returns how many bytes are done with (all of them when the channel broke). */
-  #taken(result: number, length: number): number {
-    if (result >= 0) {
-      this.bytesOut += result;
-      if (result < length) this.#writable = false;
-      return result;
+  #wrote(result: number): boolean {
+    if (result === QUEUED) {
+      this.#drainOwed = true;
+      return false;
     }
-    if (result === -EAGAIN) this.#writable = false;
-    else if (result === -EINTR) this.#loop.schedule(this);
-    else if (isScarcity(result)) this.#loop.scheduleAfterScarcity(this);
-    else {
-      this.#break(result);
-      return length;
-    }
-    return 0;
-  }
-
-  #enqueue(bytes: Uint8Array, start: number, end: number): boolean {
-    if (!this.#writeOpen) return true;
-    this.#queue ??= new SendQueue(this.#loop.chunks, this.owner);
-    if (!this.#queue.push(bytes, start, end)) {
-      this.#abort(MEMORY_LIMIT);
-      return true;
-    }
-    if (this.#queue.length === 0) return true;
-    this.#drainOwed = true;
-    return false;
+    if (result === OVER_LIMIT) this.#abort(MEMORY_LIMIT);
+    else if (result < 0) this.#break(result);
+    return true;
   }
 
   /** A write failed for good. The peer's last bytes may still be there to read. */
   #break(result: number): void {
-    this.#broken = isReset(result) ? RESET : failed(result);
+    this.#broken = causeOf(result);
     this.#writeOpen = false;
-    this.#queue?.clear();
+    this.#out.clear();
     this.#readable = true;
     this.#readOn = true;
     this.#loop.schedule(this);
   }
 
   #flush(): void {
-    const queue = this.#queue as SendQueue;
-    const result = queue.flush(this.#loop.system, this.#fd);
-    const sent = this.#taken(result, queue.offered);
-    if (this.#broken !== undefined) return;
-    if (queue.length > 0) {
-      if (sent > 0 && this.#state === "closing") this.#arm(CLOSE_STALL_MS);
-      // All eight chunks went: there may be room for more.
-      if (this.#writable && sent > 0) this.#loop.schedule(this);
-      return;
-    }
-    this.#flushed();
+    const before = this.#out.bytes;
+    const result = this.#out.flush();
+    if (result === SENT) this.#flushed();
+    else if (result < 0) this.#break(result);
+    else if (this.#state === "closing" && this.#out.bytes > before) this.#arm(CLOSE_STALL_MS);
   }
 
   #flushed(): void {
@@ -372,7 +321,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.#readOn = false;
     if (result === -EAGAIN) {
       if (this.#broken !== undefined) this.#end(this.#broken);
-    } else if (result < 0) this.#end(this.#broken ?? (isReset(result) ? RESET : failed(result)));
+    } else if (result < 0) this.#end(this.#broken ?? causeOf(result));
     else if (this.#broken !== undefined) this.#end(this.#broken);
     else if (!this.#peerEnded) this.#peerEnd();
   }
@@ -386,11 +335,11 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   #finishConnect(): void {
-    if (!this.#writable) return;
+    if (!this.#out.writable) return;
     if (this.#errorSeen) {
       const error = this.#loop.system.getOption(this.#fd, SOL_SOCKET, SO_ERROR);
       if (error !== 0) {
-        this.#end(failed(error));
+        this.#end(failedWith(error));
         return;
       }
     }
@@ -406,17 +355,25 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   #abort(cause: CloseCause): void {
     if (this.closed) return;
     if (this.#state !== "connecting") this.#loop.system.lingerZero(this.#fd);
-    this.#end(cause);
+    this.#finish(cause);
   }
 
-  /** The descriptor goes; onClose follows from the loop. */
+  /**
+   * The descriptor goes; onClose follows from the loop. Only an orderly end may look like one to the peer:
+   * after anything else a FIN would make a cut stream look complete.
+   */
   #end(cause: CloseCause): void {
+    if (cause === CLOSED) this.#finish(cause);
+    else this.#abort(cause);
+  }
+
+  #finish(cause: CloseCause): void {
     if (this.closed) return;
     this.#state = "ended";
     this.#cause = cause;
     this.#writeOpen = false;
     this.#disarm();
-    this.#queue?.clear();
+    this.#out.clear();
     this.owner.channels--;
     if (this.#fd >= 0) this.#loop.release(this.#fd);
     this.#loop.schedule(this);
@@ -436,16 +393,4 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   #disarm(): void {
     if (this.#timer !== undefined) this.#loop.cancel(this.#timer);
   }
-}
-
-function isReset(result: number): boolean {
-  return result === -ECONNRESET || result === -EPIPE || result === -ENOTCONN;
-}
-
-function isScarcity(result: number): boolean {
-  return result === -ENOBUFS || result === -ENOMEM;
-}
-
-function failed(result: number): CloseCause {
-  return { kind: "failed", errno: errnoName(result) };
 }

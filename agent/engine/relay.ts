@@ -5,6 +5,7 @@
  */
 
 import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
+import { CLOSED, TIMED_OUT } from "./close-cause.ts";
 import type { Loop } from "./loop.ts";
 import { Timer } from "./timers.ts";
 
@@ -42,8 +43,6 @@ export function relay(loop: Loop, options: RelayOptions, watcher: RelayWatcher):
   return new Tie(loop, options, watcher);
 }
 
-const CLOSED: CloseCause = { kind: "closed" };
-
 class Tie implements Relay {
   readonly left: Channel;
   readonly right: Channel;
@@ -75,7 +74,7 @@ class Tie implements Relay {
   }
 
   onTimer(): void {
-    this.#finish({ side: "idle", cause: { kind: "failed", errno: "ETIMEDOUT" } });
+    this.#finish({ side: "idle", cause: TIMED_OUT });
   }
 
   /** A byte moved. */
@@ -135,6 +134,10 @@ class Side implements ChannelHandler {
     this.#tie.closed(this.#self, cause);
     if (cause.kind === "reset") this.#peer.resetWhenSent();
     else if (cause.kind !== "closed") this.#peer.reset();
-    else if (!this.#peer.closed) this.#peer.close();
+    else {
+      // Both directions of this side are through; the other one ends by itself when its reader has all.
+      this.#peer.shutdown();
+      this.#peer.resume();
+    }
   }
 }

@@ -1,0 +1,35 @@
+/** The causes of a channel's end, and what a failed system call means for one. */
+
+import { ECONNRESET, ENOBUFS, ENOMEM, ENOTCONN, EPIPE, errnoName } from "../kernel/errno.ts";
+import type { CloseCause } from "./channel.ts";
+
+/** Both directions ended, or we closed. */
+export const CLOSED: CloseCause = { kind: "closed" };
+/** RST came. */
+export const RESET: CloseCause = { kind: "reset" };
+/** Too many bytes queued for a slow reader. */
+export const MEMORY_LIMIT: CloseCause = { kind: "memory-limit" };
+/** Ours, not the kernel's: a timer fired. */
+export const TIMED_OUT: CloseCause = { kind: "failed", errno: "ETIMEDOUT" };
+/** Not an errno: a handler of ours threw. */
+export const THREW: CloseCause = { kind: "failed", errno: "handler-threw" };
+
+/**
+ * What the errno (positive or negative) of a read or write on a connection says about its end. The kernel
+ * reports a RST as ECONNRESET, after the peer's FIN as EPIPE, and once that was reported as ENOTCONN.
+ */
+export function causeOf(errno: number): CloseCause {
+  const number = Math.abs(errno);
+  if (number === ECONNRESET || number === EPIPE || number === ENOTCONN) return RESET;
+  return failedWith(number);
+}
+
+/** The cause that names an errno (positive or negative). */
+export function failedWith(errno: number): CloseCause {
+  return { kind: "failed", errno: errnoName(errno) };
+}
+
+/** Whether a negative errno only says that the kernel is short of memory right now. */
+export function isScarcity(result: number): boolean {
+  return result === -ENOBUFS || result === -ENOMEM;
+}
