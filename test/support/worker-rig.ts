@@ -1,0 +1,153 @@
+/**
+ * A real data worker on loopback addresses, without eBPF: POD is the client pod's address, and every service
+ * lives at VIP on a listener of its own. What is left out is only how connections get there.
+ */
+
+import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
+import type { Endpoint, Service } from "#model/service.ts";
+import type { SnapshotDelta } from "#model/snapshot.ts";
+import type { DeclaredProtocol, Workload } from "#model/workload.ts";
+import type { DataLimits, DataTimeouts } from "../../agent/config.ts";
+import { openListener } from "../../agent/engine/listen.ts";
+import { Sockets } from "../../agent/kernel/sockets.ts";
+import type { Row } from "../../agent/messages.ts";
+import { createBlock } from "../../agent/telemetry/block.ts";
+import { Collector } from "../../agent/telemetry/collector.ts";
+import { Workers } from "../../agent/workers.ts";
+
+/** Address of the client pod: bind clients to it. */
+export const POD = "127.0.0.2";
+/** Address of every service: dial it. */
+export const VIP = "127.0.0.3";
+
+/** Settings that tests change; the rest is the agent's defaults. */
+export interface RigOptions {
+  readonly limits?: Partial<DataLimits>;
+  readonly timeouts?: Partial<DataTimeouts>;
+}
+
+/** What a service of the rig looks like. */
+export interface RigService {
+  readonly protocol?: DeclaredProtocol;
+  readonly balance?: Service["balance"];
+  readonly affinitySeconds?: number;
+  readonly endpoints: readonly (Pick<Endpoint, "address" | "port"> & Partial<Endpoint>)[];
+}
+
+const LIMITS: DataLimits = {
+  maxHeadBytes: 65_536,
+  maxHeaders: 128,
+  maxConnectionsPerPod: 20_000,
+  maxBufferedBytesPerPod: 64 << 20,
+  maxBufferedBytes: 512 << 20,
+};
+
+const TIMEOUTS: DataTimeouts = {
+  connectMs: 2000,
+  headMs: 60_000,
+  requestMs: 0,
+  idleMs: 3_600_000,
+  poolIdleMs: 30_000,
+  drainMs: 30_000,
+};
+
+const CLIENT: Workload = {
+  uid: "client",
+  name: "client",
+  namespace: "default",
+  owner: "client",
+  serviceAccount: "default",
+  node: "rig",
+  addresses: [POD],
+  enrolment: DEFAULT_ENROLMENT,
+  ports: [],
+};
+
+/** A running worker with one client pod. Dispose of it at the end of a test. */
+export class WorkerRig implements AsyncDisposable {
+  readonly workers: Workers;
+  /** Port of VIP for the service named at creation. */
+  readonly port: number;
+  readonly bugs: string[] = [];
+  readonly #collector: Collector = new Collector({ clock: () => performance.now() });
+  readonly #listenerFd: number;
+  #version = 0;
+
+  /** Starts a worker whose one service is reached at VIP:`port`. */
+  static async start(service: RigService, options: RigOptions = {}): Promise<WorkerRig> {
+    const rig = new WorkerRig(options);
+    await rig.workers.start();
+    await rig.update(service);
+    await rig.workers.added({ uid: CLIENT.uid, netns: -1, listeners: [rig.#listenerFd] });
+    return rig;
+  }
+
+  private constructor(options: RigOptions) {
+    const system = new Sockets();
+    this.#listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
+    const address = system.localAddress(this.#listenerFd);
+    if (typeof address === "number") throw new Error(`no listener: errno ${-address}`);
+    this.port = address.port;
+    const block = createBlock();
+    this.#collector.attach(block);
+    this.workers = new Workers({
+      count: 1,
+      metrics: [block],
+      logs: [undefined],
+      settings: {
+        upstreamMark: 0,
+        inboundMark: 0,
+        limits: { ...LIMITS, ...options.limits },
+        timeouts: { ...TIMEOUTS, ...options.timeouts },
+        accessLog: 0,
+      },
+      onBug: (text) => this.bugs.push(text),
+      onDeath: (index, error) => this.bugs.push(`worker ${index}: ${error.stack}`),
+    });
+  }
+
+  /** Replaces the service. */
+  async update(service: RigService): Promise<void> {
+    const { protocol = "http", balance = { kind: "round-robin" }, affinitySeconds } = service;
+    const endpoints = service.endpoints.map((one) => ({ state: "ready" as const, ...one }));
+    const delta: SnapshotDelta = {
+      epoch: "rig",
+      base: this.#version === 0 ? "nothing" : this.#version,
+      version: ++this.#version,
+      upsertWorkloads: this.#version === 1 ? [CLIENT] : [],
+      removeWorkloads: [],
+      upsertServices: [
+        {
+          namespace: "default",
+          name: "server",
+          addresses: [VIP],
+          balance,
+          ...(affinitySeconds !== undefined && { affinitySeconds }),
+          ports: [{ name: "", port: this.port, protocol, endpoints }],
+        },
+      ],
+      removeServices: [],
+    };
+    await this.workers.apply(delta);
+  }
+
+  /** Sum of a counter metric over series whose labels match, by key of agent/telemetry/metrics.ts. */
+  count(metric: "httpRequests" | "refused" | "tcpOpened" | "tcpClosed", label = ""): number {
+    const samples = this.#collector.collect().get(metric) ?? [];
+    return samples
+      .filter(({ labels }) => label === "" || Object.values(labels).includes(label))
+      .reduce((sum, { values }) => sum + (values[0] ?? 0), 0);
+  }
+
+  /** What the worker carries now. */
+  connections(): Promise<readonly Row[]> {
+    return this.workers.ask("connections");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.workers.removed(CLIENT.uid);
+    await this.workers.stop();
+    new Sockets().close(this.#listenerFd);
+    if (this.bugs.length > 0) throw new Error(`the worker had bugs:\n${this.bugs.join("\n")}`);
+  }
+}
