@@ -1,0 +1,156 @@
+/**
+ * Follows control for the agent's whole life: connects, takes deltas, acks what is enforced, nacks what
+ * can't be taken, and comes back after every loss with the version at hand.
+ */
+
+import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
+import { setTimeout as sleep } from "node:timers/promises";
+import { decodeDelta } from "#model/codec.ts";
+import { FrameReader } from "#model/frames.ts";
+import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
+import { Backoff } from "./backoff.ts";
+import { type Ack, openSnapshots, sendAck, watchPeer } from "./session.ts";
+import type { SnapshotStore } from "./store.ts";
+
+/** Silence after which control counts as dead is at most twice this. */
+const DEFAULT_PING_MS = 5000;
+/** How long a connection may take to give its first answer. */
+const ANSWER_TIMEOUT_MS = 5000;
+
+/** What following needs. */
+export interface FollowOptions {
+  /** Opens a connection (see connectCleartext). */
+  readonly connect: () => ClientHttp2Session;
+  /** This node's name. */
+  readonly node: string;
+  readonly store: SnapshotStore;
+  /**
+   * Makes a snapshot effective. Resolves when kernel and workers have it: only then it is acked. When it
+   * rejects, control gets a nack and after a while the newest snapshot is tried again, with a delta that
+   * may be empty: work from the snapshot, take the delta as a hint.
+   */
+  readonly enforce: (snapshot: Snapshot, delta: SnapshotDelta) => Promise<void>;
+  /** Told of every change of state. Must not throw. */
+  readonly onStatus: (status: StreamStatus) => void;
+  /** Ends following. */
+  readonly signal: AbortSignal;
+  readonly random: () => number;
+  readonly pingMs?: number;
+}
+
+/** How it stands between this agent and control. */
+export type StreamStatus =
+  /** A connection is being made. */
+  | { readonly kind: "connecting" }
+  /** Control answered; its first message is on the way. */
+  | { readonly kind: "connected" }
+  /** The version is enforced and control knows. */
+  | { readonly kind: "synced"; readonly epoch: string; readonly version: number }
+  /** The connection is gone or was given up; the last good snapshot stays in force. */
+  | { readonly kind: "lost"; readonly problem: string; readonly retryInMs: number };
+
+/** Follows until the signal aborts, then resolves. Never rejects. */
+export async function followControl(options: FollowOptions): Promise<void> {
+  const { signal, onStatus } = options;
+  const backoff = new Backoff(options.random);
+  const resync = { wanted: false };
+  while (!signal.aborted) {
+    const problem = await followOnce(options, backoff, resync);
+    if (signal.aborted) return;
+    const retryInMs = backoff.next();
+    onStatus({ kind: "lost", problem, retryInMs });
+    // Rejects only when aborted, which the loop sees.
+    await sleep(retryInMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** One connection from start to end; resolves with why it ended. */
+async function followOnce(
+  options: FollowOptions,
+  backoff: Backoff,
+  resync: { wanted: boolean },
+): Promise<string> {
+  options.onStatus({ kind: "connecting" });
+  const session = options.connect();
+  const end = (): void => session.destroy();
+  options.signal.addEventListener("abort", end);
+  // Session errors also end its streams, where they are waited for.
+  session.on("error", () => {});
+  try {
+    watchPeer(session, options.pingMs ?? DEFAULT_PING_MS);
+    const path = pathOf(options, resync.wanted);
+    const stream = await openSnapshots(session, path, ANSWER_TIMEOUT_MS);
+    options.onStatus({ kind: "connected" });
+    await takeMessages({ options, session, stream, backoff, resync });
+    return "control closed the stream";
+  } catch (cause) {
+    return cause instanceof Error ? cause.message : String(cause);
+  } finally {
+    options.signal.removeEventListener("abort", end);
+    session.destroy();
+  }
+}
+
+function pathOf({ node, store }: FollowOptions, everything: boolean): string {
+  const query = new URLSearchParams({ node });
+  const { epoch, version } = store.current;
+  if (epoch !== "" && !everything) query.set("have", `${epoch}:${version}`);
+  return `/v1/snapshots?${query}`;
+}
+
+/** What the stages of one connection share. */
+interface Link {
+  readonly options: FollowOptions;
+  readonly session: ClientHttp2Session;
+  readonly stream: ClientHttp2Stream;
+  readonly backoff: Backoff;
+  readonly resync: { wanted: boolean };
+}
+
+/**
+ * Takes messages one after the other. While one is being enforced nothing is read, so control holds back
+ * and sends the sum of what happened meanwhile.
+ */
+async function takeMessages(link: Link): Promise<void> {
+  const reader = new FrameReader();
+  for await (const piece of link.stream as AsyncIterable<Buffer>) {
+    const messages = reader.push(piece);
+    if (messages === "too-long") throw new Error("control sent a message above the limit");
+    for (const message of messages) await takeMessage(link, message);
+  }
+}
+
+/** Throws to give the connection up. */
+async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
+  const decoded = decodeDelta(message);
+  if (decoded.kind === "malformed") {
+    const { epoch, version } = link.options.store.current;
+    const { field, problem } = decoded;
+    await acknowledge(link, { epoch: epoch || "none", version, field, problem });
+    throw new Error(`control's message was refused: ${field} ${problem}`);
+  }
+  const { delta } = decoded;
+  const applied = link.options.store.apply(delta);
+  link.resync.wanted = applied.kind === "other-base";
+  if (applied.kind === "other-base")
+    throw new Error(`control sent changes to version ${delta.base}, which is not ours`);
+  await enforce(link, applied.snapshot, delta);
+}
+
+async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Promise<void> {
+  const { epoch, version } = snapshot;
+  try {
+    await link.options.enforce(snapshot, delta);
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    await acknowledge(link, { epoch, version, field: "", problem: problem.slice(0, 2000) });
+    throw new Error(`version ${version} could not be enforced: ${problem}`, { cause });
+  }
+  await acknowledge(link, { epoch, version });
+  link.backoff.reset();
+  link.options.onStatus({ kind: "synced", epoch, version });
+}
+
+async function acknowledge({ options, session }: Link, ack: Omit<Ack, "node">): Promise<void> {
+  await sendAck(session, { node: options.node, ...ack });
+}
