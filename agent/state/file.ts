@@ -71,6 +71,11 @@ export class SnapshotFile implements AsyncDisposable {
     if (this.#timer === undefined) this.#flush();
   }
 
+  /** Resolves when no write is under way. */
+  async idle(): Promise<void> {
+    await this.#writing;
+  }
+
   /** Writes what is still waiting and leaves no draft behind. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearTimeout(this.#timer);
