@@ -27,9 +27,8 @@ export interface CountInputs {
 export class Counting implements Recorder {
   readonly #inputs: CountInputs;
   readonly #edges: Map<string, Edge> = new Map();
-  /** The edge that a plan's last request took: most connections talk to one service. */
-  readonly #lastEdge: WeakMap<Plan, { endpoint: LiveEndpoint | undefined; edge: Edge }> =
-    new WeakMap();
+  /** The edges that a plan's requests took, by endpoint: no key is built per request. */
+  readonly #ofPlan: WeakMap<Plan, Map<LiveEndpoint | undefined, Edge>> = new WeakMap();
 
   constructor(inputs: CountInputs) {
     this.#inputs = inputs;
@@ -60,17 +59,27 @@ export class Counting implements Recorder {
   }
 
   #edge(plan: Plan, endpoint: LiveEndpoint | undefined): Edge {
-    const last = this.#lastEdge.get(plan);
-    if (last !== undefined && last.endpoint === endpoint) return last.edge;
-    const labels = this.#labels(plan, endpoint);
-    const key = JSON.stringify(labels);
+    let edges = this.#ofPlan.get(plan);
+    if (edges === undefined) {
+      edges = new Map();
+      this.#ofPlan.set(plan, edges);
+    }
+    let edge = edges.get(endpoint);
+    if (edge === undefined) {
+      edge = this.#shared(this.#labels(plan, endpoint));
+      edges.set(endpoint, edge);
+    }
+    return edge;
+  }
+
+  #shared(labels: EdgeLabels): Edge {
+    const key = Object.values(labels).join("|");
     let edge = this.#edges.get(key);
     if (edge === undefined) {
       if (this.#edges.size >= MAX_EDGES) this.#edges.clear();
       edge = new Edge(this.#inputs.metrics, labels);
       this.#edges.set(key, edge);
     }
-    this.#lastEdge.set(plan, { endpoint, edge });
     return edge;
   }
 

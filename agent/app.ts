@@ -1,0 +1,236 @@
+/**
+ * Composition root of the agent's main thread: builds every part in dependency order and disposes of them
+ * in the opposite order. Nothing else constructs parts.
+ */
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fullDelta } from "#model/snapshot-delta.ts";
+import type { AgentConfig } from "./config.ts";
+import { MeshBpf } from "./kernel/bpf.ts";
+import { HeartbeatWriter } from "./kernel/heartbeat.ts";
+import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
+import { Drain, Readiness } from "./lifecycle.ts";
+import type { Log } from "./log.ts";
+import { DirectoryLocator } from "./redirect/locator.ts";
+import { Redirect } from "./redirect/redirect.ts";
+import { readSnapshotFile, SnapshotFile } from "./state/file.ts";
+import { connectCleartext } from "./state/session.ts";
+import { SnapshotStore } from "./state/store.ts";
+import { followControl, type StreamStatus } from "./state/stream.ts";
+import { AccessLog, type LogSink } from "./telemetry/access-log.ts";
+import { createBlock } from "./telemetry/block.ts";
+import { Collector } from "./telemetry/collector.ts";
+import { createLogRing } from "./telemetry/log-ring.ts";
+import { startMonitor } from "./telemetry/monitor.ts";
+import { type AgentReadings, buildRegistry } from "./telemetry/registry.ts";
+import { Workers } from "./workers.ts";
+
+/** What the process gives the app. */
+export interface AppInputs {
+  readonly config: AgentConfig;
+  readonly log: Log;
+  /** Where access-log lines go. */
+  readonly accessLog: LogSink;
+  /** A part that nothing can go on without has failed: the process shall end. */
+  readonly onFatal: (error: Error) => void;
+}
+
+/** A running agent. */
+export interface App {
+  /** Drains (at most the configured time), then stops everything. Again: stops at once. */
+  stop(): Promise<void>;
+}
+
+/** How often the access log is written and idle series are looked for. */
+const FLUSH_MS = 250;
+
+/** Builds and starts everything. Rejects when a part can't start; what was started is undone then. */
+export async function startApp(inputs: AppInputs): Promise<App> {
+  await using parts = new AsyncDisposableStack();
+  const { config, log } = inputs;
+  const readiness = new Readiness(() => performance.now());
+  const synced = readiness.await("the first snapshot from control");
+
+  const telemetry = startTelemetry(inputs, parts);
+  const bpf = parts.use(new MeshBpf({ pinDirectory: config.pinDirectory, cgroup: config.cgroup }));
+  const workers = new Workers({
+    count: config.workers,
+    metrics: telemetry.blocks,
+    logs: telemetry.rings,
+    settings: {
+      upstreamMark: MARK_UPSTREAM,
+      inboundMark: MARK_INBOUND,
+      limits: config.limits,
+      timeouts: config.timeouts,
+      accessLog: config.accessLog,
+    },
+    onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
+    onDeath: (index, error) =>
+      inputs.onFatal(new Error(`data worker ${index} died: ${error.stack ?? error.message}`)),
+  });
+  await workers.start();
+  parts.defer(() => workers.stop());
+
+  const locator = parts.use(new DirectoryLocator(config.podNetnsDirectory));
+  const { node } = config;
+  const redirect = parts.use(
+    new Redirect({ node, workers: config.workers, kernel: bpf, locator, users: workers }),
+  );
+  parts.use(new HeartbeatWriter(bpf.maps.heartbeat));
+
+  const store = new SnapshotStore(Date.now);
+  await follow({ inputs, store, workers, redirect, parts, onSynced: synced });
+
+  const registry = buildRegistry(
+    telemetry.collector,
+    readings({ store, redirect, workers, accessLog: telemetry.accessLog }),
+  );
+  const monitor = await startMonitor({
+    listen: config.metrics,
+    metrics: registry,
+    readiness,
+    onError: (path, error) =>
+      log("error", "a page could not be served", { path, error: `${error}` }),
+  });
+  parts.defer(() => monitor.close());
+  log("info", "agent started", { node, metrics: monitor.port, workers: config.workers });
+
+  const drain = workerDrain(workers, config.timeouts.drainMs);
+  const running = parts.move();
+  return {
+    stop: async () => {
+      const state = await drain.begin();
+      if (state.kind === "drained" && state.forced.length > 0)
+        log("warn", "connections were cut at the drain deadline", { parts: state.forced });
+      await running.disposeAsync();
+    },
+  };
+}
+
+interface Telemetry {
+  readonly blocks: readonly SharedArrayBuffer[];
+  readonly rings: readonly (SharedArrayBuffer | undefined)[];
+  readonly collector: Collector;
+  readonly accessLog: AccessLog;
+}
+
+function startTelemetry(
+  { config, accessLog: sink }: AppInputs,
+  parts: AsyncDisposableStack,
+): Telemetry {
+  const collector = new Collector({ clock: () => performance.now() });
+  const accessLog = new AccessLog(sink);
+  const blocks = Array.from({ length: config.workers }, () => createBlock());
+  const rings = blocks.map(() => (config.accessLog > 0 ? createLogRing() : undefined));
+  for (const block of blocks) collector.attach(block);
+  for (const ring of rings) if (ring !== undefined) accessLog.attach(ring);
+  const timer = setInterval(() => accessLog.flush(), FLUSH_MS).unref();
+  parts.defer(() => {
+    clearInterval(timer);
+    accessLog.flush();
+  });
+  return { blocks, rings, collector, accessLog };
+}
+
+interface Following {
+  readonly inputs: AppInputs;
+  readonly store: SnapshotStore;
+  readonly workers: Workers;
+  readonly redirect: Redirect;
+  readonly parts: AsyncDisposableStack;
+  readonly onSynced: () => void;
+}
+
+/** Starts from the last good file, then follows control for life. */
+async function follow(following: Following): Promise<void> {
+  const { inputs, store, workers, redirect, parts } = following;
+  const { config, log } = inputs;
+  mkdirSync(config.stateDirectory, { recursive: true, mode: 0o700 });
+  const path = join(config.stateDirectory, "snapshot");
+  const enforce: Parameters<typeof followControl>[0]["enforce"] = async (snapshot, delta) => {
+    // Who will carry a connection knows the world before the kernel hands it over.
+    await workers.apply(delta);
+    await redirect.apply(snapshot);
+  };
+  const file = parts.use(
+    new SnapshotFile(path, (problem) =>
+      log("warn", "the last good snapshot was not kept", { problem }),
+    ),
+  );
+  const kept = await readSnapshotFile(path);
+  if (kept.kind === "unusable") log("warn", "the last good snapshot is unusable", { ...kept });
+  if (kept.kind === "snapshot") {
+    store.restore(kept.snapshot);
+    await enforce(kept.snapshot, fullDelta(kept.snapshot));
+    log("info", "started from the last good snapshot", { version: kept.snapshot.version });
+  }
+  const control = new AbortController();
+  const followed = followControl({
+    connect: () => connectCleartext(config.control),
+    node: config.node,
+    store,
+    enforce: async (snapshot, delta) => {
+      await enforce(snapshot, delta);
+      file.keep(snapshot);
+      following.onSynced();
+    },
+    onStatus: (status) => logStatus(log, status),
+    signal: control.signal,
+    random: Math.random,
+  });
+  parts.defer(async () => {
+    control.abort();
+    await followed;
+  });
+}
+
+function logStatus(log: Log, status: StreamStatus): void {
+  if (status.kind === "lost")
+    log("warn", "control is away; the last snapshot stays in force", { ...status });
+  else if (status.kind === "connected") log("info", "control answered");
+}
+
+function workerDrain(workers: Workers, deadlineMs: number): Drain {
+  return new Drain({
+    parts: [
+      {
+        name: "connections",
+        stopAccepting: () => undefined,
+        idle: () => workers.drained(),
+        force: () => workers.cut(),
+      },
+    ],
+    deadlineMs,
+    after: (milliseconds, callback) => {
+      const timer = setTimeout(callback, milliseconds);
+      return () => clearTimeout(timer);
+    },
+  });
+}
+
+interface Read {
+  readonly store: SnapshotStore;
+  readonly redirect: Redirect;
+  readonly workers: Workers;
+  readonly accessLog: AccessLog;
+}
+
+function readings({ store, redirect, workers, accessLog }: Read): AgentReadings {
+  const one = (value: number) => [{ labels: {}, value }];
+  return {
+    snapshotVersion: () => one(store.current.version),
+    snapshotAge: () =>
+      store.confirmedAt === undefined ? [] : one((Date.now() - store.confirmedAt) / 1000),
+    certificateExpiry: () => [],
+    kernelEvents: () =>
+      [...redirect.counters()].map(([event, count]) => ({
+        labels: { event },
+        value: Number(count),
+      })),
+    enrolledPods: () => one(redirect.caught().length),
+    workers: () => one(workers.count),
+    workerRestarts: () => one(0),
+    accessLogDropped: () => one(accessLog.dropped),
+  };
+}
