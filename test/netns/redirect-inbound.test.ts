@@ -1,0 +1,115 @@
+import assert from "node:assert/strict";
+import { after, before, beforeEach, test } from "node:test";
+import type { Child } from "../support/child-calls.ts";
+import type { Dialled, PodProcess, Where } from "../support/pod-process.ts";
+import type { RedirectAgent } from "../support/redirect-agent.ts";
+import { PLACES, RedirectLab, workload } from "../support/redirect-lab.ts";
+
+const { web, db, outside } = PLACES;
+const PORT = 8080;
+const CLOSED_PORT = 8081;
+/** The first port the agent's listeners take (agent/redirect/listeners.ts). */
+const LISTENER_PORT = 15_007;
+
+let lab: RedirectLab;
+let agent: Child<RedirectAgent>;
+let client: Child<PodProcess>;
+let earlier: Readonly<Record<string, bigint>>;
+
+before(async () => {
+  lab = new RedirectLab();
+  client = await lab.process("outside");
+  for (const place of ["web", "db"] as const) {
+    const server = await lab.process(place);
+    for (const host of ["0.0.0.0", "::"]) await server.call("serve", { host, port: PORT });
+  }
+  agent = await lab.agent();
+});
+
+after(() => lab[Symbol.asyncDispose]());
+
+beforeEach(async () => {
+  await agent.call("apply", [workload("web", {}), workload("db", {})]);
+  earlier = await agent.call("counters", undefined);
+});
+
+async function dial(where: Where): Promise<Dialled> {
+  return client.call("dial", where);
+}
+
+/** How often something happened in the kernel since the test began. */
+async function count(reason: string): Promise<number> {
+  const now = await agent.call("counters", undefined);
+  return Number((now[reason] ?? 0n) - (earlier[reason] ?? 0n));
+}
+
+test("connections from elsewhere reach the agent, and the application sees the client's address", async () => {
+  for (const [host, from] of [
+    [web.ipv4, outside.ipv4],
+    [web.ipv6, outside.ipv6],
+    [`::ffff:${web.ipv4}`, outside.ipv4],
+  ] as const) {
+    const { answer, remote } = await dial({ host, port: PORT });
+    assert.equal(answer, `application sees ${from}`);
+    assert.equal(remote, `${host.replace("::ffff:", "")} ${PORT}`);
+  }
+  assert.equal(await count("inbound-caught"), 3);
+  assert.equal(await count("inbound-agent"), 3);
+});
+
+test("a port nobody listens on is refused or reset, never left hanging", async () => {
+  for (const host of [web.ipv4, web.ipv6]) {
+    const { error } = await dial({ host, port: CLOSED_PORT });
+    assert.match(error ?? "", /^ECONN(?:REFUSED|RESET)$/);
+  }
+});
+
+test("the agent's own listening port can't be hit", async () => {
+  for (const host of [web.ipv4, web.ipv6]) {
+    const { error, answer } = await dial({ host, port: LISTENER_PORT });
+    assert.equal(answer, undefined);
+    assert.match(error ?? "", /^ECONN(?:REFUSED|RESET)$/);
+  }
+  const inside = await lab.process("web");
+  for (const host of [web.ipv4, "127.0.0.1", "::1", web.ipv6])
+    assert.equal((await inside.call("dial", { host, port: LISTENER_PORT })).error, "ECONNREFUSED");
+  // Each of the two dials from outside was caught once and its relay refused: no loop.
+  assert.equal(await count("inbound-caught"), 2);
+});
+
+test("the pod's ports stay free for its applications, also the listener's", async () => {
+  const late = await lab.process("web");
+  for (const host of ["0.0.0.0", "::"]) await late.call("serve", { host, port: CLOSED_PORT + 1 });
+  const { answer } = await dial({ host: web.ipv4, port: CLOSED_PORT + 1 });
+  assert.equal(answer, `application sees ${outside.ipv4}`);
+});
+
+test("excluded inbound ports go straight to the application", async () => {
+  const excludeInboundPorts = [{ first: PORT, last: PORT }];
+  await agent.call("apply", [workload("web", { excludeInboundPorts })]);
+  for (const host of [web.ipv4, web.ipv6])
+    assert.match((await dial({ host, port: PORT })).answer ?? "", /^application sees/);
+  assert.equal(await count("inbound-excluded-port"), 2);
+  assert.equal(await count("inbound-caught"), 0);
+});
+
+test("what the agent dials for a pod goes straight to another pod of the node", async () => {
+  for (const [to, from] of [
+    [db.ipv4, web.ipv4],
+    [db.ipv6, web.ipv6],
+  ] as const) {
+    const answer = await agent.call("dialFor", { uid: "web", to, port: PORT });
+    assert.equal(answer, `application sees ${from}`);
+  }
+  assert.equal(await count("inbound-agent"), 2);
+  assert.equal(await count("inbound-caught"), 0);
+  assert.equal(await count("outbound-agent"), 2);
+});
+
+test("a pod's direct connection to an enrolled pod of the node is caught there", async () => {
+  await agent.call("apply", [workload("web"), workload("db", {})]);
+  const neighbour = await lab.process("web");
+  const { answer } = await neighbour.call("dial", { host: db.ipv4, port: PORT });
+  assert.equal(answer, `application sees ${web.ipv4}`);
+  assert.equal(await count("inbound-caught"), 1);
+});

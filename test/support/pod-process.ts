@@ -1,0 +1,155 @@
+/**
+ * An application's process in a pod, for tests: serves and dials plain TCP and UDP, and tells what it saw.
+ * Started by Child.start() in the pod's namespace. Dials block this process: serve from another one.
+ */
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { errnoName } from "../../agent/kernel/errno.ts";
+import { addressOf, lastErrno, libc } from "../../agent/kernel/ffi.ts";
+import { decodeSockaddr, encodeSockaddr, SOCKADDR_BYTES } from "../../agent/kernel/sockaddr.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  SO_MARK,
+  SOCK_CLOEXEC,
+  SOCK_STREAM,
+  SOL_SOCKET,
+} from "../../agent/kernel/socket-constants.ts";
+import { answerCalls } from "./child-calls.ts";
+
+const SO_RCVTIMEO = 20;
+const SO_SNDTIMEO = 21;
+const MSG_NOSIGNAL = 0x4000;
+/** Long enough for a busy machine; a dial that takes as long counts as hanging. */
+const PATIENCE_SECONDS = 3n;
+
+/** Where to serve or dial. IPv4-mapped texts (`::ffff:…`) dial with an IPv6 socket. */
+export interface Where {
+  readonly host: string;
+  readonly port: number;
+  /** SO_MARK to set first. */
+  readonly mark?: number;
+}
+
+/** How a dial went: an error's symbolic name, or what was seen. */
+export interface Dialled {
+  readonly error?: string;
+  /** Everything the other side sent until it closed. */
+  readonly answer?: string;
+  /** getsockname() and getpeername() after connect. */
+  readonly local?: string;
+  readonly remote?: string;
+  readonly mark?: number;
+  readonly milliseconds: number;
+}
+
+/** What a pod's process can be asked for. */
+export type PodProcess = {
+  /** Answers every connection with the address it comes from, and closes. */
+  serve(where: Where): Promise<void>;
+  /** Connects, reads to the end, closes. */
+  dial(where: Where): Dialled;
+  /** Connects and closes `count` times; nanoseconds for each. */
+  dialMany(where: Where & { readonly count: number }): number;
+  serveUdp(where: Where): Promise<void>;
+  /** Sends one datagram and returns the answer. */
+  dialUdp(where: Where): Promise<string>;
+};
+
+async function serve({ host, port }: Where): Promise<void> {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.end(`application sees ${socket.remoteAddress}`);
+  });
+  server.listen({ host, port, ipv6Only: host.includes(":") });
+  await once(server, "listening");
+}
+
+function dial(where: Where): Dialled {
+  const started = performance.now();
+  const family = where.host.includes(":") ? AF_INET6 : AF_INET;
+  const fd = libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  try {
+    return { ...talk(fd, where), milliseconds: performance.now() - started };
+  } finally {
+    libc.close(fd);
+  }
+}
+
+function talk(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
+  const patience = BigInt64Array.of(PATIENCE_SECONDS, 0n);
+  for (const option of [SO_RCVTIMEO, SO_SNDTIMEO])
+    libc.setsockopt(fd, SOL_SOCKET, option, addressOf(patience), 16);
+  if (where.mark !== undefined)
+    libc.setsockopt(fd, SOL_SOCKET, SO_MARK, addressOf(Uint32Array.of(where.mark)), 4);
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  const length = encodeSockaddr({ ip: where.host, port: where.port }, address) ?? 0;
+  if (libc.connect(fd, addressOf(address), length) < 0) return { error: errnoName(lastErrno()) };
+  const [local, remote] = [nameOf("getsockname", fd), nameOf("getpeername", fd)];
+  const answer = receiveAll(fd);
+  if (typeof answer === "number") return { error: errnoName(answer), local, remote };
+  return { answer, local, remote, mark: markOf(fd) };
+}
+
+/** Until the other side closes; a positive errno when it fails. */
+function receiveAll(fd: number): string | number {
+  const buffer = Buffer.alloc(65_536);
+  let text = "";
+  for (;;) {
+    const n = libc.recv(fd, addressOf(buffer), buffer.length, MSG_NOSIGNAL);
+    if (n < 0) return lastErrno();
+    if (n === 0) return text;
+    text += buffer.toString("utf8", 0, n);
+  }
+}
+
+function nameOf(call: "getsockname" | "getpeername", fd: number): string {
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  libc[call](fd, addressOf(address), addressOf(Uint32Array.of(SOCKADDR_BYTES)));
+  const found = decodeSockaddr(address);
+  return found ? `${found.ip} ${found.port}` : "";
+}
+
+function markOf(fd: number): number {
+  const mark = new Uint32Array(1);
+  libc.getsockopt(fd, SOL_SOCKET, SO_MARK, addressOf(mark), addressOf(Uint32Array.of(4)));
+  return mark[0] ?? 0;
+}
+
+function dialMany({ host, port, count }: Where & { readonly count: number }): number {
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
+  const family = host.includes(":") ? AF_INET6 : AF_INET;
+  const started = process.hrtime.bigint();
+  for (let i = 0; i < count; i++) {
+    const fd = libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (libc.connect(fd, addressOf(address), length) < 0) throw new Error(errnoName(lastErrno()));
+    libc.close(fd);
+  }
+  return Number(process.hrtime.bigint() - started) / count;
+}
+
+async function serveUdp({ host, port }: Where): Promise<void> {
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+  socket.on("message", (_message, from) =>
+    socket.send(`udp from ${from.address}`, from.port, from.address),
+  );
+  socket.bind(port, host);
+  await once(socket, "listening");
+}
+
+async function dialUdp({ host, port }: Where): Promise<string> {
+  const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
+  try {
+    socket.connect(port, host);
+    await once(socket, "connect");
+    socket.send("hello");
+    const [message] = await once(socket, "message", { signal: AbortSignal.timeout(3000) });
+    return String(message);
+  } finally {
+    socket.close();
+  }
+}
+
+answerCalls({ serve, dial, dialMany, serveUdp, dialUdp } satisfies PodProcess);

@@ -1,0 +1,173 @@
+/**
+ * A process with the real redirect (programs, maps, namespaces) and the smallest relay instead of the proxy
+ * engine: outbound connections are answered with what the agent saw, inbound ones are relayed to the
+ * application with the client's address. Started by Child.start(); can be stopped and killed as an agent can.
+ */
+import { createServer, type Server, Socket } from "node:net";
+import { MeshBpf } from "../../agent/kernel/bpf.ts";
+import { libc } from "../../agent/kernel/ffi.ts";
+import { HeartbeatWriter } from "../../agent/kernel/heartbeat.ts";
+import { MARK_INBOUND, MARK_UPSTREAM } from "../../agent/kernel/layout.gen.ts";
+import {
+  IP_TRANSPARENT,
+  IPV6_TRANSPARENT,
+  SO_MARK,
+  SOL_IP,
+  SOL_IPV6,
+  SOL_SOCKET,
+} from "../../agent/kernel/socket-constants.ts";
+import { Sockets } from "../../agent/kernel/sockets.ts";
+import { formatAddress, parseAddress, unmapAddress } from "../../agent/model/address.ts";
+import { EMPTY_SNAPSHOT } from "../../agent/model/snapshot.ts";
+import type { Workload } from "../../agent/model/workload.ts";
+import { DirectoryLocator } from "../../agent/redirect/locator.ts";
+import type { CaughtPod, PodUsers } from "../../agent/redirect/pod.ts";
+import { type PodStatus, Redirect } from "../../agent/redirect/redirect.ts";
+import { answerCalls } from "./child-calls.ts";
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/** Where the agent works. */
+export interface AgentPlace {
+  readonly pinDirectory: string;
+  readonly cgroup: string;
+  readonly podDirectory: string;
+  readonly workers: number;
+}
+
+/** What the agent's process can be asked for. */
+export type RedirectAgent = {
+  start(place: AgentPlace): void;
+  /** A snapshot of just these workloads. Resolves when it is enforced. */
+  apply(workloads: readonly Workload[]): Promise<void>;
+  /** Dials as the agent does for a pod's outbound connection; returns what comes until the end. */
+  dialFor(hop: Hop & { readonly uid: string }): Promise<string>;
+  status(): PodStatus[];
+  counters(): Readonly<Record<string, bigint>>;
+  /** The last relayed connection of the pod is over. */
+  end(uid: string): void;
+  /** Goes as an agent does that will be followed by another one. */
+  stop(): void;
+  uninstall(): Promise<void>;
+};
+
+interface Running {
+  readonly bpf: MeshBpf;
+  readonly heartbeat: HeartbeatWriter;
+  readonly locator: DirectoryLocator;
+  readonly redirect: Redirect;
+}
+
+const sockets = new Sockets();
+const servers = new Map<string, Server[]>();
+const namespaces = new Map<string, number>();
+const endings = new Map<string, () => void>();
+let addresses: ReadonlySet<string> = new Set();
+let running: Running | undefined;
+
+const users: PodUsers = {
+  async added(pod) {
+    namespaces.set(pod.uid, pod.netns);
+    servers.set(
+      pod.uid,
+      pod.listeners.map((fd) => relayOn(fd, pod)),
+    );
+  },
+  idle: (uid) => new Promise((resolve) => endings.set(uid, resolve)),
+  async removed(uid) {
+    for (const server of servers.get(uid) ?? []) server.close();
+    servers.delete(uid);
+    namespaces.delete(uid);
+  },
+};
+
+/** Node closes what it listens on, so it gets a duplicate. */
+function relayOn(fd: number, pod: CaughtPod): Server {
+  const server = createServer((client) => relay(client, pod));
+  return server.listen({ fd: libc.fcntl(fd, F_DUPFD_CLOEXEC, 0) });
+}
+
+function relay(client: Socket, pod: CaughtPod): void {
+  client.on("error", () => client.destroy());
+  const from = plain(client.remoteAddress);
+  const to = plain(client.localAddress);
+  if (!addresses.has(to)) {
+    client.end(`agent sees ${from} to ${to} ${client.localPort}`);
+    return;
+  }
+  const upstream = openSocket(pod.netns, { from, to, port: client.localPort ?? 0 });
+  upstream.on("error", () => client.resetAndDestroy());
+  upstream.pipe(client).pipe(upstream);
+}
+
+/** A connection to open. */
+export interface Hop {
+  /** The client's address to appear with; absent = the pod's own. */
+  readonly from?: string;
+  readonly to: string;
+  readonly port: number;
+}
+
+function openSocket(netns: number, { from, to, port }: Hop): Socket {
+  const fd = sockets.socket(to, netns);
+  sockets.setOption(fd, SOL_SOCKET, SO_MARK, from === undefined ? MARK_UPSTREAM : MARK_INBOUND);
+  if (from !== undefined) {
+    sockets.setOption(fd, SOL_IP, IP_TRANSPARENT, 1);
+    sockets.setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1);
+    sockets.bind(fd, { ip: from, port: 0 });
+  }
+  // On `lo` and on a veth the handshake is over when connect() returns, or refused.
+  sockets.connect(fd, { ip: to, port });
+  return new Socket({ fd });
+}
+
+function plain(address: string | undefined): string {
+  const bytes = parseAddress(address ?? "");
+  return bytes === undefined ? "" : formatAddress(unmapAddress(bytes));
+}
+
+function agent(): Running {
+  if (running === undefined) throw new Error("start the agent first");
+  return running;
+}
+
+function start({ pinDirectory, cgroup, podDirectory, workers }: AgentPlace): void {
+  const bpf = new MeshBpf({ pinDirectory, cgroup });
+  const locator = new DirectoryLocator(podDirectory);
+  const redirect = new Redirect({ node: "one", workers, kernel: bpf, locator, users });
+  running = { bpf, locator, redirect, heartbeat: new HeartbeatWriter(bpf.maps.heartbeat) };
+}
+
+async function apply(workloads: readonly Workload[]): Promise<void> {
+  addresses = new Set(workloads.flatMap((workload) => workload.addresses));
+  const all = new Map(workloads.map((workload) => [workload.uid, workload]));
+  await agent().redirect.apply({ ...EMPTY_SNAPSHOT, workloads: all });
+}
+
+async function dialFor({ uid, ...hop }: Hop & { readonly uid: string }): Promise<string> {
+  const socket = openSocket(namespaces.get(uid) ?? -1, hop);
+  const answer = await socket.setEncoding("utf8").toArray();
+  return answer.join("");
+}
+
+const operations: RedirectAgent = {
+  start,
+  apply,
+  dialFor,
+  status: () => agent().redirect.status(),
+  counters: () => ({ ...Object.fromEntries(agent().redirect.counters()) }),
+  end: (uid) => endings.get(uid)?.(),
+  stop() {
+    const { bpf, heartbeat, locator, redirect } = agent();
+    for (const thing of [heartbeat, redirect, locator, bpf]) thing[Symbol.dispose]();
+    for (const uid of servers.keys()) void users.removed(uid);
+  },
+  async uninstall() {
+    const { bpf, heartbeat, locator, redirect } = agent();
+    await redirect.uninstall();
+    for (const thing of [heartbeat, locator]) thing[Symbol.dispose]();
+    bpf.uninstall();
+  },
+};
+
+answerCalls(operations);
