@@ -69,10 +69,11 @@ export function buildRegistry(collector: Collector, readings: AgentReadings): Sc
   collectDefaultMetrics({ register: registry });
   return {
     contentType: registry.contentType,
-    metrics: () => {
-      // Once per scrape, so that all metrics of a page are of one moment. Nothing awaits in between.
+    metrics: async () => {
+      // Once per scrape, so that all metrics of a page are of one moment. Nothing awaits before it is read.
       samples = collector.collect();
-      return registry.metrics();
+      // prom-client writes "Nan" where the format says "NaN" (the event loop's lag has no mean at first).
+      return (await registry.metrics()).replace(/ Nan$/gm, " NaN");
     },
   };
 }

@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { renderMetricsDoc } from "./docs.ts";
+import { MAX_BUCKETS, METRIC_KEYS, specOf } from "./metrics.ts";
+
+const specs = METRIC_KEYS.map(specOf);
+
+test("docs/metrics.md is what the table of metrics generates", () => {
+  const written = readFileSync(new URL("../../docs/metrics.md", import.meta.url), "utf8");
+  assert.equal(written, renderMetricsDoc(), "run bin/run test/tools/gen-metrics-doc.ts");
+});
+
+test("every label is explained", () => {
+  assert.ok(!renderMetricsDoc().includes("` |  |"));
+});
+
+test("names follow the OpenMetrics rules: prefix, base units, _total for counters and only for them", () => {
+  for (const { name, kind } of specs) {
+    assert.match(name, /^nodemesh_[a-z][a-z_]*[a-z]$/);
+    assert.equal(name.endsWith("_total"), kind === "counter", name);
+    assert.doesNotMatch(name, /_(ms|milliseconds|kb|count|sum|bucket|info)(_|$)/);
+  }
+  assert.equal(new Set(specs.map((spec) => spec.name)).size, specs.length);
+});
+
+test("only histograms have buckets; they rise and fit a row", () => {
+  for (const { name, kind, buckets } of specs) {
+    assert.equal(buckets !== undefined, kind === "histogram", name);
+    if (buckets === undefined) continue;
+    assert.ok(buckets.length <= MAX_BUCKETS);
+    assert.deepEqual(
+      [...buckets],
+      [...new Set(buckets)].toSorted((a, b) => a - b),
+    );
+  }
+});

@@ -1,0 +1,98 @@
+/** A small HTTP server that only answers GET and HEAD from a fixed list of paths: metrics, readiness, admin. */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+
+/** What a path answers. */
+export interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+/** Makes the answer of a path. `query` = the part after `?`. */
+export type Route = (query: URLSearchParams) => Answer | Promise<Answer>;
+
+/** Inputs of createGetServer(). */
+export interface GetServerInputs {
+  /** By path, for example `/metrics`. */
+  readonly routes: ReadonlyMap<string, Route>;
+  /** A route threw: a bug, to be logged. The client gets a 500 without the details. */
+  readonly onError: (path: string, error: unknown) => void;
+  /** Longest time a route may take, milliseconds; then 504. */
+  readonly routeTimeoutMs?: number;
+}
+
+const TEXT = "text/plain; charset=utf-8";
+
+/** The server, not listening yet. Its limits suit a scraper and a few people. */
+export function createGetServer(inputs: GetServerInputs): Server {
+  const server = createServer(
+    {
+      maxHeaderSize: 8_192,
+      headersTimeout: 5_000,
+      requestTimeout: 10_000,
+      keepAliveTimeout: 5_000,
+    },
+    (request, response) => {
+      // A body is of no use here; not reading it would leave it in the connection.
+      request.resume();
+      answer(inputs, request).then(
+        (made) => send(response, made, request.method === "HEAD"),
+        (error: unknown) => {
+          inputs.onError(pathOf(request), error);
+          send(response, text(500, "internal error; the agent's log has the details"), false);
+        },
+      );
+    },
+  );
+  server.maxConnections = 64;
+  return server;
+}
+
+/** A plain-text answer of one line. */
+export function text(status: number, line: string): Answer {
+  return { status, contentType: TEXT, body: `${line}\n` };
+}
+
+/** Closes a server and its idle connections; running answers are finished first. */
+export function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeIdleConnections();
+  });
+}
+
+async function answer(inputs: GetServerInputs, request: IncomingMessage): Promise<Answer> {
+  if (request.method !== "GET" && request.method !== "HEAD")
+    return text(405, "only GET and HEAD are allowed");
+  const route = inputs.routes.get(pathOf(request));
+  if (route === undefined) return text(404, `try ${[...inputs.routes.keys()].join(" ")}`);
+  const query = new URLSearchParams((request.url ?? "").split("?")[1] ?? "");
+  return withTimeout(Promise.resolve(route(query)), inputs.routeTimeoutMs ?? 5_000);
+}
+
+function withTimeout(made: Promise<Answer>, milliseconds: number): Promise<Answer> {
+  const late = Promise.withResolvers<Answer>();
+  const timer = setTimeout(
+    () => late.resolve(text(504, "the agent did not answer in time")),
+    milliseconds,
+  );
+  return Promise.race([made, late.promise]).finally(() => clearTimeout(timer));
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? "/").split("?")[0] ?? "/";
+}
+
+function send(
+  response: ServerResponse,
+  { status, contentType, body }: Answer,
+  head: boolean,
+): void {
+  response.writeHead(status, {
+    "content-type": contentType,
+    "content-length": Buffer.byteLength(body),
+    ...(status === 405 ? { allow: "GET, HEAD" } : {}),
+  });
+  response.end(head ? undefined : body);
+}

@@ -1,0 +1,138 @@
+import assert from "node:assert/strict";
+import { request } from "node:http";
+import { describe, type TestContext, test } from "node:test";
+import { parseExposition } from "../../test/support/exposition.ts";
+import { Readiness } from "../lifecycle.ts";
+import { createBlock } from "./block.ts";
+import { Collector } from "./collector.ts";
+import { METRIC_KEYS, specOf } from "./metrics.ts";
+import { startMonitor } from "./monitor.ts";
+import { type AgentReadings, buildRegistry } from "./registry.ts";
+import { WorkerMetrics } from "./worker-metrics.ts";
+
+const none = () => [];
+const READINGS: AgentReadings = {
+  snapshotVersion: () => [{ labels: {}, value: 17 }],
+  snapshotAge: () => [{ labels: {}, value: 0.25 }],
+  certificateExpiry: none,
+  kernelEvents: () => [
+    { labels: { event: "outbound-caught" }, value: 12 },
+    { labels: { event: "inbound-caught" }, value: 3 },
+  ],
+  enrolledPods: () => [{ labels: {}, value: 3 }],
+  workers: () => [{ labels: {}, value: 2 }],
+  workerRestarts: () => [{ labels: {}, value: 1 }],
+  accessLogDropped: none,
+};
+
+const PAIR = {
+  reporter: "source",
+  src_namespace: "shop",
+  src_workload: 'us"er\\\n',
+  dst_namespace: "shop",
+  dst_workload: "order",
+  dst_service: "shop/order",
+  path: "proxy",
+  security: "none",
+};
+
+async function rig(t: TestContext) {
+  const collector = new Collector({ clock: () => 0 });
+  const buffer = createBlock();
+  collector.attach(buffer);
+  const readiness = new Readiness(() => 0);
+  const errors: unknown[] = [];
+  const metrics = buildRegistry(collector, READINGS);
+  const monitor = await startMonitor({
+    listen: { host: "127.0.0.1", port: 0 },
+    metrics,
+    readiness,
+    onError: (path, error) => errors.push([path, error]),
+  });
+  t.after(() => monitor.close());
+  const base = `http://127.0.0.1:${monitor.port}`;
+  return { worker: new WorkerMetrics(buffer), readiness, monitor, base, errors };
+}
+
+describe("/metrics", () => {
+  test("is a strictly valid page with workers', main's and the process's metrics", async (t) => {
+    const { worker, base } = await rig(t);
+    const http = { ...PAIR, protocol: "http", route: "" };
+    worker.counter("httpRequests", { ...http, code: "200" }).add(3);
+    const duration = worker.histogram("httpDuration", http);
+    for (const seconds of [0.0004, 0.003, 100]) duration.observe(seconds);
+    const answer = await fetch(`${base}/metrics`);
+    assert.equal(answer.headers.get("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    const families = parseExposition(await answer.text());
+    const values = (name: string) => families.get(name)?.samples.map((one) => one.value);
+    assert.deepEqual(families.get("nodemesh_http_requests_total")?.samples, [
+      { name: "nodemesh_http_requests_total", labels: { ...http, code: "200" }, value: 3 },
+    ]);
+    const samples = families.get("nodemesh_http_request_duration_seconds")?.samples ?? [];
+    assert.deepEqual(
+      samples.filter((one) => one.name.endsWith("_count")).map((one) => one.value),
+      [3],
+    );
+    assert.deepEqual(values("nodemesh_snapshot_version"), [17]);
+    assert.deepEqual(values("nodemesh_kernel_events_total"), [12, 3]);
+    assert.deepEqual(values("nodemesh_series_overflowed_total"), [0]);
+    assert.ok((values("process_cpu_seconds_total")?.[0] ?? 0) > 0);
+    for (const key of METRIC_KEYS)
+      assert.equal(families.get(specOf(key).name)?.type, specOf(key).kind);
+  });
+
+  test("two scrapes say the same: nothing is counted by looking", async (t) => {
+    const { worker, base } = await rig(t);
+    worker.counter("tcpOpened", PAIR).add(5);
+    const scrape = async () => {
+      const page = await (await fetch(`${base}/metrics`)).text();
+      return page.split("\n").filter((line) => line.startsWith("nodemesh_"));
+    };
+    assert.deepEqual(await scrape(), await scrape());
+  });
+});
+
+describe("/ready", () => {
+  test("names what is awaited, then says ready", async (t) => {
+    const { readiness, base } = await rig(t);
+    const arrived = readiness.await("snapshot");
+    const waiting = await fetch(`${base}/ready`);
+    assert.equal(waiting.status, 503);
+    assert.equal(await waiting.text(), "not ready, waiting for: snapshot (0 s)\n");
+    arrived();
+    assert.equal((await fetch(`${base}/ready`)).status, 200);
+  });
+});
+
+describe("the server", () => {
+  test("answers GET and HEAD of its paths only", async (t) => {
+    const { base, errors } = await rig(t);
+    assert.equal((await fetch(`${base}/`)).status, 404);
+    assert.equal((await fetch(`${base}/ready`, { method: "POST", body: "x" })).status, 405);
+    const head = await fetch(`${base}/ready`, { method: "HEAD" });
+    assert.deepEqual([head.status, await head.text()], [200, ""]);
+    assert.deepEqual(errors, []);
+  });
+
+  test("refuses a head larger than its limit", async (t) => {
+    const { monitor } = await rig(t);
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
+    const headers = { "x-large": "x".repeat(20_000) };
+    request({ host: "127.0.0.1", port: monitor.port, path: "/ready", headers }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).end();
+    assert.equal(await promise, 431);
+  });
+
+  test("says which address is taken", async (t) => {
+    const { monitor } = await rig(t);
+    const metrics = { contentType: "text/plain", metrics: async () => "" };
+    const readiness = new Readiness(() => 0);
+    const listen = { host: "127.0.0.1", port: monitor.port };
+    await assert.rejects(
+      startMonitor({ listen, metrics, readiness, onError: () => undefined }),
+      /EADDRINUSE/,
+    );
+  });
+});
