@@ -155,6 +155,7 @@ class DataWorker {
     const pod = new LocalPod(init);
     const served: ServedPod = { pod, listener: undefined, watched: false };
     this.#pods.set(init.uid, served);
+    pod.onIdle = () => this.#report(served);
     const from = { fd: init.listenerFd, owner: this.#loop.owner(init.owner) };
     served.listener = listen(this.#loop, from, {
       onAccept: (accepted) => this.#accept(pod, accepted),
@@ -235,10 +236,9 @@ class DataWorker {
 
   #keepHouse(): void {
     const limit = this.#loop.now - this.#init.timeouts.poolIdleMs;
-    for (const served of [...this.#pods.values()]) {
-      for (const one of served.pod.carried) one.account();
-      served.pod.expireIdle(limit);
-      this.#report(served);
+    for (const { pod } of this.#pods.values()) {
+      for (const one of pod.carried) one.account();
+      pod.expireIdle(limit);
     }
     this.#metrics.sweep();
     this.#tellDrained();

@@ -99,18 +99,15 @@ function carry(context: FlowContext, admitted: Admitted): void {
 function lookFirst(context: FlowContext, admitted: Admitted, key: string): void {
   const { pod, channel, route } = admitted;
   const look = new Look(channel, context.timers, route.plan, (seen: Seen) => {
-    pod.carried.delete(look);
-    if (seen.kind === "gone") {
-      context.recorder.connection(route.plan, undefined).closed(undefined);
-      return;
-    }
-    if (seen.kind === "silent") {
+    if (seen.kind === "gone") context.recorder.connection(route.plan, undefined).closed(undefined);
+    else if (seen.kind === "silent") {
       context.serverFirst.learn(key, context.now());
       carryOpaque(context, admitted, undefined);
     } else if (seen.kind === "http") carryHttp(context, admitted, seen.bytes);
     else carryOpaque(context, admitted, seen.bytes);
+    pod.release(look);
   });
-  pod.carried.add(look);
+  pod.carry(look);
 }
 
 function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
@@ -122,9 +119,9 @@ function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | 
     route,
     reroute: (old) => reroute(context, accepted, old),
     tie: context.tie,
-    ended: (ended) => pod.carried.delete(ended),
+    ended: (ended) => pod.release(ended),
   });
-  pod.carried.add(session);
+  pod.carry(session);
   channel.handler = session;
   if (first !== undefined) session.onData(channel, first.bytes, 0, first.length);
 }
@@ -137,9 +134,9 @@ function carryOpaque(context: FlowContext, admitted: Admitted, first: HeldBytes 
     route,
     first,
     tie: context.tie,
-    ended: (ended) => pod.carried.delete(ended),
+    ended: (ended) => pod.release(ended),
   });
-  if (!connection.over) pod.carried.add(connection);
+  if (!connection.over) pod.carry(connection);
 }
 
 function directionOf(

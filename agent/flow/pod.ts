@@ -29,8 +29,9 @@ export class LocalPod implements DialPod {
   readonly owner: number;
   readonly netnsFd: number;
   readonly listenerPort: number;
-  /** Every connection being carried for the pod. */
-  readonly carried: Set<Carried> = new Set();
+  readonly #carried: Set<Carried> = new Set();
+  /** Called whenever the last connection has ended. */
+  onIdle: () => void = () => undefined;
   readonly #pools: Map<LiveEndpoint, UpstreamPool<Http1Upstream>> = new Map();
 
   constructor(init: LocalPodInit) {
@@ -38,6 +39,21 @@ export class LocalPod implements DialPod {
     this.owner = init.owner;
     this.netnsFd = init.netnsFd;
     this.listenerPort = init.listenerPort;
+  }
+
+  /** Every connection being carried for the pod. */
+  get carried(): ReadonlySet<Carried> {
+    return this.#carried;
+  }
+
+  /** A connection begins. */
+  carry(connection: Carried): void {
+    this.#carried.add(connection);
+  }
+
+  /** A connection has ended. */
+  release(connection: Carried): void {
+    if (this.#carried.delete(connection) && this.#carried.size === 0) this.onIdle();
   }
 
   /** The pool of connections from this pod's own address to an endpoint of a service. */

@@ -46,6 +46,14 @@ export function setPropagation(target: string, propagation: "shared" | "private"
   check(`make the mount ${target} ${propagation}`, result);
 }
 
+/** Mounts a BPF file system, a home for pinned maps and programs, on an existing directory. */
+export function mountBpf(target: string): void {
+  const type = cString("bpf");
+  const to = cString(target);
+  const result = libc.mount(addressOf(type), addressOf(to), addressOf(type), 0, 0);
+  check(`mount a BPF file system on ${target}`, result);
+}
+
 /** Removes the topmost mount of `target`, even while it is in use (MNT_DETACH). False when nothing is mounted there. */
 export function detachMount(target: string): boolean {
   const at = cString(target);

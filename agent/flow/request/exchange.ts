@@ -354,8 +354,8 @@ export class Exchange implements ResponseReceiver {
     });
     this.#status = status;
     this.#responseBytes = answer.length;
-    channel.write(answer, 0, answer.length);
     this.#record(refusal);
+    channel.write(answer, 0, answer.length);
     this.#end();
     this.#client.finished(keep);
   }

@@ -1,6 +1,6 @@
 import { FORM, KIND, METHOD, PROBLEM } from "./codes.ts";
 import { type Head, LINE } from "./head.ts";
-import { ascii, isWord, LOWER, sameWord } from "./octets.ts";
+import { ascii, HT, isWord, LOWER, SP, sameWord } from "./octets.ts";
 import { nextListItem, type Range } from "./ranges.ts";
 import { isAuthority } from "./target.ts";
 
@@ -198,6 +198,7 @@ function noteLength(head: Head, at: number): number {
   if ((head.seen & SEEN.length) !== 0) return PROBLEM.lengthTwice;
   head.seen |= SEEN.length;
   const start = head.lines[at + 2] as number;
+  if (hasTabAround(head, at)) return PROBLEM.contentLength;
   const digits = (head.lines[at + 3] as number) - start;
   if (digits === 0 || digits > MAX_LENGTH_DIGITS) return PROBLEM.contentLength;
   if (digits > 1 && head.bytes[start] === ZERO) return PROBLEM.contentLength;
@@ -217,9 +218,22 @@ function noteCoding(head: Head, at: number): number {
   head.seen |= SEEN.coding;
   const start = head.lines[at + 2] as number;
   const end = head.lines[at + 3] as number;
+  if (hasTabAround(head, at)) return PROBLEM.transferCoding;
   if (!isWord(head.bytes, start, end, CHUNKED)) return otherCoding(head.bytes, start, end);
   head.chunked = true;
   return 0;
+}
+
+/**
+ * A tab beside a framing value is lawful white space, but llhttp takes `chunked<tab>` for another coding
+ * (found by the differential fuzz): next hops would not agree.
+ */
+function hasTabAround(head: Head, at: number): boolean {
+  for (let i = (head.lines[at + 1] as number) + 1; i < (head.lines[at + 2] as number); i++)
+    if (head.bytes[i] === HT) return true;
+  let i = head.lines[at + 3] as number;
+  while (head.bytes[i] === SP) i++;
+  return head.bytes[i] === HT;
 }
 
 /** `gzip, chunked` is honest but not implemented (501, RFC 9112 section 6.1); anything else is a trick. */

@@ -27,7 +27,7 @@ export const TEXT: Uint8Array = table((c) => c === HT || (c >= 32 && c !== 127))
 export const PATH: Uint8Array = table((c) => c > 32 && c < 127 && !"#?".includes(chr(c)));
 
 /** 1 for the characters of a host name: RFC 3986 reg-name without `%` and without `,` (two merged Host fields). */
-export const HOST: Uint8Array = table((c) => /[0-9A-Za-z\-._~!$&'()*+;=]/.test(chr(c)));
+export const HOST: Uint8Array = byteClass(/[0-9A-Za-z\-._~!$&'()*+;=]/);
 
 /** Maps A-Z to a-z and leaves other bytes alone. */
 export const LOWER: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) =>
@@ -91,6 +91,11 @@ export function copy(
   if (end - start > 64) into.set(from.subarray(start, end), at);
   else for (let i = start, o = at; i < end; i++, o++) into[o] = from[i] as number;
   return at + end - start;
+}
+
+/** A table with 1 for each byte that the pattern, which should have no flags, accepts as a character. */
+export function byteClass(pattern: RegExp): Uint8Array {
+  return table((code) => pattern.test(chr(code)));
 }
 
 function table(accepts: (code: number) => boolean): Uint8Array {

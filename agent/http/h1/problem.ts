@@ -1,5 +1,5 @@
 import type { Reason } from "#model/refusal.ts";
-import { PROBLEM } from "./codes.ts";
+import { PROBLEM, type Problem } from "./codes.ts";
 
 /** What to say about a refused message. */
 export interface ProblemReport {
@@ -70,6 +70,11 @@ const REPORTS: Readonly<Record<Name, ProblemReport>> = {
 };
 
 const BY_CODE: readonly (ProblemReport | undefined)[] = byCode();
+
+/** Tells a PROBLEM from the (never negative) offset or kind that a function of this codec answers otherwise. */
+export function isProblem<Good extends number>(answer: Good | Problem): answer is Problem {
+  return answer < 0;
+}
 
 /** What to answer and log about a request refused with this (negative) code. Throws RangeError on a number that is no PROBLEM. */
 export function requestProblem(code: number): ProblemReport {

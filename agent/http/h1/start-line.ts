@@ -61,11 +61,12 @@ export function parseStatusLine(head: Head): number {
   const end = head.limit;
   const space = parseVersion(head, head.start);
   if (space <= 0) return space;
+  if (space < end && bytes[space] !== SP) return PROBLEM.startLine;
   if (space + STATUS_BYTES > end) return pause(head, end);
   const status =
     digit(bytes, space + 1) * 100 + digit(bytes, space + 2) * 10 + digit(bytes, space + 3);
   // A byte that is no digit makes NaN, which is not within bounds either.
-  if (bytes[space] !== SP || !(status >= 100 && status <= 999)) return PROBLEM.startLine;
+  if (!(status >= 100 && status <= 999)) return PROBLEM.startLine;
   const reason = space + STATUS_BYTES;
   if (reason < end && bytes[reason] !== SP && bytes[reason] !== CR) return PROBLEM.startLine;
   head.status = status;

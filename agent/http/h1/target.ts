@@ -1,18 +1,18 @@
 import { FORM, METHOD, PROBLEM } from "./codes.ts";
 import type { Head } from "./head.ts";
-import { COLON, HOST, SLASH, skip, skipToken } from "./octets.ts";
+import { byteClass, COLON, HOST, SLASH, skip } from "./octets.ts";
 
 const STAR = 42;
 const OPEN_BRACKET = 91;
 const CLOSE_BRACKET = 93;
 
-/** Decimal digits, for ports. */
-const DIGITS: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) => (c >= 48 && c <= 57 ? 1 : 0));
-
+/** For ports. */
+const DIGITS = byteClass(/[0-9]/);
 /** What may stand between the brackets of an IPv6 literal. */
-const IPV6: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) =>
-  /[0-9A-Fa-f:.]/.test(String.fromCharCode(c)) ? 1 : 0,
-);
+const IPV6 = byteClass(/[0-9A-Fa-f:.]/);
+/** RFC 3986 section 3.1. */
+const SCHEME = byteClass(/[0-9A-Za-z+\-.]/);
+const SCHEME_FIRST = byteClass(/[A-Za-z]/);
 
 /**
  * Decides the target's form and sets path and authority (RFC 9112 section 3.2). The target's bytes are
@@ -68,9 +68,10 @@ function asteriskForm(head: Head): number {
 /** `scheme://authority[/path][?query]`. User information is refused, as RFC 9110 section 4.2.4 advises. */
 function absoluteForm(head: Head): number {
   const { bytes, targetStart: start, targetEnd: end } = head;
-  const colon = skipToken(bytes, start, end);
+  const colon = skip(SCHEME, bytes, start, end);
   const authority = colon + 3;
   if (colon === start || authority >= end || bytes[colon] !== COLON) return PROBLEM.target;
+  if (SCHEME_FIRST[bytes[start] as number] === 0) return PROBLEM.target;
   if (bytes[colon + 1] !== SLASH || bytes[colon + 2] !== SLASH) return PROBLEM.target;
   let stop = authority;
   while (stop < head.pathEnd && bytes[stop] !== SLASH) stop++;
