@@ -79,9 +79,13 @@ export class Scheduler {
     let left = TURN_QUANTUM;
     while (left > 0 && !this.idle) {
       const owner = this.#takeOwner();
-      left -= this.#runOwner(owner, onBug);
-      if (owner.head === undefined) owner.inRing = false;
-      else this.#ring.push(owner);
+      try {
+        left -= this.#runOwner(owner, onBug);
+      } finally {
+        // Also when onBug threw: what still waits must get its turn once the loop goes on.
+        if (owner.head === undefined) owner.inRing = false;
+        else this.#ring.push(owner);
+      }
     }
   }
 
