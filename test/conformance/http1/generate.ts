@@ -119,6 +119,7 @@ const SPICE = [
   "Transfer-Encoding: chunked\r\n",
   "Transfer-Encoding: identity\r\n",
   "Connection: close\r\n",
+  "Connection: content-length\r\n",
   "Connection: upgrade\r\nUpgrade: h2c\r\n",
   "Host: y\r\n",
   "HTTP/1.0",

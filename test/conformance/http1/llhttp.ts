@@ -23,6 +23,8 @@ export interface UnderstoodMessage {
   readonly body: string;
   /** The message's end was seen. */
   readonly complete: boolean;
+  /** llhttp stops behind this head: CONNECT, or an upgrade. */
+  readonly upgrade: boolean;
 }
 
 interface Parser {
@@ -62,6 +64,9 @@ const MAX_HEAD_BYTES = 65_536;
 // Not in the type definitions: an internal module that has kept its name since Node 0.x.
 const { HTTPParser, methods } = createRequire(import.meta.url)("_http_common") as Binding;
 
+/** The methods llhttp knows; it refuses all others. */
+export const KNOWN_METHODS: readonly string[] = methods;
+
 /** Mutable while llhttp speaks. */
 interface Draft {
   method: string;
@@ -72,6 +77,7 @@ interface Draft {
   keepAlive: boolean;
   body: string;
   complete: boolean;
+  upgrade: boolean;
 }
 
 /**
@@ -93,7 +99,7 @@ export function understand(
     earlyUrl += url;
   };
   parser[HTTPParser.kOnHeadersComplete] = (...seen: HeadersComplete): number => {
-    const [, minor, fields, method, url, status, , , keepAlive] = seen;
+    const [, minor, fields, method, url, status, , upgrade, keepAlive] = seen;
     messages.push({
       method: methods[method ?? -1] ?? "",
       url: earlyUrl + (url ?? ""),
@@ -103,6 +109,7 @@ export function understand(
       keepAlive,
       body: "",
       complete: false,
+      upgrade,
     });
     early = [];
     earlyUrl = "";
@@ -116,6 +123,7 @@ export function understand(
     const last = messages.at(-1);
     if (last !== undefined) last.complete = true;
     early = [];
+    earlyUrl = "";
   };
   const result = parser.execute(bytes);
   const error = result instanceof Error ? (result as Error & { code?: string }).code : undefined;

@@ -5,11 +5,12 @@
  * This file reads a whole connection's bytes with the codec, the way the agent's flow does.
  */
 import { type Asked, requestBody, responseBody } from "../../../agent/http/h1/body-kind.ts";
-import { BODY, METHOD, PROBLEM } from "../../../agent/http/h1/codes.ts";
+import { BODY, type Body, METHOD, PROBLEM, type Problem } from "../../../agent/http/h1/codes.ts";
 import { Framer } from "../../../agent/http/h1/framer.ts";
 import { Head, type HeadLimits } from "../../../agent/http/h1/head.ts";
 import { textOf } from "../../../agent/http/h1/lookup.ts";
 import { parseRequest, parseResponse } from "../../../agent/http/h1/parse-head.ts";
+import { isProblem } from "../../../agent/http/h1/problem.ts";
 
 /** One message as the codec saw it. */
 export interface SeenMessage {
@@ -20,6 +21,8 @@ export interface SeenMessage {
   /** The body's bytes as they came (chunked framing included), one character a byte. */
   readonly raw: string;
   readonly chunked: boolean;
+  /** The whole body was there. */
+  readonly complete: boolean;
   /** Field names and values in turn. */
   readonly fields: readonly string[];
 }
@@ -30,6 +33,8 @@ export interface SeenStream {
   readonly messages: readonly SeenMessage[];
   /** `end`: nothing left over; `incomplete`; `tunnel`; or the name of the PROBLEM. */
   readonly ending: string;
+  /** Bytes before the head or body that is unfinished or refused. */
+  readonly consumed: number;
 }
 
 /** How to read: what the bytes are, and for responses what they answer. */
@@ -71,6 +76,7 @@ class Reader {
   #held: Uint8Array = new Uint8Array(0);
   #ending: string | undefined;
   #pieces = 0;
+  #consumed = 0;
 
   constructor(reading: Reading) {
     this.#reading = reading;
@@ -85,6 +91,7 @@ class Reader {
     while (at < bytes.length && this.#ending === undefined) {
       const next = this.#inBody ? this.#eat(bytes, at) : this.#parse(bytes, at);
       if (next === 0) break;
+      this.#consumed += next - at;
       at = next;
     }
     this.#held = bytes.subarray(at);
@@ -96,6 +103,7 @@ class Reader {
     return {
       messages: this.#messages,
       ending: this.#ending ?? (open ? "incomplete" : "end"),
+      consumed: this.#consumed,
     };
   }
 
@@ -106,13 +114,13 @@ class Reader {
     const end = kind === "request" ? parseRequest(head) : parseResponse(head);
     if (end < 0) this.#ending = problemName(end);
     if (end <= 0) return 0;
-    const body = kind === "request" ? requestBody(head) : responseBody(head, asked);
-    if (body < 0) this.#ending = problemName(body);
-    if (body < 0) return 0;
+    const body: Body | Problem = kind === "request" ? requestBody(head) : responseBody(head, asked);
+    if (isProblem(body)) this.#ending = problemName(body);
+    if (isProblem(body)) return 0;
+    this.#framer.reset(body, head.contentLength);
+    this.#inBody = !this.#framer.done;
     this.#note(body === BODY.chunked);
     if (body === BODY.tunnel) this.#ending = "tunnel";
-    else this.#framer.reset(body as 0, head.contentLength);
-    this.#inBody = !this.#framer.done;
     return end;
   }
 
@@ -130,6 +138,7 @@ class Reader {
       keepAlive: head.keepAlive,
       raw: "",
       chunked,
+      complete: !this.#inBody,
       fields,
     });
     this.#body = "";
@@ -140,9 +149,10 @@ class Reader {
     if (next < 0) this.#ending = problemName(next);
     if (next < 0) return 0;
     this.#body += textOf(bytes, at, next);
-    const last = this.#messages.at(-1);
-    if (last !== undefined) this.#messages.splice(-1, 1, { ...last, raw: this.#body });
     this.#inBody = !this.#framer.done;
+    const last = this.#messages.at(-1);
+    if (last !== undefined)
+      this.#messages.splice(-1, 1, { ...last, raw: this.#body, complete: !this.#inBody });
     return next;
   }
 }

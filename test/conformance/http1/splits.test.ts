@@ -17,12 +17,10 @@ function cut(bytes: Buffer, places: readonly number[]): Uint8Array[] {
 }
 
 /** What must not depend on the split: how much of a broken body was walked over may. */
-function verdict({ messages, ending }: SeenStream): unknown {
+function verdict({ messages, ending, consumed }: SeenStream): unknown {
   const broken = ending !== "end" && ending !== "incomplete" && ending !== "tunnel";
-  return {
-    ending,
-    messages: broken ? messages.map((message) => ({ ...message, raw: "" })) : messages,
-  };
+  if (!broken) return { ending, messages, consumed };
+  return { ending, messages: messages.map((message) => ({ ...message, raw: "" })) };
 }
 
 const seeds = fc.nat();
