@@ -46,7 +46,7 @@ export async function openSnapshots(
   );
   try {
     const headers = await responseOf(session, stream);
-    const status = headers[":status"];
+    const status = Number(headers[":status"]);
     if (status === 200) return stream;
     throw new Error(`control answered ${status}: ${(await textOf(stream)).trim()}`);
   } finally {
@@ -60,7 +60,7 @@ export async function sendAck(session: ClientHttp2Session, ack: Ack): Promise<vo
   stream.end(JSON.stringify(ack));
   const headers = await responseOf(session, stream);
   const text = await textOf(stream);
-  if (headers[":status"] !== 204) throw new Error(`control refused the ack: ${text.trim()}`);
+  if (Number(headers[":status"]) !== 204) throw new Error(`control refused the ack: ${text.trim()}`);
 }
 
 /**

@@ -43,7 +43,8 @@ export function takeAck(
     return { kind: "refused", problem: `${issue?.path.join(".")}: ${issue?.message}` };
   }
   const { node, epoch, version, field, problem } = result.data;
-  if (!agents.knows(node)) return { kind: "refused", problem: `node ${node} has no stream here` };
+  if (agents.get(node) === undefined)
+    return { kind: "refused", problem: `node ${node} has no stream here` };
   const stranger = admit(node);
   if (stranger !== undefined) return { kind: "refused", problem: stranger };
   if (problem === undefined) agents.acked(node, { epoch, version });

@@ -77,9 +77,9 @@ export class AgentRegistry {
     this.#update(node, { nacks });
   }
 
-  /** Whether an agent has ever opened a stream here: only those may ack. */
-  knows(node: string): boolean {
-    return this.#states.has(node);
+  /** One agent; undefined when it has never opened a stream here. */
+  get(node: string): AgentState | undefined {
+    return this.#states.get(node);
   }
 
   /** All agents, by name. */

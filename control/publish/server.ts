@@ -49,7 +49,6 @@ export class PublishServer {
     // An agent needs one stream for snapshots and one per ack.
     this.server = options.server ?? createServer({ settings: { maxConcurrentStreams: 16 } });
     this.server.on("session", (session) => this.#adopt(session));
-    this.server.on("stream", (stream, headers) => this.#route(stream, headers));
   }
 
   /** Says GOAWAY to all agents and ends; connections that linger are cut. */
@@ -68,6 +67,7 @@ export class PublishServer {
 
   #adopt(session: ServerHttp2Session): void {
     this.#sessions.add(session);
+    session.on("stream", (stream, headers) => this.#route(stream, headers));
     const timer = watchPeer(session, this.#options.pingMs ?? DEFAULT_PING_MS);
     session.on("close", () => {
       clearInterval(timer);

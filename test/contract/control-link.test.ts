@@ -147,16 +147,18 @@ async function scriptedControl(
 ): Promise<AsyncDisposable & { port: number }> {
   const server = createHttp2();
   const sessions = new Set<{ destroy(): void }>();
-  server.on("session", (session) => sessions.add(session));
-  server.on("stream", (stream, headers) => {
-    stream.on("error", () => {});
-    stream.respond({ ":status": headers[":method"] === "POST" ? 204 : 200 });
-    if (headers[":method"] === "GET") {
-      stream.write(frames(headers[":path"] ?? ""));
-      return;
-    }
-    stream.on("data", (piece: Buffer) => acks.push(piece.toString()));
-    stream.on("end", () => stream.end());
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.on("stream", (stream, headers) => {
+      stream.on("error", () => {});
+      stream.respond({ ":status": headers[":method"] === "POST" ? 204 : 200 });
+      if (headers[":method"] === "GET") {
+        stream.write(frames(headers[":path"] ?? ""));
+        return;
+      }
+      stream.on("data", (piece: Buffer) => acks.push(piece.toString()));
+      stream.on("end", () => stream.end());
+    });
   });
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);

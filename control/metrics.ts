@@ -1,0 +1,118 @@
+/** Control's metrics. Names follow product.md; labels come from closed lists. */
+
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Pipeline } from "./pipeline.ts";
+import type { AgentRegistry } from "./publish/agents.ts";
+import type { Publisher } from "./publish/publisher.ts";
+
+/** What metrics are read from when scraped. */
+export interface MetricsSources {
+  readonly publisher: Publisher;
+  readonly agents: AgentRegistry;
+  readonly pipeline: Pipeline;
+}
+
+/** Counters that control's parts raise themselves. */
+export interface ControlMetrics {
+  readonly registry: Registry;
+  /** Seconds of one compilation and publication. */
+  readonly compileSeconds: Histogram;
+  /** Compilations that threw: each is a bug. */
+  readonly compileFailures: Counter;
+  /** Acks by `verdict`: taken or refused. */
+  readonly acks: Counter<"verdict">;
+}
+
+/** Makes the registry. */
+export function makeMetrics(sources: MetricsSources): ControlMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: "nodemesh_control_" });
+  stateGauges(registry, sources);
+  const registers = [registry];
+  return {
+    registry,
+    compileSeconds: new Histogram({
+      name: "nodemesh_control_compile_duration_seconds",
+      help: "Time to compile and publish the world after a change.",
+      buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5],
+      registers,
+    }),
+    compileFailures: new Counter({
+      name: "nodemesh_control_compile_failures_total",
+      help: "Compilations that failed through a bug; the last good snapshot stays published.",
+      registers,
+    }),
+    acks: new Counter({
+      name: "nodemesh_control_acks_total",
+      help: "Acknowledgements from agents: taken, or refused with a reason.",
+      labelNames: ["verdict"],
+      registers,
+    }),
+  };
+}
+
+function stateGauges(registry: Registry, { publisher, agents, pipeline }: MetricsSources): void {
+  gauge({
+    registry,
+    name: "nodemesh_snapshot_version",
+    help: "Newest published version.",
+    read: (metric) => metric.set(publisher.snapshot.version),
+  });
+  gauge({
+    registry,
+    name: "nodemesh_control_objects",
+    help: "Objects known, by kind.",
+    labels: ["kind"],
+    read: (metric) => {
+      for (const [kind, objects] of Object.entries(pipeline.world))
+        metric.set({ kind }, objects.size);
+    },
+  });
+  gauge({
+    registry,
+    name: "nodemesh_control_agents",
+    help: "Agents by state: current = connected and on the newest version.",
+    labels: ["state"],
+    read: (metric) => readAgents(metric, publisher, agents),
+  });
+  gauge({
+    registry,
+    name: "nodemesh_control_conditions",
+    help: "Problems of objects, by reason.",
+    labels: ["reason"],
+    read: (metric) => {
+      metric.reset();
+      for (const { reason } of pipeline.conditions()) metric.inc({ reason });
+    },
+  });
+}
+
+function readAgents(metric: Gauge, publisher: Publisher, agents: AgentRegistry): void {
+  const { epoch, version } = publisher.snapshot;
+  const count = { current: 0, behind: 0, disconnected: 0 };
+  for (const { connected, acked } of agents.list()) {
+    if (!connected) count.disconnected++;
+    else if (acked?.epoch === epoch && acked.version === version) count.current++;
+    else count.behind++;
+  }
+  for (const [state, agentCount] of Object.entries(count)) metric.set({ state }, agentCount);
+}
+
+/** A gauge that is read when scraped. */
+function gauge({ registry, name, help, labels = [], read }: GaugeSpec): void {
+  const metric: Gauge = new Gauge({
+    name,
+    help,
+    labelNames: labels,
+    registers: [registry],
+    collect: () => read(metric),
+  });
+}
+
+interface GaugeSpec {
+  readonly registry: Registry;
+  readonly name: string;
+  readonly help: string;
+  readonly labels?: readonly string[];
+  readonly read: (metric: Gauge) => void;
+}

@@ -1,0 +1,107 @@
+/** World in, snapshots out: collects changes, compiles once per burst, publishes, and keeps the conditions. */
+
+import { type Compilation, compile, EMPTY_COMPILATION } from "./compile/compile.ts";
+import type { Condition } from "./k8s/api/condition.ts";
+import type { Publisher } from "./publish/publisher.ts";
+import { applyChanges, type Change, EMPTY_WORLD, type World } from "./world.ts";
+
+/** What a pipeline reports to; see metrics.ts. */
+export interface PipelineMeters {
+  readonly compileSeconds: { observe(seconds: number): void };
+  readonly compileFailures: { inc(): void };
+}
+
+/** How a pipeline says what happened. */
+export type PipelineLog = (event: string, fields: Readonly<Record<string, unknown>>) => void;
+
+/** New problems that are logged one by one per compilation; the rest are counted. */
+const MAX_LOGGED = 20;
+
+/** The one place that holds the world. Nothing is published before start(). */
+export class Pipeline {
+  readonly #publisher: Publisher;
+  readonly #log: PipelineLog;
+  #world: World = EMPTY_WORLD;
+  #compilation: Compilation = EMPTY_COMPILATION;
+  #pending: Change[] = [];
+  #scheduled = false;
+  #sourceConditions: (() => readonly Condition[]) | undefined;
+  #logged: ReadonlySet<string> = new Set();
+  #meters: PipelineMeters | undefined;
+
+  constructor(publisher: Publisher, log: PipelineLog) {
+    this.#publisher = publisher;
+    this.#log = log;
+  }
+
+  /** The world as of the last compilation. */
+  get world(): World {
+    return this.#world;
+  }
+
+  /** All problems: of the source and of the compiler. */
+  conditions(): readonly Condition[] {
+    return [...(this.#sourceConditions?.() ?? []), ...this.#compilation.conditions];
+  }
+
+  /** Reports to these from now on. */
+  observe(meters: PipelineMeters): void {
+    this.#meters = meters;
+  }
+
+  /** Takes changes; they are compiled together with all others of this turn of the event loop. */
+  take(changes: readonly Change[]): void {
+    for (const change of changes) this.#pending.push(change);
+    if (this.#scheduled || this.#sourceConditions === undefined) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#run());
+  }
+
+  /** The source has told all it knew at first: compile and publish, from now on after every change. */
+  start(sourceConditions: () => readonly Condition[]): void {
+    this.#sourceConditions = sourceConditions;
+    this.#run();
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    const changes = this.#pending;
+    this.#pending = [];
+    const from = performance.now();
+    try {
+      this.#world = applyChanges(this.#world, changes);
+      this.#compilation = compile(this.#world, this.#compilation);
+      if (this.#publisher.publish(this.#compilation)) this.#published(changes.length, from);
+    } catch (cause) {
+      // A bug: users' objects don't make the compiler throw. What is published stays.
+      this.#meters?.compileFailures.inc();
+      this.#log("compile-failed", { error: cause instanceof Error ? cause.stack : String(cause) });
+    }
+    this.#meters?.compileSeconds.observe((performance.now() - from) / 1000);
+    this.#logConditions();
+  }
+
+  #published(changes: number, from: number): void {
+    const { version, workloads, services } = this.#publisher.snapshot;
+    this.#log("published", {
+      version,
+      changes,
+      workloads: workloads.size,
+      services: services.size,
+      milliseconds: Math.round((performance.now() - from) * 100) / 100,
+    });
+  }
+
+  /** Each problem is logged when it appears, not again at every compilation. */
+  #logConditions(): void {
+    const now = new Map(
+      this.conditions().map((condition) => [JSON.stringify(condition), condition]),
+    );
+    const fresh = [...now].filter(([key]) => !this.#logged.has(key));
+    for (const [, condition] of fresh.slice(0, MAX_LOGGED))
+      this.#log("condition", { ...condition });
+    if (fresh.length > MAX_LOGGED)
+      this.#log("conditions-not-logged", { count: fresh.length - MAX_LOGGED });
+    this.#logged = new Set(now.keys());
+  }
+}
