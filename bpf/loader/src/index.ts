@@ -1,16 +1,4 @@
-/**
- * The one public entry of ebpf-loader-wasm. Functions to come under these names (the types are final):
- *
- *   parse(bytes: Uint8Array): CollectionSpec                      load(spec, options?: LoadOptions): Collection
- *   ensureBpffs(path): void (mounts a bpffs there unless it is one)
- *   attachCgroup(program, { cgroup }): Link                       attachNetns(program, netnsFd): Link (sk_lookup)
- *   attachSkMsg(program, map): Link   attachSkSkb(program, map): Link
- *   openPinnedLink(path, { tag? }?): Link | undefined (undefined: no such pin)
- *   openPinnedMap(path, definition?): MapHandle | undefined       openPinnedProgram(path, tag?): Program | undefined
- *   hashMap(map, key, value) arrayMap(map, value) perCpuHashMap perCpuArrayMap lpmTrie(map, dataBytes, value)
- *   socketMap(map, key) queueMap(map, value) descriptorMap(map, key) ringBuffer(map, value)
- *   codecs: u8 u16 u32 u64 i8 i16 i32 i64 (64 bit as bigint), bool, bytes(n), array(codec, n), struct({ field: at(offset, codec) }, size)
- */
+/** The one public entry of ebpf-loader-wasm: everything a user may import, and nothing else. */
 export type { Codec } from "./api/codec.ts";
 export type { CgroupTarget, PinnedLinkExpectation } from "./api/links.ts";
 export type {
@@ -36,3 +24,49 @@ export type {
   Variables,
   VariableValue,
 } from "./api/spec.ts";
+export { parse } from "./core/parse.ts";
+export {
+  InvalidObject,
+  MissingAttachTarget,
+  MissingKernelSymbol,
+  MissingPinDirectory,
+  PinMismatch,
+  SystemError,
+  TagMismatch,
+  UnknownName,
+  UnsupportedFeature,
+  ValueOutOfRange,
+  VerifierError,
+} from "./errors.ts";
+export { type Feature, featureSince, hasFeature } from "./kernel/features.ts";
+export { forgetKernelTypes } from "./kernel/kernel-types.ts";
+export { attachCgroup, attachNetns, attachSkMsg, attachSkSkb } from "./links/attach.ts";
+export { openPinnedLink } from "./links/kernel-link.ts";
+export { openPinnedProgram } from "./load/kernel-program.ts";
+export { load } from "./load/load.ts";
+export { arrayMap } from "./maps/array-map.ts";
+export {
+  array,
+  at,
+  bool,
+  bytes,
+  type Field,
+  i8,
+  i16,
+  i32,
+  i64,
+  type LpmKey,
+  lpmKey,
+  struct,
+  u8,
+  u16,
+  u32,
+  u64,
+} from "./maps/codecs.ts";
+export { possibleCpus } from "./maps/cpus.ts";
+export { hashMap, lpmTrie } from "./maps/hash-map.ts";
+export { perCpuArrayMap, perCpuHashMap } from "./maps/per-cpu-map.ts";
+export { openPinnedMap } from "./maps/pinned-map.ts";
+export { ringBuffer } from "./maps/ring-buffer.ts";
+export { descriptorMap, queueMap, socketMap } from "./maps/socket-map.ts";
+export { ensureBpffs, isBpffs, unmountBpffs } from "./sys/pins.ts";

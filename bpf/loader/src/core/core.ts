@@ -2,9 +2,16 @@ import { readFileSync } from "node:fs";
 import { InvalidObject } from "../errors.ts";
 import { TapeReader } from "./tape.ts";
 
+/** The part of the platform's WebAssembly used here (the configured libraries don't declare it). */
+declare const WebAssembly: {
+  readonly Module: new (bytes: Uint8Array) => CompiledModule;
+  readonly Instance: new (module: CompiledModule, imports: object) => { readonly exports: unknown };
+};
+type CompiledModule = { readonly kind?: "module" };
+
 /** What assembly/index.ts exports. Pointers are byte offsets in `memory`. */
 interface CoreExports {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: { readonly buffer: ArrayBuffer };
   reserve(size: number): number;
   reset(): void;
   parseObject(at: number, size: number): number;
@@ -17,7 +24,7 @@ interface CoreExports {
   sanitiseTypes(at: number, size: number, lacking: number): number;
 }
 
-let compiled: WebAssembly.Module | undefined;
+let compiled: CompiledModule | undefined;
 
 /** One instance of the core with its own memory. Cheap (about 0.1 ms); garbage collected. */
 export class Core {
@@ -28,7 +35,7 @@ export class Core {
       readFileSync(new URL("../../wasm/loader-core.wasm", import.meta.url)),
     );
     const instance = new WebAssembly.Instance(compiled, {});
-    this.#exports = instance.exports as unknown as CoreExports;
+    this.#exports = instance.exports as CoreExports;
   }
 
   /** Bytes of memory it holds; it never shrinks. */
@@ -59,7 +66,9 @@ export class Core {
   /** Applies CO-RE records (four u32 each) to instructions; returns the new instructions. */
   relocate(code: Uint8Array, records: Uint32Array): Uint8Array {
     const codeAt = this.#put(code);
-    const recordsAt = this.#put(new Uint8Array(records.buffer, records.byteOffset, records.byteLength));
+    const recordsAt = this.#put(
+      new Uint8Array(records.buffer, records.byteOffset, records.byteLength),
+    );
     const count = records.length / 4;
     return this.#answer(this.#exports.relocate(codeAt, code.length, recordsAt, count)).bytes();
   }

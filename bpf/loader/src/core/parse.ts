@@ -4,8 +4,8 @@ import { Core } from "./core.ts";
 import {
   type Extern,
   type MapKind,
-  ParsedObject,
   type ParsedMap,
+  ParsedObject,
   type ParsedProgram,
   type Reference,
   type StructOps,

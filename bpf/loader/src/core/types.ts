@@ -99,7 +99,11 @@ const VOID: TypeInfo = {
 };
 const PASSES: ReadonlySet<number> = new Set([8, 9, 10, 11, 18]);
 const SIZED: ReadonlySet<number> = new Set([1, 4, 5, 6, 15, 16, 19]);
-const WORDS: Readonly<Record<number, number>> = { [KIND.array]: 3, [KIND.int]: 1, [KIND.variable]: 1 };
+const WORDS: Readonly<Record<number, number>> = {
+  [KIND.array]: 3,
+  [KIND.int]: 1,
+  [KIND.variable]: 1,
+};
 
 /** Reads one type as assembly/types-out.ts writes it. */
 export function readType(tape: TapeReader): TypeInfo {
@@ -116,11 +120,19 @@ export function readType(tape: TapeReader): TypeInfo {
       return { ...base, members: times(length, () => readMember(tape)) };
     case KIND.enum:
     case KIND.enum64:
-      return { ...base, enumerators: times(length, () => ({ name: tape.text(), value: tape.u64() })) };
+      return {
+        ...base,
+        enumerators: times(length, () => ({ name: tape.text(), value: tape.u64() })),
+      };
     case KIND.prototype:
       return {
         ...base,
-        members: times(length, () => ({ name: tape.text(), type: tape.u32(), bitOffset: 0, bits: 0 })),
+        members: times(length, () => ({
+          name: tape.text(),
+          type: tape.u32(),
+          bitOffset: 0,
+          bits: 0,
+        })),
       };
     case KIND.section:
       return { ...base, words: times(length * 3, () => tape.u32()) };

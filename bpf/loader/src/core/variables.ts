@@ -1,4 +1,4 @@
-import type { VariableSpec, VariableValue, Variables } from "../api/spec.ts";
+import type { VariableSpec, Variables, VariableValue } from "../api/spec.ts";
 import { UnknownName, ValueOutOfRange } from "../errors.ts";
 import { KIND, type TypeTable } from "./types.ts";
 

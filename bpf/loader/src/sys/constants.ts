@@ -58,9 +58,9 @@ export const MAP_TYPE = {
 
 /** Flags of `BPF_MAP_CREATE`. */
 export const MAP_FLAG = {
-  readOnlyForPrograms: 1 << 7,
-  mappable: 1 << 10,
-  link: 1 << 13,
+  readOnlyForPrograms: 0x80,
+  mappable: 0x400,
+  link: 0x2000,
 } as const;
 
 /** Modes of `BPF_MAP_UPDATE_ELEM`. */

@@ -1,4 +1,4 @@
-import koffi from "koffi";
+import koffi, { type KoffiFunc } from "koffi";
 import type { MapRequest, Syscalls } from "./syscalls.ts";
 
 /** System call numbers by machine (asm/unistd.h). */
@@ -68,24 +68,36 @@ export function openKernel(): Syscalls {
 
 let kernel: Syscalls | undefined;
 
+/** Signatures with a fixed number of arguments: the variadic one costs a declaration per call. */
+const SIX_NUMBERS = "long syscall(long n, long a, long b, long c, long d, long e, long f)";
+const SECOND_BYTES = "long syscall(long n, long a, void *b, long c, long d, long e, long f)";
+const FOURTH_BYTES = "long syscall(long n, long a, long b, long c, void *d, long e, long f)";
+const FIRST_TEXT = "long syscall(long n, const char *a, long b, long c, long d, long e, long f)";
+const THREE_TEXTS =
+  "long syscall(long n, const char *a, const char *b, const char *c, long d, long e, long f)";
+
+type Argument = number | string | Uint8Array;
+type SystemCall = KoffiFunc<(...args: Argument[]) => number>;
+
 class KoffiSyscalls implements Syscalls {
   readonly #numbers: CallNumbers;
-  readonly #call: koffi.KoffiFunc<(...args: number[]) => number>;
-  readonly #text: koffi.KoffiFunc<(...args: (number | string)[]) => number>;
-  readonly #bytes: koffi.KoffiFunc<(...args: (number | Uint8Array)[]) => number>;
+  readonly #call: SystemCall;
+  readonly #secondBytes: SystemCall;
+  readonly #fourthBytes: SystemCall;
+  readonly #firstText: SystemCall;
+  readonly #threeTexts: SystemCall;
 
   constructor() {
     const numbers = NUMBERS[process.arch];
     if (numbers === undefined) throw new Error(`no system call numbers for ${process.arch}`);
     this.#numbers = numbers;
     const libc = koffi.load(null);
-    const six = (second: string, third: string) =>
-      `long syscall(long n, long a, ${second} b, ${third} c, long d, long e, long f)`;
-    this.#call = libc.func(six("long", "long")) as typeof this.#call;
-    this.#bytes = libc.func(six("void *", "long")) as typeof this.#bytes;
-    this.#text = libc.func(
-      "long syscall(long n, const char *a, const char *b, const char *c, long d, long e, long f)",
-    ) as typeof this.#text;
+    const declare = (signature: string) => libc.func(signature) as SystemCall;
+    this.#call = declare(SIX_NUMBERS);
+    this.#secondBytes = declare(SECOND_BYTES);
+    this.#fourthBytes = declare(FOURTH_BYTES);
+    this.#firstText = declare(FIRST_TEXT);
+    this.#threeTexts = declare(THREE_TEXTS);
   }
 
   bpf(command: number, attr: number, size: number): number {
@@ -112,14 +124,11 @@ class KoffiSyscalls implements Syscalls {
   }
 
   mount(filesystem: string, path: string): number {
-    return result(this.#text(this.#numbers.mount, filesystem, path, filesystem, 0, 0, 0));
+    return result(this.#threeTexts(this.#numbers.mount, filesystem, path, filesystem, 0, 0, 0));
   }
 
   unmount(path: string): number {
-    const umount = koffi
-      .load(null)
-      .func("long syscall(long n, const char *a, long b, long c, long d, long e, long f)");
-    return result(Number(umount(this.#numbers.umount2, path, MNT_DETACH, 0, 0, 0, 0)));
+    return result(this.#firstText(this.#numbers.umount2, path, MNT_DETACH, 0, 0, 0, 0));
   }
 
   eventfd(): number {
@@ -134,10 +143,7 @@ class KoffiSyscalls implements Syscalls {
     // struct epoll_event: packed to 12 bytes on x86-64, 16 elsewhere; events come first in both.
     const event = new Uint8Array(16);
     new DataView(event.buffer).setUint32(0, EPOLLIN, true);
-    const control = koffi
-      .load(null)
-      .func("long syscall(long n, long a, long b, long c, void *d, long e, long f)");
-    return result(Number(control(this.#numbers.epollCtl, epoll, EPOLL_CTL_ADD, fd, event, 0, 0)));
+    return result(this.#fourthBytes(this.#numbers.epollCtl, epoll, EPOLL_CTL_ADD, fd, event, 0, 0));
   }
 
   epollWait(epoll: number, timeoutMs: number): Promise<number> {
@@ -148,14 +154,14 @@ class KoffiSyscalls implements Syscalls {
       resolve(error === null && value >= 0 ? value : -ENOSYS);
       events.fill(0);
     };
-    this.#bytes.async(this.#numbers.epollPwait, epoll, events, 4, timeoutMs, 0, 0, done);
+    this.#secondBytes.async(this.#numbers.epollPwait, epoll, events, 4, timeoutMs, 0, 0, done);
     return promise;
   }
 
   wake(eventfd: number): number {
     const one = new Uint8Array(8);
     one[0] = 1;
-    return result(this.#bytes(this.#numbers.write, eventfd, one, 8, 0, 0, 0));
+    return result(this.#secondBytes(this.#numbers.write, eventfd, one, 8, 0, 0, 0));
   }
 
   perfEventOpen(attr: number, pid: number, cpu: number): number {
