@@ -18,7 +18,10 @@ async function backend(
   return {
     port,
     server,
-    [Symbol.dispose]: () => void server.closeAllConnections() ?? server.close(),
+    [Symbol.dispose]: () => {
+      server.closeAllConnections();
+      server.close();
+    },
   };
 }
 
