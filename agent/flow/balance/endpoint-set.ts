@@ -110,9 +110,10 @@ export class EndpointSet {
 
   /** The endpoint answered (connected, for opaque TCP) after `latencyMs`; a NaN latency is not averaged. */
   answered(endpoint: LiveEndpoint, latencyMs: number): void {
-    const now = this.#inputs.clock();
-    observeLatency(endpoint, latencyMs, { now, decayMs: this.#inputs.settings.latencyDecayMs });
-    if (recover(endpoint, now)) this.#sort();
+    // Reading the clock costs as much as a pick: only who needs the time pays for it.
+    if (this.#balance.kind === "ewma") this.#observe(endpoint, latencyMs);
+    if (endpoint.failures === 0 && endpoint.health === "healthy") return;
+    if (recover(endpoint, this.#inputs.clock())) this.#sort();
   }
 
   /** The endpoint failed. */
@@ -130,6 +131,11 @@ export class EndpointSet {
       throw new Error(`${endpoint.address}: released more often than picked`);
     endpoint.active--;
     if (endpoint.health === "probing") this.#setHealth(endpoint, "half-open");
+  }
+
+  #observe(endpoint: LiveEndpoint, latencyMs: number): void {
+    const { clock, settings } = this.#inputs;
+    observeLatency(endpoint, latencyMs, { now: clock(), decayMs: settings.latencyDecayMs });
   }
 
   #choose(list: readonly LiveEndpoint[], request: PickRequest): LiveEndpoint | undefined {

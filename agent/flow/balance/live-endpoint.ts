@@ -32,7 +32,7 @@ export interface LiveEndpoint {
   state: EndpointState;
   /** Picked and not yet released: requests, or connections for opaque TCP. */
   active: number;
-  /** Peak-sensitive moving average of latency in milliseconds; NaN until the first answer. */
+  /** Peak-sensitive moving average of latency in milliseconds; NaN until the first answer, and unless the algorithm is `ewma`. */
   latencyMs: number;
   /** Clock time (ms) of the last change of latencyMs. */
   latencyAt: number;
