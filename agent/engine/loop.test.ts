@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { Worker } from "node:worker_threads";
 import { assertNoNewDescriptors, openDescriptors } from "../../test/support/descriptors.ts";
@@ -43,6 +44,26 @@ test("a blocked loop in a worker thread is woken, told once per batch, and stopp
   assert.deepEqual(await answer, ["one", "two", "stop"]);
   port1.close();
   await worker.terminate();
+});
+
+test("a process whose worker is blocked in a quiet loop can still exit", () => {
+  const base = new URL("./", import.meta.url).href;
+  const worker = `
+    const { Loop } = await import("${base}loop.ts");
+    const { Sockets } = await import("${base}../kernel/sockets.ts");
+    const { parentPort } = await import("node:worker_threads");
+    const loop = new Loop({ system: new Sockets() });
+    parentPort.postMessage("turning");
+    loop.run();`;
+  const main = `
+    import { Worker } from "node:worker_threads";
+    const worker = new Worker(new URL("data:text/javascript," + encodeURIComponent(${JSON.stringify(worker)})));
+    worker.once("message", () => process.exit(7));`;
+  const child = spawnSync(process.execPath, ["--input-type=module", "-e", main], {
+    timeout: 20_000,
+    killSignal: "SIGKILL",
+  });
+  assert.equal(child.status, 7, String(child.stderr));
 });
 
 test("a loop with nothing to do makes no system call but the wait; a timer ends the wait in time", () => {

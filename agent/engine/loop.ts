@@ -26,6 +26,13 @@ export const READ_BYTES: number = 64 * 1024;
 const MIB = 1024 * 1024;
 const EVENTS_PER_WAIT = 1024;
 
+/**
+ * The longest wait, in milliseconds. A thread inside epoll_wait can't be ended by Node: without this, a
+ * process.exit() or terminate() in main that forgot wakeLoop() would hang for ever (seen). Costs one system
+ * call a second when idle.
+ */
+const MAX_WAIT_MS = 1000;
+
 /** Milliseconds before a call that failed for want of kernel memory is tried again. */
 const SCARCITY_PAUSE_MS = 20;
 
@@ -125,7 +132,7 @@ export class Loop implements TimerHandler {
     this.#stopped = true;
   }
 
-  /** One turn: waits at most `timeoutMs` (-1: until something happens), then does what is due. */
+  /** One turn: waits at most `timeoutMs` (-1: as long as is sensible), then does what is due. */
   turn(timeoutMs: number): void {
     this.#poll(this.#waitMs(timeoutMs));
     this.#wheel.advance(this.#now);
@@ -175,9 +182,9 @@ export class Loop implements TimerHandler {
 
   #waitMs(timeoutMs: number): number {
     if (!this.#scheduler.idle || timeoutMs === 0) return 0;
+    const longest = timeoutMs < 0 ? MAX_WAIT_MS : Math.min(timeoutMs, MAX_WAIT_MS);
     const timer = this.#wheel.nextDelay(performance.now());
-    if (timer < 0) return timeoutMs;
-    return timeoutMs < 0 ? timer : Math.min(timer, timeoutMs);
+    return timer < 0 ? longest : Math.min(timer, longest);
   }
 
   #poll(timeoutMs: number): void {
