@@ -157,7 +157,7 @@ export class MeshBpf implements Disposable {
       link.update(collection.program("catch_syn"));
       return true;
     } catch (error) {
-      if (error instanceof SystemError && error.errno === "ENOLINK") return false;
+      if (error instanceof SystemError && error.code === "ENOLINK") return false;
       throw error;
     }
   }

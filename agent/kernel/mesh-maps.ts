@@ -3,12 +3,13 @@
  * of the agent sees, so that its tests can put plain Maps in their place.
  */
 
-import type { Codec, MapHandle } from "ebpf-loader-wasm";
+import type { Codec, LpmKey, MapHandle } from "ebpf-loader-wasm";
 import {
   array,
   arrayMap,
   at,
   hashMap,
+  lpmTrie,
   perCpuArrayMap,
   socketMap,
   struct,
@@ -80,13 +81,14 @@ const POD: Codec<Pod> = struct(
   { flags: at(0, u32), ipv4: at(8, ADDRESS), ipv6: at(24, ADDRESS) },
   40,
 );
-const PORT_KEY: Codec<PortKey> = struct(
-  { prefixLength: at(0, u32), direction: at(4, u32), pod: at(8, u64), port: at(16, u16) },
-  24,
+/** `struct port_key` and `struct cidr_key` without their first field, the prefix's length. */
+const PORT_DATA: Codec<Omit<PortKey, "prefixLength">> = struct(
+  { direction: at(0, u32), pod: at(4, u64), port: at(12, u16) },
+  20,
 );
-const CIDR_KEY: Codec<CidrKey> = struct(
-  { prefixLength: at(0, u32), family: at(4, u32), pod: at(8, u64), address: at(16, ADDRESS) },
-  32,
+const CIDR_DATA: Codec<Omit<CidrKey, "prefixLength">> = struct(
+  { family: at(0, u32), pod: at(4, u64), address: at(12, ADDRESS) },
+  28,
 );
 const HEARTBEAT: Codec<Heartbeat> = struct({ beatNs: at(0, u64), agentPid: at(8, u32) }, 16);
 
@@ -95,9 +97,36 @@ export function typedMaps(map: (name: string) => MapHandle): MeshMaps {
   return {
     pods: hashMap(map("pods"), u64, POD),
     listeners: socketMap(map("listeners"), u64),
-    excludedPorts: hashMap(map("excluded_ports"), PORT_KEY, u32),
-    cidrs: hashMap(map("cidrs"), CIDR_KEY, u32),
+    excludedPorts: prefixTable<PortKey>(map("excluded_ports"), PORT_DATA),
+    cidrs: prefixTable<CidrKey>(map("cidrs"), CIDR_DATA),
     heartbeat: arrayMap(map("heartbeat"), HEARTBEAT),
     counters: perCpuArrayMap(map("counters"), u64),
   };
+}
+
+/** A longest-prefix trie whose keys have structure behind the prefix's length. */
+function prefixTable<K extends { readonly prefixLength: number }>(
+  map: MapHandle,
+  data: Codec<Omit<K, "prefixLength">>,
+): Table<K, number> {
+  const trie = lpmTrie(map, data.size, u32);
+  const toTrie = (key: K): LpmKey => {
+    const bytes = new Uint8Array(data.size);
+    data.encode(key, viewOf(bytes), 0);
+    return { prefixLength: key.prefixLength, data: bytes };
+  };
+  // The codec gives every field but the one that is added here; TypeScript can't see that about a generic K.
+  const fromTrie = ({ prefixLength, data: bytes }: LpmKey): K =>
+    ({ prefixLength, ...data.decode(viewOf(bytes), 0) }) as unknown as K;
+  return {
+    set: (key, value) => trie.set(toTrie(key), value),
+    delete: (key) => trie.delete(toTrie(key)),
+    *entries() {
+      for (const [key, value] of trie.entries()) yield [fromTrie(key), value];
+    },
+  };
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
