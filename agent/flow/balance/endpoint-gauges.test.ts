@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createBlock } from "../../telemetry/block.ts";
+import { Collector } from "../../telemetry/collector.ts";
+import { WorkerMetrics } from "../../telemetry/worker-metrics.ts";
+import { EndpointGauges } from "./endpoint-gauges.ts";
+import { ejectByConnect, endpoint, find, rig } from "./testing.ts";
+
+test("endpoints are shown by state, and no longer when their port is gone", () => {
+  const buffer = createBlock();
+  const collector = new Collector({ clock: () => 0 });
+  collector.attach(buffer);
+  const gauges = new EndpointGauges(new WorkerMetrics(buffer));
+  const shown = () => {
+    const samples = collector.collect().get("endpointState") ?? [];
+    return Object.fromEntries(
+      samples.map((one) => [Object.values(one.labels).join(" "), one.values[0]]),
+    );
+  };
+  const { set } = rig({
+    endpoints: [endpoint(1), endpoint(2), endpoint(3, "draining"), endpoint(4, "unready")],
+  });
+  const placed = { service: "shop/order", port: 80, set };
+  ejectByConnect(set, find(set, 2));
+  gauges.update([placed]);
+  assert.deepEqual(shown(), {
+    "shop/order 80 ready": 1,
+    "shop/order 80 draining": 1,
+    "shop/order 80 unready": 1,
+    "shop/order 80 ejected": 1,
+  });
+  gauges.update([]);
+  assert.deepEqual(shown(), {});
+  gauges.update([placed]);
+  assert.equal(shown()["shop/order 80 ejected"], 1);
+});
