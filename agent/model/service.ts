@@ -7,7 +7,7 @@ import type { DeclaredProtocol } from "./workload.ts";
 export interface Service {
   readonly namespace: string;
   readonly name: string;
-  /** spec.clusterIPs in canonical text form. */
+  /** spec.clusterIPs in canonical text form. No two services of a snapshot share one. */
   readonly addresses: readonly string[];
   readonly balance: Balance;
   /** spec.sessionAffinity ClientIP: how long a client sticks, in seconds (1 to 86400). */
@@ -21,6 +21,7 @@ export interface ServicePort {
   readonly name: string;
   readonly port: number;
   readonly protocol: DeclaredProtocol;
+  /** By address, each once; of a dual-stack Service a pod is there once for each of its addresses. */
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -36,7 +37,7 @@ export interface Endpoint {
   readonly address: string;
   readonly port: number;
   readonly state: EndpointState;
-  /** The pod behind it; absent for endpoints that are not pods. */
+  /** uid of the pod behind it, which may not be in the snapshot (yet); absent for endpoints that are not pods. */
   readonly workload?: string;
 }
 

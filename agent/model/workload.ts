@@ -19,11 +19,14 @@ export interface Workload {
   readonly serviceAccount: string;
   /** spec.nodeName. */
   readonly node: string;
-  /** status.podIPs in canonical text form: at most one IPv4 and one IPv6. */
+  /**
+   * status.podIPs in canonical text form: at most one IPv4 and one IPv6. No two workloads of a snapshot
+   * share one. Empty for pods on their node's network, whose address says nothing about who they are.
+   */
   readonly addresses: readonly string[];
   /** undefined: the mesh leaves this pod alone. */
   readonly enrolment?: Enrolment;
-  /** What the containers declare: number and port name, for protocol choice on inbound traffic. */
+  /** What Services and containers declare about the pod's TCP ports, by number: the protocol of inbound traffic. */
   readonly ports: readonly WorkloadPort[];
 }
 

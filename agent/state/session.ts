@@ -60,7 +60,8 @@ export async function sendAck(session: ClientHttp2Session, ack: Ack): Promise<vo
   stream.end(JSON.stringify(ack));
   const headers = await responseOf(session, stream);
   const text = await textOf(stream);
-  if (Number(headers[":status"]) !== 204) throw new Error(`control refused the ack: ${text.trim()}`);
+  if (Number(headers[":status"]) !== 204)
+    throw new Error(`control refused the ack: ${text.trim()}`);
 }
 
 /**
