@@ -89,7 +89,8 @@ export function finishRequest(head: Head): number {
   if (head.form === FORM.origin || head.form === FORM.asterisk) {
     head.authorityStart = head.hostStart;
     head.authorityEnd = head.hostEnd;
-  } else if (head.form === FORM.absolute) head.hostReplaced = hostDiffers(head);
+  } else if (head.form === FORM.absolute)
+    head.hostReplaced = (head.seen & SEEN.host) !== 0 && hostDiffers(head);
   // A CONNECT's body has no meaning (RFC 9110 section 9.3.6): one side would read it as tunnel bytes.
   if (head.method === METHOD.connect && (head.chunked || head.contentLength > 0))
     return PROBLEM.connectBody;

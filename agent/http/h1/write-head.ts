@@ -8,7 +8,7 @@ export type ConnectionOption = "none" | "keep-alive" | "close";
 /** How a head changes on its way to the next hop. Reuse one object per worker. */
 export interface Rewrite {
   connection: ConnectionOption;
-  /** Forward `Upgrade` (and `Connection: Upgrade`). Take `head.upgrade`, or true for a 426 answer. */
+  /** Forward `Upgrade` (and `Connection: Upgrade`). Take `head.upgrade` of a request; of a response true for 101 and 426. */
   keepUpgrade: boolean;
   /** Whole lines, each ending in CR LF, put behind the last field; may be empty. */
   extra: Uint8Array;
