@@ -20,7 +20,8 @@ test("endpoints are shown by state, and no longer when their port is gone", () =
   const { set } = rig({
     endpoints: [endpoint(1), endpoint(2), endpoint(3, "draining"), endpoint(4, "unready")],
   });
-  const placed = { service: "shop/order", port: 80, set };
+  const service = { namespace: "shop", name: "order" };
+  const placed = { service, port: { port: 80 }, state: set };
   ejectByConnect(set, find(set, 2));
   gauges.update([placed]);
   assert.deepEqual(shown(), {

@@ -1,12 +1,19 @@
 /** Keeps `nodemesh_endpoint_state` in step with what a worker thinks of its endpoints. */
 
+import { type Service, type ServicePort, serviceKey } from "#model/service.ts";
 import type { GaugeHandle } from "../../telemetry/series.ts";
 import type { WorkerMetrics } from "../../telemetry/worker-metrics.ts";
 import type { EndpointSet } from "./endpoint-set.ts";
-import type { PlacedSet } from "./endpoint-sets.ts";
 import { conditionOf, type EndpointCondition } from "./live-endpoint.ts";
 
 const CONDITIONS: readonly EndpointCondition[] = ["ready", "draining", "unready", "ejected"];
+
+/** A set and where it belongs: what Directory.active() gives. */
+export interface PlacedSet {
+  readonly service: Pick<Service, "namespace" | "name">;
+  readonly port: Pick<ServicePort, "port">;
+  readonly state: EndpointSet;
+}
 
 type Gauges = ReadonlyMap<EndpointCondition, GaugeHandle>;
 
@@ -23,22 +30,22 @@ export class EndpointGauges {
   update(sets: Iterable<PlacedSet>): void {
     const gone = new Set(this.#gauges.keys());
     for (const placed of sets) {
-      gone.delete(placed.set);
+      gone.delete(placed.state);
       this.#count(placed);
     }
     for (const set of gone) this.#drop(set);
   }
 
   #count(placed: PlacedSet): void {
-    const gauges = this.#gauges.get(placed.set) ?? this.#make(placed);
-    const counts = Map.groupBy(placed.set.endpoints, conditionOf);
+    const gauges = this.#gauges.get(placed.state) ?? this.#make(placed);
+    const counts = Map.groupBy(placed.state.endpoints, conditionOf);
     for (const [state, gauge] of gauges) gauge.set(counts.get(state)?.length ?? 0);
   }
 
-  #make({ set, service, port }: PlacedSet): Gauges {
+  #make({ state: set, service, port }: PlacedSet): Gauges {
     const gauges = new Map(
       CONDITIONS.map((state) => {
-        const labels = { dst_service: service, port: String(port), state };
+        const labels = { dst_service: serviceKey(service), port: String(port.port), state };
         return [state, this.#metrics.gauge("endpointState", labels)] as const;
       }),
     );

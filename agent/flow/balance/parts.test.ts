@@ -1,15 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import type { ServicePort } from "#model/service.ts";
 import { AffinityTable } from "./affinity.ts";
-import { EndpointSets } from "./endpoint-sets.ts";
 import { hashBytes, hashText } from "./hash.ts";
 import { liveEndpoint } from "./live-endpoint.ts";
 import { isGatewayFailure } from "./outlier.ts";
 import { RetryBudget } from "./retry-budget.ts";
-
-const inputs = { clock: () => 0, random: () => 0.5 };
 
 describe("hash", () => {
   test("bytes and text agree on ASCII, and stay unsigned 32 bits", () => {
@@ -78,22 +74,6 @@ describe("affinity table", () => {
     assert.equal(table.get(100, 10), one);
     assert.equal(table.get(100, 1_010), undefined);
   });
-});
-
-test("sets are made, updated and forgotten as the directory tells", () => {
-  const sets = new EndpointSets(inputs);
-  const endpoints = ["10.0.0.1", "10.0.0.2"].map(
-    (address) => ({ address, port: 8080, state: "ready" }) as const,
-  );
-  const port: ServicePort = { name: "", port: 80, protocol: "http", endpoints };
-  const balance = { kind: "least-request" } as const;
-  const order = { namespace: "shop", name: "order", addresses: [], balance, ports: [port] };
-  const set = sets.create(order, { ...port, endpoints: endpoints.slice(1) });
-  sets.update(set, order, port);
-  assert.equal(set.endpoints.length, 2);
-  assert.deepEqual([...sets.all()], [{ service: "shop/order", port: 80, set }]);
-  sets.remove(set);
-  assert.deepEqual([...sets.all()], []);
 });
 
 test("500 and 501 are the application's own words; 502, 503 and 504 speak against the endpoint", () => {
