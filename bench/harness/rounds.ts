@@ -1,0 +1,96 @@
+/** Interleaved rounds: in each, every work load runs at every contestant before the next round begins. */
+import type { RunningPeer } from "../peers/peer.ts";
+import { type Figures, RATE_WORKLOAD, type Workload } from "./workloads.ts";
+
+/** One contestant, running. */
+export interface Contestant {
+  readonly name: string;
+  readonly peer: RunningPeer;
+}
+
+/** The figures of one work load at one contestant, one entry a round; a round that failed is absent and in `failures`. */
+export interface Cell {
+  readonly workload: string;
+  readonly peer: string;
+  readonly figure: string;
+  readonly values: number[];
+  /** Each value divided by haproxy's of the same round. */
+  readonly ratios: number[];
+}
+
+/** All that a run found. */
+export interface Measurements {
+  readonly cells: readonly Cell[];
+  readonly failures: readonly string[];
+}
+
+/** How to run. */
+export interface RoundOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly workloads: readonly Workload[];
+  readonly say: (line: string) => void;
+}
+
+/** The contestant that ratios and the open loop's rate refer to. */
+export const YARDSTICK = "haproxy";
+
+/** Requests per second of the open loop before haproxy's rate is known. */
+const FIRST_OPEN_RATE = 2_000;
+
+/** Runs all rounds; a failing measurement is noted and the run goes on. */
+export async function runRounds(
+  contestants: readonly Contestant[],
+  options: RoundOptions,
+): Promise<Measurements> {
+  const cells = new Map<string, Cell>();
+  const failures: string[] = [];
+  let openRate = FIRST_OPEN_RATE;
+  for (let round = 0; round < options.rounds; round++) {
+    for (const workload of options.workloads) {
+      const found = new Map<string, Figures>();
+      for (const { name, peer } of rotated(contestants, round)) {
+        const run = workload.run(peer, { seconds: options.seconds, openRate, round });
+        const figures = await run.catch((error: Error) => {
+          failures.push(`round ${round + 1}, ${workload.name}, ${name}: ${error.message}`);
+          options.say(failures.at(-1) ?? "");
+          return undefined;
+        });
+        if (figures !== undefined) found.set(name, figures);
+        options.say(`round ${round + 1}: ${workload.name}: ${name} ${inWords(figures)}`);
+      }
+      collect(cells, workload.name, found);
+      const yardstick = found.get(YARDSTICK)?.["perSecond"];
+      if (workload.name === RATE_WORKLOAD && yardstick !== undefined && round === 0)
+        openRate = yardstick / 2;
+    }
+  }
+  return { cells: [...cells.values()], failures };
+}
+
+/** Another contestant begins in each round, so that none always follows the same one. */
+function rotated<T>(items: readonly T[], by: number): readonly T[] {
+  const at = by % Math.max(1, items.length);
+  return [...items.slice(at), ...items.slice(0, at)];
+}
+
+function collect(cells: Map<string, Cell>, workload: string, found: Map<string, Figures>): void {
+  const yardstick = found.get(YARDSTICK);
+  for (const [peer, figures] of found) {
+    for (const [figure, value] of Object.entries(figures)) {
+      const key = `${workload}|${peer}|${figure}`;
+      const cell = cells.get(key) ?? { workload, peer, figure, values: [], ratios: [] };
+      cells.set(key, cell);
+      cell.values.push(value);
+      const base = yardstick?.[figure];
+      if (base !== undefined && base > 0) cell.ratios.push(value / base);
+    }
+  }
+}
+
+function inWords(figures: Figures | undefined): string {
+  if (figures === undefined) return "–";
+  return Object.entries(figures)
+    .map(([name, value]) => `${name} ${value.toPrecision(4)}`)
+    .join(", ");
+}

@@ -1,0 +1,42 @@
+/**
+ * What processes cost: CPU time and resident memory, read from /proc. CPU comes from schedstat (nanoseconds
+ * on a core, user and kernel together), summed over all threads; a thread that ended meanwhile is not in it.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+
+/** Seconds that all threads of these processes have been on a core since they started. */
+export function cpuSeconds(pids: readonly number[]): number {
+  let nanos = 0;
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`))
+      nanos += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+  }
+  return nanos / 1e9;
+}
+
+/** Seconds that all cores of this machine were busy since boot (user, nice, system, irq, softirq; man 5 proc_stat). */
+export function machineSeconds(): number {
+  const [, ...ticks] = (readFileSync("/proc/stat", "utf8").split("\n")[0] ?? "").split(/\s+/);
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = ticks.map(Number);
+  return (user + nice + system + irq + softirq) / 100; // USER_HZ is 100 on every Linux
+}
+
+/** Resident bytes of these processes; memory they share is counted in each. */
+export function residentBytes(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => sum + residentOf(pid), 0);
+}
+
+function residentOf(pid: number): number {
+  const [, kilobytes = ""] =
+    /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return Number(kilobytes) * 1024;
+}
+
+/** A process and all its living descendants. */
+export function processTree(pid: number): readonly number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" "),
+  );
+  const ids = children.map((text) => text.trim()).filter((text) => text !== "");
+  return [pid, ...ids.flatMap((id) => processTree(Number(id)))];
+}

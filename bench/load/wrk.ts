@@ -1,0 +1,35 @@
+/** Closed-loop load by Debian's wrk, one thread. */
+import type { Stage } from "../stage/stage.ts";
+
+/** What one run of wrk saw. Latencies are of a closed loop: they say little about a queue. */
+export interface WrkResult {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly errors: number;
+}
+
+/** How to run it. */
+export interface WrkLoad {
+  readonly url: string;
+  readonly connections: number;
+  readonly seconds: number;
+  /** Asks the server to close after each answer: every request has a connection of its own. */
+  readonly close: boolean;
+}
+
+const REPORT = new URL("./wrk-report.lua", import.meta.url).pathname;
+
+/** Runs wrk in the stage's client pod. Rejects when it fails or an answer was not right. */
+export async function runWrk(stage: Stage, load: WrkLoad): Promise<WrkResult> {
+  const argv = ["wrk", "-t1", `-c${load.connections}`, `-d${load.seconds}s`, "-s", REPORT];
+  if (load.close) argv.push("-H", "Connection: close");
+  const done = await stage.run([...argv, load.url], load.seconds * 1000 + 20_000);
+  const line = done.stdout.trim().split("\n").at(-1) ?? "";
+  if (done.code !== 0 || !line.startsWith("{"))
+    throw new Error(`wrk failed: ${done.stdout}${done.stderr}`);
+  const said = JSON.parse(line) as Record<string, number>;
+  const { requests = 0, micros = 0, bytes = 0, errors = 0 } = said;
+  if (requests === 0) throw new Error(`wrk got no answer from ${load.url}`);
+  return { requests, seconds: micros / 1e6, bytes, errors };
+}

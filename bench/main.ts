@@ -1,0 +1,52 @@
+/**
+ * `npm run bench [-- --quick] [--rounds N] [--seconds S] [--only TEXT] [--stage namespaces|sim]`:
+ * runs all contestants in network namespaces and prints a table; a full run also writes
+ * bench/results/latest.json and the tables of bench/README.md. This folder may import anything of the
+ * checkout; nothing imports it. It must never send load to anything but its own namespaces.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ensurePackages } from "../test/tools/debian-packages.ts";
+import { type Contestant, runRounds } from "./harness/rounds.ts";
+import { WORKLOADS } from "./harness/workloads.ts";
+import { DIRECT } from "./peers/direct.ts";
+import { ENVOY } from "./peers/envoy.ts";
+import { HAPROXY } from "./peers/haproxy.ts";
+import { NGINX } from "./peers/nginx.ts";
+import type { Peer } from "./peers/peer.ts";
+import { tables } from "./report/tables.ts";
+import { saveResults, writeReadme } from "./report/write.ts";
+import { namespaceStage } from "./stage/namespaces.ts";
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    only: { type: "string", default: "" },
+  },
+});
+const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
+const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
+const say = (line: string): void => console.error(line);
+
+ensurePackages("bench", say);
+const folder = mkdtempSync(join(tmpdir(), "nodemesh-bench-run-"));
+await using cleaner = new AsyncDisposableStack();
+cleaner.defer(() => rmSync(folder, { recursive: true, force: true }));
+
+const stage = cleaner.use(await namespaceStage());
+const contestants: Contestant[] = [];
+for (const peer of [DIRECT, HAPROXY, NGINX, ENVOY] satisfies Peer[]) {
+  const own = join(folder, peer.name);
+  mkdirSync(own);
+  contestants.push({ name: peer.name, peer: cleaner.use(await peer.start(stage, own)) });
+}
+const workloads = WORKLOADS.filter(({ name }) => name.includes(values.only));
+const found = await runRounds(contestants, { rounds, seconds, workloads, say });
+const results = saveResults(found, { rounds, seconds, quick: values.quick });
+console.log(tables(results));
+if (!values.quick && values.only === "") writeReadme(results);
+process.exitCode = found.failures.length === 0 ? 0 : 1;

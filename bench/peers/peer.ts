@@ -1,0 +1,37 @@
+/** The contestants of the bench: how each is started and where it is dialled. */
+import type { Service } from "../harness/process.ts";
+import type { Stage } from "../stage/stage.ts";
+
+/** A contestant that is running. */
+export interface RunningPeer extends AsyncDisposable {
+  /** What the client dials for HTTP. */
+  readonly http: string;
+  /** What the client dials for bytes that nobody parses; undefined = this peer takes no part in that. */
+  readonly tcp: string | undefined;
+  /** The processes whose CPU and memory count; empty for "direct". Asked anew each time. */
+  pids(): readonly number[];
+  /** Where its load generators run: the stage's client pod, or one of its own. */
+  readonly stage: Stage;
+}
+
+/** A contestant. */
+export interface Peer {
+  readonly name: string;
+  /** `folder` is a temporary directory of its own for configuration files. */
+  start(stage: Stage, folder: string): Promise<RunningPeer>;
+}
+
+/** Wraps a single sidecar process that listens for HTTP and TCP on the given loopback ports. */
+export function sidecarPeer(
+  stage: Stage,
+  service: Service,
+  ports: { readonly http: number; readonly tcp: number | undefined },
+): RunningPeer {
+  return {
+    stage,
+    http: `127.0.0.1:${ports.http}`,
+    tcp: ports.tcp === undefined ? undefined : `127.0.0.1:${ports.tcp}`,
+    pids: () => [service.pid],
+    [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
+  };
+}
