@@ -22,6 +22,7 @@ export interface SimPaths {
   readonly api: string;
   /** The supervisor's process id. */
   readonly pidFile: string;
+  /** The detached supervisor's log; outside of root, because a start empties root first. */
   readonly log: string;
   /** One file per object: control's world. */
   readonly objects: string;
@@ -41,7 +42,7 @@ export function simPaths(name: string): SimPaths {
     root,
     api: join(root, "sim.sock"),
     pidFile: join(root, "supervisor.pid"),
-    log: join(root, "supervisor.log"),
+    log: `${root}.log`,
     objects: join(root, "objects"),
     bpf: join(root, "bpf"),
     cgroup: join(cgroupRoot(), PREFIX, name),

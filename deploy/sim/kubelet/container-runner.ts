@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Container, Probe } from "../../../control/k8s/api/pod.ts";
+import type { Probe } from "../../../control/k8s/api/pod.ts";
 import { createCgroup, removeCgroup } from "../cgroups.ts";
 import type { Invocation } from "./environment.ts";
 import { LogBuffer } from "./log-buffer.ts";
@@ -71,6 +71,11 @@ export class ContainerRunner {
   async ended(): Promise<number> {
     await this.#done;
     return this.#state.kind === "ended" ? this.#state.exitCode : 1;
+  }
+
+  /** SIGKILL, as the kernel's out-of-memory killer would. */
+  crash(): void {
+    this.#child?.kill("SIGKILL");
   }
 
   /** preStop, SIGTERM, wait at most `graceMs`, SIGKILL to all that is left. Resolves when nothing is left. */

@@ -70,9 +70,24 @@ export class PodRunner {
     };
   }
 
+  /** Whether the pod has ended and left nothing behind. */
+  get gone(): boolean {
+    return this.#phase.kind === "gone";
+  }
+
   /** The process whose namespaces are the pod's; undefined before and after its life. */
   get sandboxPid(): number | undefined {
     return this.#sandbox?.pid;
+  }
+
+  /** Restarts of all its containers together. */
+  get restarts(): number {
+    return this.#containers.reduce((sum, container) => sum + container.restarts, 0);
+  }
+
+  /** SIGKILL to all its containers, without warning. */
+  crash(): void {
+    for (const container of this.#containers) container.crash();
   }
 
   /** Where processes of `sim exec` belong. */

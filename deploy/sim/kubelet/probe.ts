@@ -6,17 +6,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { request } from "node:http";
-import { Socket } from "node:net";
-import { closeDescriptor, openSocket } from "../../../agent/kernel/namespace-calls.ts";
-import { closeNetns, inNetns, openNetns } from "../../../agent/kernel/netns.ts";
-import {
-  AF_INET,
-  SOCK_CLOEXEC,
-  SOCK_NONBLOCK,
-  SOCK_STREAM,
-} from "../../../agent/kernel/socket-constants.ts";
+import type { Socket } from "node:net";
 import type { Container, Probe } from "../../../control/k8s/api/pod.ts";
 import type { PortOrName } from "../../../control/k8s/api/schema.ts";
+import { connectInNetns } from "../net/connect.ts";
 import { type InSandbox, sandboxed } from "./sandbox.ts";
 
 /** Whom to ask. */
@@ -111,23 +104,9 @@ export function spawnInSandbox(
   return spawn(program, args, { stdio: "ignore", env: { ...target.env } });
 }
 
-/** A socket made in the pod's namespace; Node then only connects it. */
 function connectInPod(target: ProbeTarget, port: PortOrName): Socket {
-  const netns = openNetns(target.netns);
-  let fd: number;
-  try {
-    fd = inNetns(netns, () => openSocket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  } finally {
-    closeNetns(netns);
-  }
-  try {
-    const socket = new Socket({ fd, readable: true, writable: true, manualStart: true });
-    socket.on("error", () => undefined);
-    return socket.connect({ host: target.podIp, port: portNumber(port, target.container) });
-  } catch (error) {
-    closeDescriptor(fd);
-    throw error;
-  }
+  const number = portNumber(port, target.container);
+  return connectInNetns(target.netns, { host: target.podIp, port: number });
 }
 
 function portNumber(port: PortOrName, container: Container): number {

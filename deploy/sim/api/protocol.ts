@@ -1,0 +1,124 @@
+/** What the verbs say to the supervisor, over HTTP on a unix socket: one POST with a Request, one Reply back. */
+
+import type { RawObject } from "../cluster/raw.ts";
+import type { DaemonState } from "../mesh/daemon.ts";
+import type { AgentStatus } from "../mesh/mesh.ts";
+
+/** Which objects a verb means. Exactly one of names, selector, all is used. */
+export interface Target {
+  /** Kubernetes kind: `Pod`, `Deployment`… */
+  readonly kind: string;
+  readonly namespace: string;
+  readonly names: readonly string[];
+  /** Label equalities; empty = none given. */
+  readonly selector: Readonly<Record<string, string>>;
+  readonly all: boolean;
+}
+
+/** A request to the supervisor. */
+export type Request =
+  | { readonly verb: "status" }
+  | { readonly verb: "apply"; readonly objects: readonly RawObject[]; readonly namespace: string }
+  | {
+      readonly verb: "delete";
+      readonly targets: readonly Target[];
+      readonly graceSeconds?: number;
+      readonly wait: boolean;
+      readonly ignoreNotFound: boolean;
+    }
+  | {
+      readonly verb: "mark";
+      readonly field: "annotations" | "labels";
+      readonly target: Target;
+      /** null removes. */
+      readonly changes: Readonly<Record<string, string | null>>;
+      readonly overwrite: boolean;
+    }
+  | { readonly verb: "scale"; readonly target: Target; readonly replicas: number }
+  | {
+      readonly verb: "kill";
+      readonly name: string;
+      readonly namespace: string;
+      readonly stayDead: boolean;
+    }
+  | { readonly verb: "revive"; readonly name: string }
+  | { readonly verb: "logs"; readonly target: Target; readonly container?: string }
+  | { readonly verb: "get"; readonly target: Target }
+  | { readonly verb: "locate"; readonly target: Target; readonly container?: string }
+  | { readonly verb: "wait"; readonly timeoutMs: number }
+  | { readonly verb: "down" };
+
+/** Where `sim exec` must go. */
+export interface Location {
+  /** The sandbox's process, or the file of a node's network namespace. */
+  readonly enter:
+    | { readonly kind: "pod"; readonly pid: number }
+    | { readonly kind: "node"; readonly netns: string };
+  readonly cgroup: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The supervisor's answer. `problems` are for stderr and make the exit code 1. */
+export interface Reply {
+  readonly lines: readonly string[];
+  readonly problems: readonly string[];
+  readonly status?: StatusReport;
+  readonly location?: Location;
+  readonly objects?: readonly RawObject[];
+}
+
+/** All that `sim status` knows. */
+export interface StatusReport {
+  readonly name: string;
+  /** Empty when everything is ready. */
+  readonly awaiting: string;
+  readonly directory: string;
+  readonly cgroup: string;
+  readonly control?: DaemonState;
+  readonly nodes: readonly NodeStatus[];
+  readonly agents: readonly AgentStatus[];
+  readonly pods: readonly PodReport[];
+  readonly services: readonly ServiceReport[];
+}
+
+/** One node. */
+export interface NodeStatus {
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly netns: string;
+  readonly cgroup: string;
+  /** URL of the agent's metrics, reachable from the node and from pods; absent without a mesh. */
+  readonly metrics?: string;
+  readonly adminSocket?: string;
+  readonly log?: string;
+}
+
+/** One pod. */
+export interface PodReport {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly node: string;
+  readonly phase: string;
+  readonly ready: boolean;
+  readonly terminating: boolean;
+  readonly restarts: number;
+  readonly addresses: readonly string[];
+  /** Whether its annotations (or its namespace's) ask for the mesh. */
+  readonly enrolled: boolean;
+  /** What the node's agent does with its traffic: `proxy`, or `direct` when the mesh leaves it alone. */
+  readonly path: "proxy" | "direct";
+  readonly netns: string;
+  readonly cgroup: string;
+  /** Why it is not running, when it is not. */
+  readonly message?: string;
+}
+
+/** One Service. */
+export interface ServiceReport {
+  readonly namespace: string;
+  readonly name: string;
+  readonly clusterIPs: readonly string[];
+  readonly ports: readonly string[];
+  readonly readyEndpoints: readonly string[];
+}

@@ -1,0 +1,106 @@
+/** What `sim status` reports, gathered from the objects, the kubelets and the mesh's processes. */
+
+import { join } from "node:path";
+import type { Pod } from "../../../control/k8s/api/pod.ts";
+import { isReady } from "../cluster/endpoints.ts";
+import { AGENT_METRICS_PORT } from "../mesh/mesh.ts";
+import type { NodePlan } from "../net/plan.ts";
+import { nodePaths } from "../paths.ts";
+import type { Simulation } from "../simulation.ts";
+import type { NodeStatus, PodReport, ServiceReport, StatusReport } from "./protocol.ts";
+
+/** The report, as of now. */
+export async function reportStatus(sim: Simulation): Promise<StatusReport> {
+  const control = sim.mesh?.controlState();
+  const agents = (await sim.mesh?.agents()) ?? [];
+  const serving = new Set(agents.filter((agent) => agent.ready).map((agent) => agent.node));
+  return {
+    name: sim.sim.name,
+    awaiting: await sim.awaited(),
+    directory: sim.sim.root,
+    cgroup: sim.sim.cgroup,
+    ...(control === undefined ? {} : { control }),
+    nodes: sim.cluster.nodes.map((node) => nodeStatus(sim, node)),
+    agents,
+    pods: sim.cluster.pods().map((pod) => podReport(sim, pod, serving)),
+    services: serviceReports(sim),
+  };
+}
+
+function nodeStatus(sim: Simulation, node: NodePlan): NodeStatus {
+  const paths = nodePaths(sim.sim, node.name);
+  const mesh = {
+    metrics: `http://${node.address.ipv4}:${AGENT_METRICS_PORT}/metrics`,
+    adminSocket: paths.agentAdmin,
+    log: paths.agentLog,
+  };
+  return {
+    name: node.name,
+    addresses: [node.address.ipv4, node.address.ipv6],
+    netns: paths.netns,
+    cgroup: paths.cgroup,
+    ...(sim.mesh === undefined ? {} : mesh),
+  };
+}
+
+function podReport(sim: Simulation, pod: Pod, serving: ReadonlySet<string>): PodReport {
+  const { name, namespace, uid } = pod.metadata;
+  const paths = nodePaths(sim.sim, pod.spec.nodeName);
+  const status = sim.cluster.runner(uid)?.status();
+  const enrolled = isEnrolled(sim, pod);
+  return {
+    namespace,
+    name,
+    uid,
+    node: pod.spec.nodeName,
+    phase: pod.status.phase,
+    ready: isReady(pod),
+    terminating: pod.metadata.deletionTimestamp !== undefined,
+    restarts: sim.cluster.runner(uid)?.restarts ?? 0,
+    addresses: pod.status.podIPs.map(({ ip }) => ip),
+    enrolled,
+    path: enrolled && serving.has(pod.spec.nodeName) ? "proxy" : "direct",
+    netns: join(paths.pods, uid),
+    cgroup: join(paths.cgroup, `pod-${uid}`),
+    ...(status?.message === undefined ? {} : { message: status.message }),
+  };
+}
+
+/** Annotation before label, the pod before its namespace: as product.md says. */
+function isEnrolled(sim: Simulation, pod: Pod): boolean {
+  const key = "mesh/enabled";
+  const namespace = sim.cluster.store.get({
+    kind: "Namespace",
+    namespace: "",
+    name: pod.metadata.namespace,
+  })?.object;
+  const said =
+    pod.metadata.annotations[key] ??
+    pod.metadata.labels[key] ??
+    namespace?.metadata.annotations[key] ??
+    namespace?.metadata.labels[key];
+  return said === "true";
+}
+
+function serviceReports(sim: Simulation): readonly ServiceReport[] {
+  const slices = sim.cluster.store.list("EndpointSlice");
+  return sim.cluster.store.list("Service").map((service) => {
+    const { name, namespace } = service.metadata;
+    const own = slices.filter(
+      ({ metadata }) =>
+        metadata.namespace === namespace && metadata.labels["kubernetes.io/service-name"] === name,
+    );
+    const ready = own.flatMap((slice) =>
+      slice.endpoints
+        .filter((endpoint) => endpoint.conditions.ready !== false)
+        .flatMap((endpoint) => endpoint.addresses),
+    );
+    return {
+      namespace,
+      name,
+      clusterIPs: service.spec.clusterIP === "None" ? ["None"] : service.spec.clusterIPs,
+      ports: service.spec.ports.map((port) => `${port.port}/${port.protocol}`),
+      readyEndpoints: ready,
+    };
+  });
+}

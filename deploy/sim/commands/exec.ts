@@ -1,0 +1,79 @@
+/** `sim exec`: runs a program in a pod (or a node), with this terminal's input and output, and its exit code. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:os";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Location } from "../api/protocol.ts";
+import { callApi } from "../api/wire.ts";
+import { sandboxed } from "../kubelet/sandbox.ts";
+import { simPaths } from "../paths.ts";
+import { simName, type Terminal } from "./context.ts";
+import { parseOne } from "./resource-args.ts";
+
+/** $0 cgroup, $1 network namespace, then the command. */
+const IN_NODE =
+  'echo 0 > "$0/cgroup.procs" || exit 125; n=$1; shift; exec nsenter --net="$n" -- "$@"';
+
+interface ExecOptions {
+  readonly namespace: string;
+  readonly container?: string;
+}
+
+/** Adds the verb to the program. */
+export function addExec(program: Command, terminal: Terminal): void {
+  program
+    .command("exec")
+    .description("run a program in a pod: exec POD|deploy/NAME|node/NAME -- CMD…")
+    .argument("<target>", "pod name, or KIND/NAME: a ready pod of it")
+    .argument("[command...]", "the program, after --")
+    .option("-n, --namespace <name>", "namespace", "default")
+    .option("-c, --container <name>", "whose environment to use")
+    .option("-i, --stdin", "accepted for kubectl's sake: input is always passed on")
+    .option("-t, --tty", "accepted for kubectl's sake: the terminal is always passed on")
+    .passThroughOptions()
+    .action(async (word: string, given: string[], options: ExecOptions, command: Command) => {
+      const words = given[0] === "--" ? given.slice(1) : given;
+      if (words.length === 0)
+        throw new InvalidArgumentError(
+          "say what to run: exec deploy/user -- curl -s http://order/",
+        );
+      const reply = await callApi(simPaths(simName(command)).api, {
+        verb: "locate",
+        target: parseOne(word, options.namespace),
+        ...(options.container === undefined ? {} : { container: options.container }),
+      });
+      const [problem] = reply.problems;
+      if (problem !== undefined || reply.location === undefined)
+        throw new Error(problem ?? "the supervisor did not say where that is");
+      terminal.setExitCode(await run(reply.location, words));
+    });
+}
+
+/** Runs the command there and returns its exit code; 128 + the signal's number when it was killed, as a shell does. */
+async function run(location: Location, command: readonly string[]): Promise<number> {
+  const [program = "", ...args] = commandAt(location, command);
+  // Signals of the terminal reach the program by its process group; this process waits for its end.
+  const ignore = (): void => undefined;
+  process.on("SIGINT", ignore);
+  process.on("SIGTERM", ignore);
+  const child = spawn(program, args, { stdio: "inherit", env: environment(location) });
+  const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
+  process.off("SIGINT", ignore);
+  process.off("SIGTERM", ignore);
+  return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+}
+
+function commandAt(location: Location, command: readonly string[]): readonly string[] {
+  const { enter, cgroup } = location;
+  if (enter.kind === "node") return ["/bin/sh", "-c", IN_NODE, cgroup, enter.netns, ...command];
+  return sandboxed({ pid: enter.pid, cgroup, workingDir: "/" }, command);
+}
+
+function environment(location: Location): NodeJS.ProcessEnv {
+  return {
+    TERM: "xterm",
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ...location.env,
+  };
+}

@@ -1,0 +1,84 @@
+/** `sim status`: everything at a glance, or as JSON. */
+
+import { type Command, Option } from "commander";
+import type { StatusReport } from "../api/protocol.ts";
+import type { DaemonState } from "../mesh/daemon.ts";
+import { ask, type Terminal } from "./context.ts";
+import { table } from "./table.ts";
+
+/** Adds the verb to the program. */
+export function addStatus(program: Command, terminal: Terminal): void {
+  program
+    .command("status")
+    .description("nodes, agents, pods and services of the simulation")
+    .addOption(
+      new Option("-o, --output <format>", "output format")
+        .choices(["table", "json"])
+        .default("table"),
+    )
+    .action(async (options: { output: string }, command: Command) => {
+      const { status } = await ask(command, terminal, { verb: "status" });
+      if (status === undefined) return;
+      if (options.output === "json") terminal.out(JSON.stringify(status, null, 2));
+      else for (const line of describe(status)) terminal.out(line);
+    });
+}
+
+function describe(status: StatusReport): readonly string[] {
+  const awaiting =
+    status.awaiting === "" ? "everything is ready" : `waiting for ${status.awaiting}`;
+  return [
+    `simulation ${status.name}: ${awaiting}`,
+    "",
+    ...meshLines(status),
+    ...table(
+      ["POD", "NODE", "READY", "STATUS", "RESTARTS", "ADDRESSES", "MESH"],
+      status.pods.map((pod) => [
+        `${pod.namespace}/${pod.name}`,
+        pod.node,
+        pod.ready ? "yes" : "no",
+        pod.terminating
+          ? "Terminating"
+          : pod.phase + (pod.message === undefined ? "" : `: ${pod.message}`),
+        String(pod.restarts),
+        pod.addresses.join(" "),
+        pod.enrolled ? `enrolled (${pod.path})` : "-",
+      ]),
+    ),
+    "",
+    ...table(
+      ["SERVICE", "CLUSTER-IPS", "PORTS", "READY ENDPOINTS"],
+      status.services.map((service) => [
+        `${service.namespace}/${service.name}`,
+        service.clusterIPs.join(" "),
+        service.ports.join(" "),
+        String(service.readyEndpoints.length),
+      ]),
+    ),
+  ];
+}
+
+function meshLines(status: StatusReport): readonly string[] {
+  if (status.control === undefined) return ["no mesh (--no-mesh)", ""];
+  const rows = status.agents.map((agent) => [
+    `agent/${agent.node}`,
+    describeProcess(agent.process),
+    agent.ready ? "ready" : `waiting for ${agent.awaiting}`,
+    agent.snapshotVersion === undefined ? "-" : String(agent.snapshotVersion),
+    status.nodes.find((node) => node.name === agent.node)?.metrics ?? "-",
+  ]);
+  const control = ["control", describeProcess(status.control), "-", "-", "-"];
+  return [...table(["PROCESS", "STATE", "READY", "SNAPSHOT", "METRICS"], [control, ...rows]), ""];
+}
+
+function describeProcess(state: DaemonState): string {
+  const restarts = state.restarts === 0 ? "" : `, ${state.restarts} restarts`;
+  switch (state.kind) {
+    case "running":
+      return `running, pid ${state.pid}${restarts}`;
+    case "restarting":
+      return `restarting after ${state.exit || "its end"}${restarts}`;
+    case "stopped":
+      return `stopped${restarts}`;
+  }
+}

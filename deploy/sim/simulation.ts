@@ -1,0 +1,121 @@
+/** Composition root of a running simulation: builds in order, takes down in reverse. */
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { bindMount, mountBpf, setPropagation } from "../../agent/kernel/namespace-calls.ts";
+import { createCgroup } from "./cgroups.ts";
+import { removeAll, removeLeftovers } from "./cleanup.ts";
+import { Cluster } from "./cluster/cluster.ts";
+import { systemObjects } from "./cluster/system-objects.ts";
+import { ClusterDns } from "./dns/server.ts";
+import { Mesh } from "./mesh/mesh.ts";
+import { createFabric } from "./net/fabric.ts";
+import { nodePlan } from "./net/plan.ts";
+import { nodePaths, type SimPaths } from "./paths.ts";
+
+/** How often readiness is looked at while waiting: fast enough to feel immediate. */
+const POLL_MS = 50;
+
+/** What `sim up` asks for. */
+export interface SimulationOptions {
+  readonly sim: SimPaths;
+  readonly nodes: number;
+  /** Without: only the cluster, no control and no agents. */
+  readonly mesh: boolean;
+  /** Data workers per agent. */
+  readonly workers: number;
+  readonly log: (line: string) => void;
+}
+
+/** A running simulation. */
+export class Simulation {
+  readonly cluster: Cluster;
+  readonly mesh: Mesh | undefined;
+  readonly sim: SimPaths;
+  readonly #dns: ClusterDns;
+
+  private constructor(options: SimulationOptions) {
+    this.sim = options.sim;
+    const nodes = Array.from({ length: options.nodes }, (_, i) => nodePlan(i + 1));
+    createFabric(options.sim, nodes);
+    for (const node of nodes) createCgroup(nodePaths(options.sim, node.name).cgroup);
+    this.cluster = new Cluster({
+      sim: options.sim,
+      nodes,
+      onReconciled: () => undefined,
+      log: options.log,
+    });
+    for (const object of systemObjects(nodes)) this.cluster.store.put(object);
+    this.#dns = new ClusterDns(() => ({
+      services: this.cluster.store.list("Service"),
+      slices: this.cluster.store.list("EndpointSlice"),
+    }));
+    for (const node of nodes) this.#dns.listen(nodePaths(options.sim, node.name).netns);
+    this.mesh = options.mesh
+      ? new Mesh(options.sim, nodes, { workers: options.workers })
+      : undefined;
+    this.mesh?.start();
+  }
+
+  /** Builds all but the users' objects. What an earlier run left is removed first. */
+  static async start(options: SimulationOptions): Promise<Simulation> {
+    for (const leftover of await removeLeftovers(options.sim))
+      options.log(`removed what an earlier run left: ${leftover}`);
+    prepareDirectory(options.sim);
+    try {
+      return new Simulation(options);
+    } catch (error) {
+      await removeLeftovers(options.sim);
+      throw error;
+    }
+  }
+
+  /** Waits until all pods are ready and all agents have acknowledged; throws what is missing after the time. */
+  async untilReady(timeoutMs: number, onProgress: (line: string) => void): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    let said = "";
+    for (;;) {
+      const awaited = await this.awaited();
+      if (awaited === "") return;
+      if (awaited !== said) onProgress(`waiting for ${awaited}`);
+      said = awaited;
+      if (Date.now() > deadline)
+        throw new Error(`not ready after ${timeoutMs / 1_000} s: still waiting for ${awaited}`);
+      await sleep(POLL_MS);
+    }
+  }
+
+  /** What is not ready yet, in words; empty when all is. */
+  async awaited(): Promise<string> {
+    if (!this.cluster.settled()) {
+      const pods = this.cluster.pods();
+      const ready = pods.filter((pod) =>
+        pod.status.conditions.some((one) => one.type === "Ready" && one.status === "True"),
+      );
+      return `pods (${ready.length} of ${pods.length} ready)`;
+    }
+    const agents = (await this.mesh?.agents()) ?? [];
+    const waiting = agents.find((agent) => !agent.ready);
+    return waiting === undefined ? "" : `agent/${waiting.node} (${waiting.awaiting})`;
+  }
+
+  /** Takes everything down: pods without grace, mesh, DNS, namespaces, files. */
+  async close(): Promise<void> {
+    this.#dns.close();
+    await this.mesh?.stop();
+    await this.cluster.close();
+    await removeAll(this.sim);
+  }
+}
+
+/** A directory that is a mount of its own, shared: unmounting here then also unmounts in pods' mount namespaces. */
+function prepareDirectory(sim: SimPaths): void {
+  mkdirSync(sim.root, { recursive: true, mode: 0o700 });
+  bindMount(sim.root, sim.root);
+  setPropagation(sim.root, "private");
+  setPropagation(sim.root, "shared");
+  mkdirSync(join(sim.root, "bpf"));
+  mountBpf(sim.bpf);
+  writeFileSync(sim.pidFile, String(process.pid));
+}
