@@ -5,6 +5,7 @@
  */
 
 import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync } from "node:fs";
+import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import type { Collection, CollectionSpec, Link, LoadOptions, Program } from "ebpf-loader-wasm";
 import {
@@ -157,7 +158,7 @@ export class MeshBpf implements Disposable {
       link.update(collection.program("catch_syn"));
       return true;
     } catch (error) {
-      if (error instanceof SystemError && error.code === "ENOLINK") return false;
+      if (error instanceof SystemError && error.errno === constants.errno.ENOLINK) return false;
       throw error;
     }
   }

@@ -1,5 +1,6 @@
 /** Stand-ins for the kernel's side, for unit tests: plain Maps that behave as the kernel's tables do. */
 
+import type { KernelReason } from "../kernel/layout.gen.ts";
 import type { CidrKey, Pod, PodTables, PortKey, Table } from "../kernel/mesh-maps.ts";
 import type { Located, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
@@ -142,7 +143,7 @@ export class FakeKernel implements PodKernel {
     return [...this.attached];
   }
 
-  counters(): Map<never, bigint> {
+  counters(): Map<KernelReason, bigint> {
     return new Map();
   }
 }

@@ -65,8 +65,7 @@ export class Redirect implements Disposable {
     const uids = new Set([...wanted.keys(), ...this.#pods.keys()]);
     const settled = [...uids].map((uid) => this.#pod(uid).want(wanted.get(uid)));
     await Promise.all(settled);
-    for (const [uid, pod] of this.#pods)
-      if (pod.state.kind === "out" && pod.state.why === "not-enrolled") this.#pods.delete(uid);
+    for (const [uid, pod] of this.#pods) if (hasLeft(pod.state)) this.#pods.delete(uid);
   }
 
   /** The pods whose connections arrive here now: what a restarted worker must be told. */
@@ -79,11 +78,9 @@ export class Redirect implements Disposable {
 
   /** Every pod that is or shall be in the mesh. */
   status(): PodStatus[] {
-    return [...this.#pods.values()].map(({ uid, state }) => ({
-      uid,
-      state: state.kind,
-      detail: detailOf(state),
-    }));
+    return [...this.#pods.values()]
+      .filter(({ state }) => !hasLeft(state))
+      .map(({ uid, state }) => ({ uid, state: state.kind, detail: detailOf(state) }));
   }
 
   /** What the kernel's programs counted since their maps were made, by reason. */
@@ -135,6 +132,10 @@ export class Redirect implements Disposable {
       closeNetns(netns);
     }
   }
+}
+
+function hasLeft(state: PodState): boolean {
+  return state.kind === "out" && state.why === "not-enrolled";
 }
 
 function detailOf(state: PodState): string {

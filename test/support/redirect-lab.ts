@@ -2,7 +2,7 @@
  * Two pods on one node and a place outside, made of network namespaces, with a cgroup and a bpffs of their
  * own: what a test of the redirect needs. Disposing removes all of it.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addAddress } from "../../agent/kernel/addresses.ts";
@@ -20,6 +20,7 @@ import { addRoute } from "../../agent/kernel/routes.ts";
 import type { Enrolment } from "../../agent/model/enrolment.ts";
 import { DEFAULT_ENROLMENT } from "../../agent/model/enrolment.ts";
 import type { Workload } from "../../agent/model/workload.ts";
+import { CgroupLab } from "./cgroup-lab.ts";
 import { Child } from "./child-calls.ts";
 import type { PodProcess } from "./pod-process.ts";
 import type { AgentPlace, RedirectAgent } from "./redirect-agent.ts";
@@ -40,15 +41,12 @@ export const VIP = { ipv4: "10.96.0.10", ipv6: "fd96::10" } as const;
 /** See the file's head. */
 export class RedirectLab implements AsyncDisposable {
   readonly directory: string = mkdtempSync(join(tmpdir(), "nodemesh-lab-"));
-  readonly #home: string = ownCgroup();
-  readonly #cgroup: string;
+  readonly #cgroup: CgroupLab = new CgroupLab();
   readonly #open = new Map<PlaceName, number>();
   readonly #children: Child<never>[] = [];
 
   constructor() {
-    this.#cgroup = join(cgroupRoot(), `nodemesh-test-${process.pid}`);
-    mkdirSync(this.#cgroup);
-    writeFileSync(join(this.#cgroup, "cgroup.procs"), String(process.pid));
+    this.#cgroup.join();
     mkdirSync(this.podDirectory);
     for (const name of ["outside", "web", "db"] as const) this.#make(name);
     this.#connect("web", 1);
@@ -81,7 +79,7 @@ export class RedirectLab implements AsyncDisposable {
     const agent = await this.#start<RedirectAgent>("redirect-agent.ts");
     const { podDirectory } = this;
     const pinDirectory = join(this.directory, "bpf", "agent");
-    const place: AgentPlace = { podDirectory, pinDirectory, cgroup: this.#cgroup, workers };
+    const place: AgentPlace = { podDirectory, pinDirectory, cgroup: this.#cgroup.path, workers };
     await agent.call("start", place);
     return agent;
   }
@@ -102,8 +100,7 @@ export class RedirectLab implements AsyncDisposable {
     for (const child of this.#children) await child[Symbol.asyncDispose]();
     for (const name of [...this.#open.keys()]) this.delete(name);
     detachMount(this.bpffs);
-    writeFileSync(join(this.#home, "cgroup.procs"), String(process.pid));
-    rmdirSync(this.#cgroup);
+    this.#cgroup[Symbol.dispose]();
     rmSync(this.directory, { recursive: true });
   }
 
@@ -160,18 +157,4 @@ export function workload(uid: "web" | "db", wishes?: Partial<Enrolment>): Worklo
     ports: [],
   };
   return wishes ? { ...base, enrolment: { ...DEFAULT_ENROLMENT, ...wishes } } : base;
-}
-
-function cgroupRoot(): string {
-  const mount = /^\S+ \S+ \S+ \S+ (\S+) .* - cgroup2 /m.exec(text("/proc/self/mountinfo"))?.[1];
-  if (mount === undefined) throw new Error("no cgroup v2 is mounted");
-  return mount;
-}
-
-function ownCgroup(): string {
-  return join(cgroupRoot(), /^0::(\/.*)$/m.exec(text("/proc/self/cgroup"))?.[1] ?? "/");
-}
-
-function text(path: string): string {
-  return readFileSync(path, "utf8");
 }
