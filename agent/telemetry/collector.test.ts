@@ -200,6 +200,11 @@ describe("workers come and go", () => {
     assert.equal(opened("order"), 5);
   });
 
+  test("a block that was used is refused: its counts would be lost", () => {
+    const { buffer } = rig().start();
+    assert.throws(() => new WorkerMetrics(buffer), /already in use/);
+  });
+
   const action = fc.record({
     add: fc.nat(3),
     worker: fc.nat(2),

@@ -32,6 +32,8 @@ export function createGetServer(inputs: GetServerInputs): Server {
       headersTimeout: 5_000,
       requestTimeout: 10_000,
       keepAliveTimeout: 5_000,
+      // Node looks for late heads only every 30 s by default.
+      connectionsCheckingInterval: 1_000,
     },
     (request, response) => {
       // A body is of no use here; not reading it would leave it in the connection.
@@ -54,10 +56,14 @@ export function text(status: number, line: string): Answer {
   return { status, contentType: TEXT, body: `${line}\n` };
 }
 
-/** Closes a server and its idle connections; running answers are finished first. */
-export function closeServer(server: Server): Promise<void> {
+/** Closes a server: idle connections at once, running answers within `graceMs`. Resolves when all are gone. */
+export function closeServer(server: Server, graceMs = 1_000): Promise<void> {
   return new Promise((resolve) => {
-    server.close(() => resolve());
+    const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearTimeout(timer);
+      resolve();
+    });
     server.closeIdleConnections();
   });
 }

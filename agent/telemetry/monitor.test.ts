@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
+import { connect } from "node:net";
 import { describe, type TestContext, test } from "node:test";
 import { parseExposition } from "../../test/support/exposition.ts";
 import { Readiness } from "../lifecycle.ts";
@@ -123,6 +124,18 @@ describe("the server", () => {
       resolve(response.statusCode);
     }).end();
     assert.equal(await promise, 431);
+  });
+
+  test("a client that never finishes its request does not keep the server from closing", async (t) => {
+    const { monitor } = await rig(t);
+    const client = connect(monitor.port, "127.0.0.1");
+    const gone = new Promise((resolve) => {
+      client.once("close", resolve);
+      client.on("error", () => undefined);
+    });
+    await new Promise<void>((resolve) => client.write("GET /ready HTTP/1.1\r\n", () => resolve()));
+    await monitor.close();
+    await gone;
   });
 
   test("says which address is taken", async (t) => {

@@ -43,10 +43,11 @@ export class WorkerMetrics {
   readonly #overflow = new Map<MetricKey, number>();
   readonly #overflowed: CounterHandle;
 
-  /** `buffer` comes from createBlock(), fresh. */
+  /** `buffer` comes from createBlock() and was never used: throws otherwise (a worker that follows a dead one gets a new block). */
   constructor(buffer: SharedArrayBuffer) {
     this.#block = openBlock(buffer);
-    const { scalars, histograms } = this.#block;
+    const { scalars, histograms, states } = this.#block;
+    if (states.some((state) => state !== FREE)) throw new Error("the block is already in use");
     this.#holders = Array.from({ length: scalars + histograms }, () => []);
     this.#taken = new Uint8Array(scalars + histograms);
     for (let row = scalars - 1; row >= 0; row--) this.#freeScalars.push(row);
