@@ -16,6 +16,8 @@ export type PipelineLog = (event: string, fields: Readonly<Record<string, unknow
 
 /** New problems that are logged one by one per compilation; the rest are counted. */
 const MAX_LOGGED = 20;
+/** Problems looked at for logging: with more than this something general is wrong, and the metric tells. */
+const MAX_LOOKED_AT = 1000;
 
 /** The one place that holds the world. Nothing is published before start(). */
 export class Pipeline {
@@ -94,9 +96,8 @@ export class Pipeline {
 
   /** Each problem is logged when it appears, not again at every compilation. */
   #logConditions(): void {
-    const now = new Map(
-      this.conditions().map((condition) => [JSON.stringify(condition), condition]),
-    );
+    const looked = this.conditions().slice(0, MAX_LOOKED_AT);
+    const now = new Map(looked.map((condition) => [JSON.stringify(condition), condition]));
     const fresh = [...now].filter(([key]) => !this.#logged.has(key));
     for (const [, condition] of fresh.slice(0, MAX_LOGGED))
       this.#log("condition", { ...condition });

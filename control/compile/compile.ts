@@ -16,8 +16,9 @@ import type { Condition } from "../k8s/api/condition.ts";
 import type { Pod } from "../k8s/api/pod.ts";
 import type { EndpointSlice, Service as KubeService } from "../k8s/api/service.ts";
 import { type World, worldKey } from "../world.ts";
-import { resolveAddressConflicts } from "./conflicts.ts";
+import { type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
 import { mergeDeclaredPorts } from "./declared-ports.ts";
+import { patched } from "./patched.ts";
 import { type CompiledService, compileService, servicesSlices } from "./services.ts";
 import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
 
@@ -39,6 +40,9 @@ interface Memo {
   readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
   readonly portConditions: readonly Condition[];
   readonly pods: ReadonlyMap<string, Entry<PodInput, CompiledPod>>;
+  readonly workloads: Resolved<Workload>;
+  /** Services with virtual addresses. */
+  readonly virtual: Resolved<Service>;
 }
 
 interface Entry<I, O> {
@@ -68,11 +72,14 @@ export const EMPTY_COMPILATION: Compilation = {
     ports: new Map(),
     portConditions: [],
     pods: new Map(),
+    workloads: UNCONTESTED,
+    virtual: UNCONTESTED,
   },
 };
 
 const NO_WORDS: NamespaceWords = { words: {}, conditions: [] };
 const NO_PORTS: readonly WorkloadPort[] = [];
+const NO_SLICES: readonly EndpointSlice[] = [];
 
 /** Compiles a world. The result depends on the world alone; `previous` only saves work. */
 export function compile(world: World, previous: Compilation = EMPTY_COMPILATION): Compilation {
@@ -80,51 +87,61 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
   const namespaces = remake({
     objects: world.namespaces,
     old: old.namespaces,
+    fits: Object.is,
     inputOf: (namespace: Namespace) => namespace,
-    same: Object.is,
     make: readNamespace,
   });
   const slices = servicesSlices(world.endpointSlices.values());
   const services = remake({
     objects: world.services,
     old: old.services,
-    inputOf: (service: KubeService, key: string): ServiceInput => ({
+    fits: (input, service, key) =>
+      input.service === service && sameItems(input.slices, slices.get(key) ?? NO_SLICES),
+    inputOf: (service: KubeService, key): ServiceInput => ({
       service,
-      slices: slices.get(key) ?? [],
+      slices: slices.get(key) ?? NO_SLICES,
     }),
-    same: sameService,
     make: (input: ServiceInput) => compileService(input.service, input.slices),
   });
   const { ports, portConditions } = declaredPorts(services, old);
+  const wordsOf = ({ metadata }: Pod): NamespaceWords =>
+    namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
+  const portsOf = ({ metadata }: Pod): readonly WorkloadPort[] =>
+    ports.get(metadata.uid) ?? NO_PORTS;
+  // Mostly nothing around the pods has changed: then looking at the pods alone will do.
+  const settled = namespaces === old.namespaces && ports === old.ports;
   const pods = remake({
     objects: world.pods,
     old: old.pods,
-    inputOf: (pod: Pod): PodInput => ({
-      pod,
-      namespace: namespaces.get(pod.metadata.namespace)?.output ?? NO_WORDS,
-      ports: ports.get(pod.metadata.uid) ?? NO_PORTS,
-    }),
-    same: samePod,
+    fits: (input, pod) =>
+      input.pod === pod &&
+      (settled || (input.namespace === wordsOf(pod) && input.ports === portsOf(pod))),
+    inputOf: (pod: Pod): PodInput => ({ pod, namespace: wordsOf(pod), ports: portsOf(pod) }),
     make: compileWorkload,
   });
   return assemble({ namespaces, services, ports, portConditions, pods }, previous);
 }
 
 /** Resolves what only shows when all are seen together, and lays out the result. */
-function assemble(memo: Memo, previous: Compilation): Compilation {
-  const workloads = resolveAddressConflicts(outputs(memo.pods), previous.workloads);
-  const services = resolveAddressConflicts(outputs(memo.services), previous.services);
+function assemble(
+  partial: Omit<Memo, "workloads" | "virtual">,
+  previous: Compilation,
+): Compilation {
+  const before = previous.memo;
+  const workloads = resolveAddressConflicts(outputs(partial.pods), before.workloads);
+  const virtual = resolveAddressConflicts(outputs(partial.services), before.virtual);
+  const memo: Memo = { ...partial, workloads, virtual };
   const conditions = [
     ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
     ...outputs(memo.services).flatMap((output) => output.conditions),
     ...memo.portConditions,
     ...outputs(memo.pods).flatMap((output) => output.conditions),
-    ...services.conditions,
+    ...virtual.conditions,
     ...workloads.conditions,
   ];
   return {
     workloads: workloads.byKey,
-    services: services.byKey,
+    services: virtual.byKey,
     conditions: conditions.sort(byPlace),
     memo,
   };
@@ -138,25 +155,27 @@ function outputs<I, O>(entries: ReadonlyMap<string, Entry<I, O>>): readonly O[] 
 interface Recipe<T, I, O extends object> {
   readonly objects: ReadonlyMap<string, T>;
   readonly old: ReadonlyMap<string, Entry<I, O>>;
+  /** Whether the result of these inputs is still right. */
+  readonly fits: (input: I, object: T, key: string) => boolean;
   readonly inputOf: (object: T, key: string) => I;
-  readonly same: (a: I, b: I) => boolean;
   readonly make: (input: I) => O;
 }
 
-/** Makes one output for each object; the old one when its inputs are the same, or when it turns out equal. */
+/** One result for each object; the old one where it fits, and the old map when all do. */
 function remake<T, I, O extends object>(recipe: Recipe<T, I, O>): ReadonlyMap<string, Entry<I, O>> {
-  const made = new Map<string, Entry<I, O>>();
-  for (const [key, object] of recipe.objects) {
+  const { objects, old } = recipe;
+  const fresh: [string, Entry<I, O>][] = [];
+  for (const [key, object] of objects) {
+    const before = old.get(key);
+    if (before !== undefined && recipe.fits(before.input, object, key)) continue;
     const input = recipe.inputOf(object, key);
-    const before = recipe.old.get(key);
-    if (before !== undefined && recipe.same(before.input, input)) {
-      made.set(key, before);
-      continue;
-    }
     const output = recipe.make(input);
-    made.set(key, { input, output: before === undefined ? output : reuse(before.output, output) });
+    fresh.push([
+      key,
+      { input, output: before === undefined ? output : reuse(before.output, output) },
+    ]);
   }
-  return made;
+  return patched(old, fresh, objects);
 }
 
 /** The new output with each field that says the same as before taken over by identity. */
@@ -178,16 +197,8 @@ function compileWorkload({ pod, namespace, ports }: PodInput): CompiledPod {
   return compilePod(pod, namespace.words, ports);
 }
 
-function sameService(a: ServiceInput, b: ServiceInput): boolean {
-  return (
-    a.service === b.service &&
-    a.slices.length === b.slices.length &&
-    a.slices.every((slice, i) => slice === b.slices[i])
-  );
-}
-
-function samePod(a: PodInput, b: PodInput): boolean {
-  return a.pod === b.pod && a.namespace === b.namespace && a.ports === b.ports;
+function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
+  return a.length === b.length && a.every((item, i) => item === b[i]);
 }
 
 /** The ports that Services declare for each pod; the old ones when no Service declares otherwise. */

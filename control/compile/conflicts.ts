@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Condition } from "../k8s/api/condition.ts";
 import { type KubeObject, objectRef, refKey } from "../k8s/api/decode.ts";
+import { patched } from "./patched.ts";
 
 /** A compiled thing that may claim addresses. */
 export interface Claimant<T> {
@@ -19,15 +20,21 @@ export interface Resolved<T> {
   readonly conditions: readonly Condition[];
 }
 
+/** Nothing, and no quarrel about it. */
+export const UNCONTESTED: Resolved<never> = { byKey: new Map<string, never>(), conditions: [] };
+
 /**
- * Settles claims: the newer object keeps the address (by creation time, then by name), the other loses it and gets a
- * condition. A thing without any address left stays, so that its name is still known.
+ * Settles claims: the newer object keeps the address (by creation time, then by name), the other loses it
+ * and gets a condition. A thing without any address left stays, so that its name is still known.
  * Results equal to those of `before` are taken over by identity.
  */
 export function resolveAddressConflicts<T extends Addressed>(
   claimants: readonly Claimant<T>[],
-  before: ReadonlyMap<string, T>,
+  before: Resolved<T>,
 ): Resolved<T> {
+  const fresh = before.conditions.length === 0 ? quietChanges(claimants, before.byKey) : undefined;
+  if (fresh !== undefined)
+    return { byKey: patched(before.byKey, fresh, before.byKey), conditions: [] };
   const { owners, contested } = findOwners(claimants);
   const byKey = new Map<string, T>();
   const conditions: Condition[] = [];
@@ -35,10 +42,31 @@ export function resolveAddressConflicts<T extends Addressed>(
     const { key, value } = claimant;
     if (value === undefined) continue;
     const lost = contested ? lostAddresses(claimant, owners) : [];
-    byKey.set(key, lost.length === 0 ? value : strip(value, lost, before.get(key)));
+    byKey.set(key, lost.length === 0 ? value : strip(value, lost, before.byKey.get(key)));
     for (const [address, winner] of lost) conditions.push(conflict(claimant, winner, address));
   }
   return { byKey, conditions };
+}
+
+/**
+ * What is new when the same things have the same addresses as before, which is nearly always: then
+ * nobody can have come to quarrel. Undefined when that is not so.
+ */
+function quietChanges<T extends Addressed>(
+  claimants: readonly Claimant<T>[],
+  before: ReadonlyMap<string, T>,
+): readonly (readonly [string, T])[] | undefined {
+  const fresh: (readonly [string, T])[] = [];
+  let present = 0;
+  for (const { key, value } of claimants) {
+    if (value === undefined) continue;
+    present++;
+    const known = before.get(key);
+    if (known === value) continue;
+    if (!isDeepStrictEqual(known?.addresses, value.addresses)) return undefined;
+    fresh.push([key, value]);
+  }
+  return present === before.size ? fresh : undefined;
 }
 
 type Addressed = { readonly addresses: readonly string[] };

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseNodeName, takeAck } from "./acks.ts";
+import { AgentRegistry } from "./agents.ts";
+
+const AT = "2026-01-01T00:00:00.000Z";
+
+function registry(): AgentRegistry {
+  return new AgentRegistry(() => new Date(AT));
+}
+
+function admitAll(): undefined {
+  return undefined;
+}
+
+test("an ack and a nack are noted for the agent that has a stream", () => {
+  const agents = registry();
+  const link = agents.connect("n1");
+  agents.sent(link, { epoch: "e", version: 3 });
+  takeAck('{"node":"n1","epoch":"e","version":2}', agents, admitAll);
+  const nack = '{"node":"n1","epoch":"e","version":3,"field":"base","problem":"is odd"}';
+  assert.deepEqual(takeAck(nack, agents, admitAll), { kind: "taken", node: "n1", refusal: true });
+  assert.deepEqual(agents.list(), [
+    {
+      node: "n1",
+      connected: true,
+      since: AT,
+      sent: { epoch: "e", version: 3 },
+      acked: { epoch: "e", version: 2, at: AT },
+      nacks: [{ version: 3, field: "base", problem: "is odd", at: AT }],
+    },
+  ]);
+});
+
+test("what is not an ack, or not from an agent that may speak, is refused with the reason", () => {
+  const agents = registry();
+  agents.connect("n1");
+  const refused = (body: string, admit: () => string | undefined = admitAll): string => {
+    const verdict = takeAck(body, agents, admit);
+    return verdict.kind === "refused" ? verdict.problem : "taken";
+  };
+  assert.match(refused("{"), /expected object/);
+  assert.match(refused('{"node":"n1","epoch":"e","version":-1}'), /^version: /);
+  assert.match(refused('{"node":"N 1","epoch":"e","version":1}'), /^node: /);
+  assert.equal(refused('{"node":"n2","epoch":"e","version":1}'), "node n2 has no stream here");
+  assert.equal(
+    refused('{"node":"n1","epoch":"e","version":1}', () => "the token is for n2"),
+    "the token is for n2",
+  );
+});
+
+test("nacks are kept up to a bound, newest first", () => {
+  const agents = registry();
+  agents.connect("n1");
+  for (let version = 1; version <= 20; version++)
+    agents.nacked("n1", { version, field: "", problem: "p" });
+  assert.deepEqual(
+    agents.get("n1")?.nacks.map(({ version }) => version),
+    [20, 19, 18, 17, 16, 15, 14, 13],
+  );
+});
+
+test("the end of an older stream does not disconnect the newer one", () => {
+  const agents = registry();
+  const older = agents.connect("n1");
+  const newer = agents.connect("n1");
+  agents.disconnect(older);
+  assert.equal(agents.get("n1")?.connected, true);
+  agents.disconnect(newer);
+  assert.equal(agents.get("n1")?.connected, false);
+});
+
+test("node names are those of Kubernetes", () => {
+  assert.equal(parseNodeName("node-1.example"), "node-1.example");
+  for (const bad of [null, "", "-a", "A", "a b", "a/b", "x".repeat(254)])
+    assert.equal(parseNodeName(bad), undefined);
+});

@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { connect as connectSocket } from "node:net";
+import { test } from "node:test";
+import { decodeDelta } from "#model/codec.ts";
+import { FrameReader } from "#model/frames.ts";
+import { partsOf, startControl, Witness } from "./control-link.ts";
+
+/** A hand-made agent: a session that asks for one path. */
+function ask(
+  port: number,
+  path: string,
+): AsyncDisposable & {
+  session: ClientHttp2Session;
+  stream: ClientHttp2Stream;
+} {
+  const session = connect(`http://127.0.0.1:${port}`);
+  session.on("error", () => {});
+  const stream = session.request({ ":path": path });
+  stream.on("error", () => {});
+  return {
+    session,
+    stream,
+    async [Symbol.asyncDispose]() {
+      session.destroy();
+    },
+  };
+}
+
+async function statusOf(stream: ClientHttp2Stream): Promise<number> {
+  const { promise, resolve } = Promise.withResolvers<number>();
+  stream.once("response", (headers) => resolve(Number(headers[":status"])));
+  return promise;
+}
+
+test("an agent that stops reading costs one message, and gets the newest when it reads again", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  control.publisher.publish(partsOf([]));
+  await using client = ask(control.port, "/v1/snapshots?node=n1");
+  assert.equal(await statusOf(client.stream), 200);
+  // Not read at all: HTTP/2 lets 64 KiB through, each version is over 30 KB.
+  const names = Array.from({ length: 200 }, (_, i) => `pod-${i}`);
+  for (let i = 0; i < 300; i++) {
+    control.publisher.publish(partsOf(names));
+    await new Promise(setImmediate);
+  }
+  const sent = control.agents.list()[0]?.sent?.version ?? 0;
+  assert.ok(sent < 30, `version ${sent} of 301 was handed to the network unread`);
+  const reader = new FrameReader();
+  let newest = 0;
+  let messages = 0;
+  client.stream.on("data", (piece: Buffer) => {
+    const out = reader.push(piece);
+    assert.ok(out !== "too-long");
+    for (const message of out) {
+      const decoded = decodeDelta(message);
+      assert.ok(decoded.kind === "delta");
+      newest = decoded.delta.version;
+      messages++;
+    }
+    witness.changed();
+  });
+  await witness.until("the newest", () => newest === 301);
+  assert.ok(messages < 32, `${messages} messages`);
+});
+
+test("a peer that answers no ping is cut off", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  const socket = connectSocket(control.port, "127.0.0.1");
+  const closed = Promise.withResolvers<void>();
+  socket.on("close", () => closed.resolve());
+  socket.on("error", () => {});
+  socket.resume();
+  // RFC 9113 section 3.4: the client's preface and an empty SETTINGS frame; then silence.
+  socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+  socket.write(Uint8Array.of(0, 0, 0, 4, 0, 0, 0, 0, 0));
+  await closed.promise;
+});
+
+test("bytes that are not HTTP/2, and requests for nothing known, leave the server well", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  const socket = connectSocket(control.port, "127.0.0.1");
+  const closed = Promise.withResolvers<void>();
+  socket.on("close", () => closed.resolve());
+  socket.on("error", () => {});
+  socket.resume();
+  socket.end("GET / HTTP/1.1\r\n\r\n");
+  await closed.promise;
+  const answers: number[] = [];
+  for (const path of ["/", "/v1/snapshots", "/v1/snapshots?node=A_B", "/v1/acks", "//"]) {
+    await using client = ask(control.port, path);
+    answers.push(await statusOf(client.stream));
+  }
+  assert.deepEqual(answers, [404, 400, 400, 404, 404]);
+});
+
+test("an ack above the limit is refused", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  const session = connect(`http://127.0.0.1:${control.port}`);
+  const stream = session.request({ ":method": "POST", ":path": "/v1/acks" });
+  stream.end(Buffer.alloc(20_000, "x"));
+  assert.equal(await statusOf(stream), 413);
+  session.destroy();
+});
+
+test("closing the server ends the streams of agents that follow", async () => {
+  const witness = new Witness();
+  const control = await startControl("e1", witness);
+  control.publisher.publish(partsOf(["a"]));
+  await using client = ask(control.port, "/v1/snapshots?node=n1");
+  const ended = Promise.withResolvers<void>();
+  client.stream.on("close", () => ended.resolve());
+  client.stream.resume();
+  await statusOf(client.stream);
+  await control[Symbol.asyncDispose]();
+  await ended.promise;
+  assert.equal(control.agents.list()[0]?.connected, false);
+});
