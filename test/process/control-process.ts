@@ -1,4 +1,7 @@
-/** Runs control/main.ts as a process of its own, for tests. */
+/**
+ * Tests of whole processes: what starts, serves, refuses and stops is the very program that users run.
+ * This file: runs control/main.ts with sockets and manifests in a directory of its own.
+ */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtemp, rename, rm, writeFile } from "node:fs/promises";
