@@ -33,9 +33,9 @@ interface Slot<State> {
 export class Directory<State = unknown> {
   readonly #workloads: Map<string, Workload> = new Map();
   readonly #byAddress: Map<string, Workload> = new Map();
-  /** service key → port number → slot. */
+  /** service key → slot key → slot: one slot per port and address family. */
   readonly #slots: Map<string, Map<number, Slot<State>>> = new Map();
-  /** virtual address → port number → slot: the same slots. */
+  /** virtual address → slot key → slot: the same slots. */
   readonly #byVirtualAddress: Map<string, Map<number, Slot<State>>> = new Map();
   readonly #addressesOf: Map<string, readonly string[]> = new Map();
   readonly #states: PortStates<State>;
@@ -62,7 +62,7 @@ export class Directory<State = unknown> {
 
   /** The service port at this virtual address. The entry keeps its identity until the service changes. */
   service(address: string, port: number): ServicePortEntry<State> | undefined {
-    const slot = this.#byVirtualAddress.get(address)?.get(port);
+    const slot = this.#byVirtualAddress.get(address)?.get(slotKey(port, familyOf(address)));
     if (slot === undefined) return undefined;
     slot.entry ??= {
       service: slot.service,
@@ -114,18 +114,24 @@ export class Directory<State = unknown> {
   #putService(service: Service): void {
     const key = serviceKey(service);
     const slots = this.#slots.get(key) ?? new Map<number, Slot<State>>();
-    const wanted = new Set(service.ports.map((port) => port.port));
-    for (const [number, slot] of slots)
-      if (!wanted.has(number)) this.#dropSlot(slots, number, slot);
-    for (const port of service.ports) this.#putPort(slots, service, port);
+    const wanted = new Map<number, ServicePort>();
+    for (const family of new Set(service.addresses.map(familyOf)))
+      for (const port of service.ports)
+        wanted.set(slotKey(port.port, family), ofFamily(port, family));
+    for (const [key, slot] of slots) if (!wanted.has(key)) this.#dropSlot(slots, key, slot);
+    for (const [key, port] of wanted) this.#putPort(slots, key, { service, port });
     this.#slots.set(key, slots);
     this.#bindAddresses(key, service.addresses, slots);
   }
 
-  #putPort(slots: Map<number, Slot<State>>, service: Service, port: ServicePort): void {
-    const slot = slots.get(port.port);
+  #putPort(
+    slots: Map<number, Slot<State>>,
+    key: number,
+    { service, port }: { readonly service: Service; readonly port: ServicePort },
+  ): void {
+    const slot = slots.get(key);
     if (slot === undefined) {
-      slots.set(port.port, { service, port, entry: undefined });
+      slots.set(key, { service, port, entry: undefined });
       return;
     }
     slot.service = service;
@@ -161,4 +167,23 @@ export class Directory<State = unknown> {
     this.#slots.delete(key);
     for (const [number, slot] of [...slots]) this.#dropSlot(slots, number, slot);
   }
+}
+
+type Family = 4 | 6;
+
+function familyOf(address: string): Family {
+  return address.includes(":") ? 6 : 4;
+}
+
+/** Port numbers end at 65535. */
+function slotKey(port: number, family: Family): number {
+  return family === 6 ? port + 65_536 : port;
+}
+
+/** Who dials an IPv6 address is served by an IPv6 endpoint: the server must see the client's address of that family. */
+function ofFamily(port: ServicePort, family: Family): ServicePort {
+  return {
+    ...port,
+    endpoints: port.endpoints.filter(({ address }) => familyOf(address) === family),
+  };
 }

@@ -46,6 +46,7 @@ export type Identified =
   | {
       readonly kind: "outbound";
       readonly source: Workload;
+      readonly client: SocketAddress;
       readonly target: OutboundTarget;
       readonly destination: SocketAddress;
     }
@@ -75,6 +76,7 @@ export function identify(accepted: Accepted, directory: Directory): Identified |
   return {
     kind: "outbound",
     source: pod,
+    client,
     target: outboundTarget(destination, directory),
     destination,
   };

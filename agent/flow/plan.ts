@@ -64,9 +64,7 @@ function planOutbound(connection: Outbound): Plan {
     origin: { kind: "own-address" },
     source,
     destination,
-    clientAddress: source.addresses.includes(destination.address)
-      ? destination.address
-      : (source.addresses[0] ?? ""),
+    clientAddress: connection.client.address,
   };
 }
 
