@@ -139,11 +139,23 @@ async function send({ socket, bytes, seed }: Extract<Command, { op: "send" }>): 
     const block = Buffer.alloc(Math.min(BLOCK_BYTES, bytes - sent), `${seed}:${sent};`);
     hash.update(block);
     sent += block.length;
-    if (!peer.socket.write(block))
-      await Promise.race([once(peer.socket, "drain"), once(peer.socket, "close")]);
+    if (!peer.socket.write(block)) await drained(peer.socket);
     if (peer.socket.destroyed) return { error: peer.error || "closed", bytes: sent };
   }
   return { bytes, sha256: hash.digest("hex") };
+}
+
+/** Resolves when more can be written, or never will. */
+function drained(socket: net.Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off("drain", done);
+      socket.off("close", done);
+      resolve();
+    };
+    socket.on("drain", done);
+    socket.on("close", done);
+  });
 }
 
 /** Reads to the end of the stream; answers with its length and hash only. */
