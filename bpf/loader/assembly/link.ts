@@ -4,6 +4,7 @@ import { RecordBlock } from "./btf-ext";
 import { fail, hasFault } from "./fault";
 import { Func, ObjectFile, REF_CALL, REF_EXTERN_CALL, REF_FUNCTION, Ref } from "./object";
 import { Tape } from "./tape";
+import { Text } from "./text";
 
 const INSN_SIZE: u32 = 8;
 const OP_CALL: u8 = 0x85;
@@ -135,23 +136,31 @@ function calleeOf(object: ObjectFile, frame: Frame, at: usize, ref: Ref | null):
   return found;
 }
 
-/** `__exception_cb(name)`: the sub-program named by a declaration tag comes last. */
+/** `__exception_cb(name)`: the sub-program named by a declaration tag comes last. Two such tags count as none. */
 function placeExceptionCallback(object: ObjectFile, out: Linked, main: Func): void {
   const types = object.types;
   const id = types.find(FUNC, main.name);
   if (id == 0) return;
+  let found: Func | null = null;
+  let tags = 0;
   for (let tag: u32 = 1; tag < types.count; tag++) {
     if (types.kind(tag) != DECL_TAG || types.sizeOrType(tag) != id || load<i32>(types.items(tag)) != -1) continue;
     const text = types.name(tag);
     if (!text.starts("exception_callback:")) continue;
-    const name = text.after(19);
-    for (let i = 0; i < object.functions.length; i++) {
-      const one = object.functions[i];
-      if (one.section != object.textIndex || one.placed >= 0 || !one.name.same(name)) continue;
-      place(out, one);
-      if (!hasFault()) scan(object, out, one);
-    }
+    tags++;
+    found = subprogramNamed(object, text.after(19));
   }
+  if (tags != 1 || found == null || found.placed >= 0) return;
+  place(out, found);
+  if (!hasFault()) scan(object, out, found);
+}
+
+function subprogramNamed(object: ObjectFile, name: Text): Func | null {
+  for (let i = 0; i < object.functions.length; i++) {
+    const one = object.functions[i];
+    if (one.section == object.textIndex && one.name.same(name)) return one;
+  }
+  return null;
 }
 
 /**

@@ -5,7 +5,7 @@ import { typesAreCompatible } from "./compat";
 import { fail, hasFault } from "./fault";
 import { typesMatch } from "./match";
 import { Patch, applyPatch } from "./patch";
-import { Answer, ENUMVAL_EXISTS, ENUMVAL_VALUE, FIELD_BYTE_OFFSET, FIELD_EXISTS, FIELD_RSHIFT_U64, TYPE_EXISTS, TYPE_ID_LOCAL, TYPE_ID_TARGET, TYPE_MATCHES, TYPE_SIZE, fieldAnswer, widthMayChange } from "./relocation-value";
+import { Answer, ENUMVAL_EXISTS, ENUMVAL_VALUE, FIELD_BYTE_OFFSET, FIELD_EXISTS, FIELD_RSHIFT_U64, TYPE_ID_LOCAL, TYPE_ID_TARGET, TYPE_MATCHES, TYPE_SIZE, fieldAnswer, widthMayChange } from "./relocation-value";
 import { Target, essential } from "./target";
 import { Text } from "./text";
 
@@ -30,9 +30,10 @@ class Question {
     return this.kind <= FIELD_RSHIFT_U64;
   }
 
-  /** A missing target makes these false instead of poisoning. */
-  asksExistence(): bool {
-    return this.kind == FIELD_EXISTS || this.kind == TYPE_EXISTS || this.kind == TYPE_MATCHES || this.kind == ENUMVAL_EXISTS;
+  /** A missing target makes these zero instead of poisoning: what asks for existence or for a whole type. */
+  mayBeMissing(): bool {
+    const kind = this.kind;
+    return kind == FIELD_EXISTS || kind == ENUMVAL_EXISTS || (!this.isField() && kind != ENUMVAL_VALUE);
   }
 }
 
@@ -125,7 +126,7 @@ function askCandidates(question: Question, target: Target, local: Answer, patch:
     patch.validate = patch.validate && local.validate;
     followWidth(question, local, target.types, one, patch);
   }
-  if (!found) patch.poison = !question.asksExistence();
+  if (!found) patch.poison = !question.mayBeMissing();
 }
 
 /** A load follows the size of the kernel's field where that keeps the value. */

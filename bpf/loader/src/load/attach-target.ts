@@ -1,9 +1,10 @@
-import type { ParsedProgram } from "../core/parsed.ts";
+import type { ParsedObject, ParsedProgram } from "../core/parsed.ts";
 import { KIND } from "../core/types.ts";
 import { InvalidObject, MissingAttachTarget } from "../errors.ts";
 import { kernelTypes } from "../kernel/kernel-types.ts";
 import type { SectionMeaning } from "./section-table.ts";
 import { meaningOf } from "./section-table.ts";
+import { implementationOf } from "./struct-ops.ts";
 
 /** Everything of a program's section that BPF_PROG_LOAD wants to know. */
 export interface LoadTarget {
@@ -23,7 +24,11 @@ const LOOKUPS: Partial<Record<SectionMeaning["target"], readonly [string, number
 };
 
 /** Type and attach target of a program. Throws `InvalidObject` (unknown section) or `MissingAttachTarget`. */
-export function loadTarget(program: ParsedProgram, override?: string): LoadTarget {
+export function loadTarget(
+  object: ParsedObject,
+  program: ParsedProgram,
+  override?: string,
+): LoadTarget {
   const meaning = meaningOf(program.section);
   if (meaning === undefined) {
     throw new InvalidObject(
@@ -36,6 +41,11 @@ export function loadTarget(program: ParsedProgram, override?: string): LoadTarge
     throw new MissingAttachTarget(
       `program "${program.name}" replaces a function of another program, which is not supported`,
     );
+  }
+  if (meaning.target === "struct-ops") {
+    const found = implementationOf(program.name, object.structOps, object.types);
+    if (found === undefined) return { ...base, kernelTypeId: 0 };
+    return { ...base, kernelTypeId: found.kernelTypeId, attachType: found.member };
   }
   if (lookup === undefined) return { ...base, kernelTypeId: 0 };
   return { ...base, kernelTypeId: findTarget(program, lookup, override ?? meaning.rest) };

@@ -22,7 +22,7 @@ export interface ProgramRequest {
 
 /** Links, relocates and loads one program. Throws `VerifierError` and what its stages throw. */
 export function loadProgram(session: Session, program: ParsedProgram): KernelProgram {
-  const target = loadTarget(program, session.options.attachTargets?.[program.name]);
+  const target = loadTarget(session.object, program, session.options.attachTargets?.[program.name]);
   const request = { program, target, code: programImage(session, program) };
   const fd = submit(session, request, 0).result;
   if (fd >= 0) {

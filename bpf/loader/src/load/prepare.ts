@@ -1,8 +1,9 @@
 import type { LoadOptions } from "../api/options.ts";
 import type { ParsedMap, ParsedObject } from "../core/parsed.ts";
 import type { VariableTable } from "../core/variables.ts";
+import { SystemError } from "../errors.ts";
 import type { KernelMap } from "../maps/kernel-map.ts";
-import { BPF } from "../sys/constants.ts";
+import { BPF, MAP_TYPE } from "../sys/constants.ts";
 import type { Host } from "../sys/host.ts";
 import { type MapMaking, readyMap } from "./create-maps.ts";
 import { loadObjectTypes } from "./object-types.ts";
@@ -27,6 +28,7 @@ export function prepare(
     const ready = readyMap(making, spec);
     stack.use(ready.map);
     if (ready.isNew && spec.internal) fillSection(ready.map, spec, variables);
+    if (spec.type === MAP_TYPE.arena) mapArena(host, ready.map, { at: Number(spec.extra), stack });
     return ready.map;
   });
   return { host, object, options, variables, btfFd, maps, externs };
@@ -42,6 +44,16 @@ function fillSection(map: KernelMap, spec: ParsedMap, variables: VariableTable):
     map.update();
   }
   if (spec.kind === "rodata" || spec.kind === "kconfig") map.freeze();
+}
+
+/** The verifier wants to know where an arena lies in user space; it stays there while the load lasts. */
+function mapArena(host: Host, map: KernelMap, place: { at: number; stack: DisposableStack }): void {
+  const PAGE = 4096;
+  const length = map.definition.maxEntries * PAGE;
+  const request = { fd: map.fd, length, offset: 0, writable: true, address: place.at };
+  const address = host.syscalls.mmap(request);
+  if (address < 0) throw new SystemError(`mmap arena "${map.name}"`, -address);
+  place.stack.defer(() => host.syscalls.munmap(address, length));
 }
 
 /** Puts maps into maps of maps as the object initialises them. Programs go in after they are loaded. */

@@ -37,17 +37,21 @@ function switchValue(one: Extern, type: TypeInfo, text: string): bigint {
 }
 
 function numberValue(one: Extern, type: TypeInfo, text: string): bigint {
-  const isBool = type.kind === KIND.int && ((type.words[0] ?? 0) & INT_BOOL) !== 0;
-  if (type.kind !== KIND.int || isBool) throw mismatch(one, text);
+  if (type.kind !== KIND.int) throw mismatch(one, text);
   const negative = text.startsWith("-");
   const value = BigInt(negative ? text.slice(1) : text) * (negative ? -1n : 1n);
-  const bits = one.size * 8;
-  const signed = ((type.words[0] ?? 0) & INT_SIGNED) !== 0;
-  const fits = signed
-    ? BigInt.asIntN(bits, value) === value
-    : BigInt.asUintN(bits, value) === value;
-  if (!fits && one.size < 8) throw mismatch(one, text);
+  if (!fits(one, type.words[0] ?? 0, value)) throw mismatch(one, text);
   return value;
+}
+
+function fits(one: Extern, encoding: number, value: bigint): boolean {
+  const bits = one.size * 8;
+  if ((encoding & INT_BOOL) !== 0) return value === 0n || value === 1n;
+  // 64 bits hold both ways of reading a number.
+  if (bits === 64) return BigInt.asUintN(64, value) === value || BigInt.asIntN(64, value) === value;
+  const wrapped =
+    (encoding & INT_SIGNED) !== 0 ? BigInt.asIntN(bits, value) : BigInt.asUintN(bits, value);
+  return wrapped === value;
 }
 
 function mismatch(one: Extern, text: string): MissingKernelSymbol {

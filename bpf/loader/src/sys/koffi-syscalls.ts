@@ -53,6 +53,7 @@ const PROT_WRITE = 2;
 const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_ANONYMOUS = 0x20;
+const MAP_FIXED_NOREPLACE = 0x100000;
 const CLOEXEC = 0o2000000;
 const NONBLOCK = 0o4000;
 const EPOLL_CTL_ADD = 1;
@@ -110,9 +111,10 @@ class KoffiSyscalls implements Syscalls {
 
   mmap(request: MapRequest): number {
     const protection = PROT_READ | (request.writable ? PROT_WRITE : 0);
-    const flags = request.fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
-    const { length, fd, offset } = request;
-    return result(this.#call(this.#numbers.mmap, 0, length, protection, flags, fd, offset));
+    const { length, fd, offset, address = 0 } = request;
+    const place = address === 0 ? 0 : MAP_FIXED_NOREPLACE;
+    const flags = place | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+    return result(this.#call(this.#numbers.mmap, address, length, protection, flags, fd, offset));
   }
 
   munmap(address: number, length: number): number {

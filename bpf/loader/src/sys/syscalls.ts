@@ -32,4 +32,6 @@ export interface MapRequest {
   readonly length: number;
   readonly offset: number;
   readonly writable: boolean;
+  /** Where it must lie (nothing else may be there); anywhere when left out or 0. */
+  readonly address?: number;
 }
