@@ -12,6 +12,7 @@ import { HeartbeatWriter } from "./kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
 import { Drain, Readiness } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
+import { openPages } from "./pages.ts";
 import { DirectoryLocator } from "./redirect/locator.ts";
 import { Redirect } from "./redirect/redirect.ts";
 import { readSnapshotFile, SnapshotFile } from "./state/file.ts";
@@ -22,8 +23,6 @@ import { AccessLog, type LogSink } from "./telemetry/access-log.ts";
 import { createBlock } from "./telemetry/block.ts";
 import { Collector } from "./telemetry/collector.ts";
 import { createLogRing } from "./telemetry/log-ring.ts";
-import { startMonitor } from "./telemetry/monitor.ts";
-import { type AgentReadings, buildRegistry } from "./telemetry/registry.ts";
 import { Workers } from "./workers.ts";
 
 /** What the process gives the app. */
@@ -54,21 +53,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
 
   const telemetry = startTelemetry(inputs, parts);
   const bpf = parts.use(new MeshBpf({ pinDirectory: config.pinDirectory, cgroup: config.cgroup }));
-  const workers = new Workers({
-    count: config.workers,
-    metrics: telemetry.blocks,
-    logs: telemetry.rings,
-    settings: {
-      upstreamMark: MARK_UPSTREAM,
-      inboundMark: MARK_INBOUND,
-      limits: config.limits,
-      timeouts: config.timeouts,
-      accessLog: config.accessLog,
-    },
-    onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
-    onDeath: (index, error) =>
-      inputs.onFatal(new Error(`data worker ${index} died: ${error.stack ?? error.message}`)),
-  });
+  const workers = makeWorkers(inputs, telemetry);
   await workers.start();
   parts.defer(() => workers.stop());
 
@@ -82,19 +67,11 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   const store = new SnapshotStore(Date.now);
   await follow({ inputs, store, workers, redirect, parts, onSynced: synced });
 
-  const registry = buildRegistry(
-    telemetry.collector,
-    readings({ store, redirect, workers, accessLog: telemetry.accessLog }),
-  );
-  const monitor = await startMonitor({
-    listen: config.metrics,
-    metrics: registry,
-    readiness,
-    onError: (path, error) =>
-      log("error", "a page could not be served", { path, error: `${error}` }),
+  const port = await openPages({
+    ...{ config, log, parts, store, workers, redirect, readiness },
+    ...telemetry,
   });
-  parts.defer(() => monitor.close());
-  log("info", "agent started", { node, metrics: monitor.port, workers: config.workers });
+  log("info", "agent started", { node, metrics: port, workers: config.workers });
 
   const drain = workerDrain(workers, config.timeouts.drainMs);
   const running = parts.move();
@@ -108,6 +85,25 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   };
 }
 
+function makeWorkers({ config, log, onFatal }: AppInputs, { blocks, rings }: Telemetry): Workers {
+  return new Workers({
+    count: config.workers,
+    metrics: blocks,
+    logs: rings,
+    settings: {
+      upstreamMark: MARK_UPSTREAM,
+      inboundMark: MARK_INBOUND,
+      limits: config.limits,
+      timeouts: config.timeouts,
+      accessLog: config.accessLog,
+    },
+    onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
+    onDeath: (index, error) =>
+      onFatal(new Error(`data worker ${index} died: ${error.stack ?? error.message}`)),
+  });
+}
+
+/** What counts, shared by workers and pages. */
 interface Telemetry {
   readonly blocks: readonly SharedArrayBuffer[];
   readonly rings: readonly (SharedArrayBuffer | undefined)[];
@@ -207,30 +203,4 @@ function workerDrain(workers: Workers, deadlineMs: number): Drain {
       return () => clearTimeout(timer);
     },
   });
-}
-
-interface Read {
-  readonly store: SnapshotStore;
-  readonly redirect: Redirect;
-  readonly workers: Workers;
-  readonly accessLog: AccessLog;
-}
-
-function readings({ store, redirect, workers, accessLog }: Read): AgentReadings {
-  const one = (value: number) => [{ labels: {}, value }];
-  return {
-    snapshotVersion: () => one(store.current.version),
-    snapshotAge: () =>
-      store.confirmedAt === undefined ? [] : one((Date.now() - store.confirmedAt) / 1000),
-    certificateExpiry: () => [],
-    kernelEvents: () =>
-      [...redirect.counters()].map(([event, count]) => ({
-        labels: { event },
-        value: Number(count),
-      })),
-    enrolledPods: () => one(redirect.caught().length),
-    workers: () => one(workers.count),
-    workerRestarts: () => one(0),
-    accessLogDropped: () => one(accessLog.dropped),
-  };
 }

@@ -9,6 +9,7 @@ import { type Accepted, type Listener, listen } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
 import { relay } from "./engine/relay.ts";
 import { Timer } from "./engine/timers.ts";
+import { EndpointGauges } from "./flow/balance/endpoint-gauges.ts";
 import { EndpointSet } from "./flow/balance/endpoint-set.ts";
 import type { LiveEndpoint } from "./flow/balance/live-endpoint.ts";
 import { DEFAULT_BALANCE_SETTINGS } from "./flow/balance/settings.ts";
@@ -20,6 +21,7 @@ import { LocalPod } from "./flow/pod.ts";
 import type { TieEnd } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { FromWorker, PodInit, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
+import { AccessLogger } from "./telemetry/access-log.ts";
 import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { HeadPool } from "./transport/head-pool.ts";
 import { plaintext } from "./transport/plaintext.ts";
@@ -45,6 +47,7 @@ class DataWorker {
   readonly #port: MessagePort;
   readonly #loop: Loop;
   readonly #metrics: WorkerMetrics;
+  readonly #gauges: EndpointGauges;
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
   readonly #pods: Map<string, ServedPod> = new Map();
@@ -60,6 +63,7 @@ class DataWorker {
       ownerMemoryLimitBytes: init.limits.maxBufferedBytesPerPod,
     });
     this.#metrics = new WorkerMetrics(init.metrics);
+    this.#gauges = new EndpointGauges(this.#metrics);
     this.#directory = new Directory<EndpointSet>(endpointStates());
     this.#context = this.#buildContext();
     this.#loop.onWake = () => this.#receive();
@@ -95,7 +99,12 @@ class DataWorker {
       recorder: new Counting({
         metrics: this.#metrics,
         workload: (uid) => this.#directory.workload(uid),
-        log: undefined,
+        accessLog: new AccessLogger({
+          rate: this.#init.accessLog,
+          random: Math.random,
+          ring: this.#init.log,
+        }),
+        wallClock: Date.now,
       }),
       timeouts,
       tie: (client, server, onEnd) => this.#tie(client, server, onEnd),
@@ -240,6 +249,7 @@ class DataWorker {
       for (const one of pod.carried) one.account();
       pod.expireIdle(limit);
     }
+    this.#gauges.update(this.#directory.active());
     this.#metrics.sweep();
     this.#tellDrained();
     this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);

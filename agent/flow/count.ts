@@ -3,8 +3,10 @@
 import type { Refusal } from "#model/refusal.ts";
 import { serviceKey } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
+import type { AccessLogger } from "../telemetry/access-log.ts";
 import type { CounterHandle, HistogramHandle } from "../telemetry/series.ts";
 import type { WorkerMetrics } from "../telemetry/worker-metrics.ts";
+import { partiesOf, requestEntry } from "./access-entry.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { Party, Plan } from "./plan.ts";
 import type { ConnectionRecord, Recorder, RequestOutcome } from "./record.ts";
@@ -19,8 +21,9 @@ const UNKNOWN = "unknown";
 export interface CountInputs {
   readonly metrics: WorkerMetrics;
   readonly workload: (uid: string) => Workload | undefined;
-  /** Gets every finished request, for the access log; undefined when it is off. */
-  readonly log: ((outcome: RequestOutcome) => void) | undefined;
+  readonly accessLog: AccessLogger;
+  /** The wall clock, milliseconds since 1970. */
+  readonly wallClock: () => number;
 }
 
 /** Counts connections and requests of one worker. */
@@ -35,7 +38,26 @@ export class Counting implements Recorder {
   }
 
   connection(plan: Plan, endpoint: LiveEndpoint | undefined): ConnectionRecord {
-    return new CountedConnection(this.#edge(plan, endpoint));
+    const { accessLog, wallClock, workload } = this.#inputs;
+    const edge = this.#edge(plan, endpoint);
+    // HTTP connections are logged request by request.
+    if (endpoint === undefined || !accessLog.sampled())
+      return new CountedConnection(edge, undefined);
+    const startedAt = wallClock();
+    return new CountedConnection(edge, ({ sent, received, refusal }) => {
+      const at = wallClock();
+      accessLog.log({
+        kind: "connection",
+        at,
+        ...partiesOf(plan, endpoint, workload),
+        protocol: "tcp",
+        reason: refusal?.reason,
+        detail: refusal?.detail,
+        durationMs: at - startedAt,
+        sentBytes: sent,
+        receivedBytes: received,
+      });
+    });
   }
 
   refused(direction: "outbound" | "inbound" | "unknown", refusal: Refusal): void {
@@ -55,7 +77,13 @@ export class Counting implements Recorder {
   request(outcome: RequestOutcome): void {
     const edge = this.#edge(outcome.plan, outcome.endpoint);
     edge.request(outcome);
-    this.#inputs.log?.(outcome);
+    if (outcome.line === undefined) return;
+    const { accessLog, wallClock, workload } = this.#inputs;
+    accessLog.log(requestEntry(outcome, wallClock(), workload));
+  }
+
+  sampled(): boolean {
+    return this.#inputs.accessLog.sampled();
   }
 
   #edge(plan: Plan, endpoint: LiveEndpoint | undefined): Edge {
@@ -183,24 +211,39 @@ interface TcpCounters {
   readonly received: CounterHandle;
 }
 
+interface Carried {
+  readonly sent: number;
+  readonly received: number;
+  readonly refusal: Refusal | undefined;
+}
+
 class CountedConnection implements ConnectionRecord {
   readonly #edge: Edge;
+  readonly #log: ((carried: Carried) => void) | undefined;
+  #sent = 0;
+  #received = 0;
 
-  constructor(edge: Edge) {
+  constructor(edge: Edge, log: ((carried: Carried) => void) | undefined) {
     this.#edge = edge;
+    this.#log = log;
     edge.tcp.opened.add(1);
   }
 
   sent(bytes: number): void {
-    if (bytes > 0) this.#edge.tcp.sent.add(bytes);
+    if (bytes <= 0) return;
+    this.#sent += bytes;
+    this.#edge.tcp.sent.add(bytes);
   }
 
   received(bytes: number): void {
-    if (bytes > 0) this.#edge.tcp.received.add(bytes);
+    if (bytes <= 0) return;
+    this.#received += bytes;
+    this.#edge.tcp.received.add(bytes);
   }
 
   closed(refusal: Refusal | undefined): void {
     this.#edge.tcp.closed.add(1);
     if (refusal !== undefined) this.#edge.refused(refusal);
+    this.#log?.({ sent: this.#sent, received: this.#received, refusal });
   }
 }

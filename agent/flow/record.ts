@@ -7,6 +7,14 @@ import type { Refusal } from "#model/refusal.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { Plan } from "./plan.ts";
 
+/** What a request asked for, as text; only taken from requests that get an access-log line. */
+export interface RequestLine {
+  readonly method: string;
+  readonly host: string;
+  /** Without the query: queries hold secrets. */
+  readonly path: string;
+}
+
 /** One finished HTTP request. */
 export interface RequestOutcome {
   readonly plan: Plan;
@@ -19,6 +27,10 @@ export interface RequestOutcome {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly refusal: Refusal | undefined;
+  /** Set when the request was sampled for the access log. */
+  readonly line?: RequestLine | undefined;
+  /** Endpoints tried, the last one included. */
+  readonly attempts?: number | undefined;
 }
 
 /** The counters of one TCP connection, fetched once at its start. */
@@ -38,4 +50,6 @@ export interface Recorder {
   /** A connection was refused before it could be planned. */
   refused(direction: "outbound" | "inbound" | "unknown", refusal: Refusal): void;
   request(outcome: RequestOutcome): void;
+  /** Whether the request that begins now shall get an access-log line. */
+  sampled(): boolean;
 }

@@ -22,9 +22,11 @@ import type { PickRequest } from "../balance/pickers.ts";
 import { connectReason } from "../connect-reason.ts";
 import type { Plan } from "../plan.ts";
 import type { LocalPod } from "../pod.ts";
+import type { RequestLine } from "../record.ts";
 import type { Target } from "../target.ts";
 import type { HttpContext } from "./context.ts";
 import { pickRequestFor } from "./pick-request.ts";
+import { requestLine } from "./request-line.ts";
 import { isUnservedByPeer } from "./unserved.ts";
 
 /** The first try and at most this many more, each to another endpoint. */
@@ -74,6 +76,7 @@ export class Exchange implements ResponseReceiver {
   #requestBytes = 0;
   #responseBytes = 0;
   #active = false;
+  #line: RequestLine | undefined;
 
   constructor(context: HttpContext, client: Client) {
     this.#context = context;
@@ -258,6 +261,7 @@ export class Exchange implements ResponseReceiver {
     this.#responseBytes = 0;
     this.#repeatable = false;
     if (this.#tried.length > 0) this.#tried = [];
+    this.#line = this.#context.recorder.sampled() ? requestLine(head) : undefined;
   }
 
   /** Picks an endpoint and a connection to it; false when the request was refused instead. */
@@ -370,6 +374,8 @@ export class Exchange implements ResponseReceiver {
       requestBytes: this.#requestBytes,
       responseBytes: this.#responseBytes,
       refusal,
+      line: this.#line,
+      attempts: this.#tried.length + 1,
     });
   }
 

@@ -50,8 +50,19 @@ const MAX_LENGTH_DIGITS = 15;
 /** Fields that Connection may list: each is looked for among all fields, so a long list would cost a square. */
 const MAX_LISTED = 32;
 
+/** `transfer-encoding` */
+const LONGEST_NAME = 17;
+
 /** Scratch of the list walks; a walk never spans two calls. */
 const item: Range = { start: 0, end: 0 };
+
+/** By length and first byte: whether one of the names above is like that. Most fields are told apart by this one load. */
+const INTERESTING: Uint8Array = interesting();
+
+/** Whether a name of this length with this first byte may be one that noteField knows. */
+export function isInteresting(first: number, length: number): boolean {
+  return length <= LONGEST_NAME && INTERESTING[(length << 8) | first] === 1;
+}
 
 /** Takes note of field line `index` if the proxy has to know it. Returns 0 or a PROBLEM. */
 export function noteField(head: Head, index: number): number {
@@ -291,4 +302,13 @@ function sameRange(bytes: Uint8Array, range: Range, start: number, end: number):
   for (let i = range.start, o = start; o < end; i++, o++)
     if (LOWER[bytes[i] as number] !== LOWER[bytes[o] as number]) return false;
   return true;
+}
+
+function interesting(): Uint8Array {
+  const table = new Uint8Array((LONGEST_NAME + 1) << 8);
+  const names = [TE, HOST, EXPECT, UPGRADE, CONNECTION, KEEP_ALIVE, CONTENT_LENGTH];
+  for (const name of [...names, PROXY_CONNECTION, TRANSFER_ENCODING, HTTP2_SETTINGS])
+    for (let first = 0; first < 256; first++)
+      if (LOWER[first] === name[0]) table[(name.length << 8) | first] = 1;
+  return table;
 }

@@ -67,16 +67,22 @@ export function skipPath(bytes: Uint8Array, from: number, end: number): number {
   return at;
 }
 
-/** Whether the bytes at `at` are `word` (given in lower case), ignoring case. The caller knows the length fits. */
+/**
+ * Whether the bytes at `at` are `word` (lower-case letters, digits and dashes only), ignoring case. The caller knows
+ * that the length fits and that no control character is there: those would pass for others by the `| 32`.
+ */
 export function sameWord(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++)
-    if (LOWER[bytes[at + i] as number] !== word[i]) return false;
+    if (((bytes[at + i] as number) | 32) !== word[i]) return false;
   return true;
 }
 
-/** Whether `[start, end)` is exactly `word` (given in lower case), ignoring case. */
+/** Whether `[start, end)` is exactly `word` (any bytes, letters in lower case), ignoring case. */
 export function isWord(bytes: Uint8Array, start: number, end: number, word: Uint8Array): boolean {
-  return end - start === word.length && sameWord(bytes, start, word);
+  if (end - start !== word.length) return false;
+  for (let i = 0; i < word.length; i++)
+    if (LOWER[bytes[start + i] as number] !== word[i]) return false;
+  return true;
 }
 
 /** Copies `[start, end)` of `from` to `into` at `at` and returns the offset behind. */

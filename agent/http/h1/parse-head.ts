@@ -1,5 +1,5 @@
 import { PROBLEM } from "./codes.ts";
-import { finishRequest, finishResponse, noteField } from "./fields.ts";
+import { finishRequest, finishResponse, isInteresting, noteField } from "./fields.ts";
 import { type Head, LINE, STAGE } from "./head.ts";
 import { COLON, CR, HT, LF, SP, skipText, skipToken } from "./octets.ts";
 import { parseRequestLine, parseStatusLine } from "./start-line.ts";
@@ -65,46 +65,50 @@ function finished(head: Head, at: number, problem: number): number {
   return problem < 0 ? problem : at;
 }
 
+/** Reads field lines from `head.next` on. The hot loop: cursors are locals. */
 function parseFields(head: Head): number {
   if (!resumable(head)) return 0;
-  const bytes = head.bytes;
-  const end = head.limit;
+  const { bytes, limit: end, lines } = head;
+  let name = head.next;
+  let index = head.count;
   for (;;) {
-    const name = head.next;
     const colon = skipToken(bytes, name, end);
-    if (colon === end) return pause(head, end);
-    if (bytes[colon] !== COLON || colon === name) return blankLine(head, colon);
+    if (colon === end || bytes[colon] !== COLON || colon === name) return noColon(head, colon);
     const stop = skipText(bytes, colon + 1, end);
-    if (stop + 1 >= end) return lineCut(head, stop);
-    if (bytes[stop] !== CR || bytes[stop + 1] !== LF) return badEnd(bytes[stop] as number);
-    const problem = addField(head, colon, stop);
-    if (problem < 0) return problem;
-    head.next = stop + 2;
-    head.scanned = stop + 2;
+    if (stop + 1 >= end || bytes[stop] !== CR || bytes[stop + 1] !== LF)
+      return noLineEnd(head, stop);
+    if (index === head.limits.maxFields) return PROBLEM.tooManyFields;
+    const at = index * LINE;
+    lines[at] = name;
+    lines[at + 1] = colon;
+    lines[at + 2] = valueStart(bytes, colon + 1, stop);
+    lines[at + 3] = valueEnd(bytes, colon + 1, stop);
+    head.kinds[index] = 0;
+    if (isInteresting(bytes[name] as number, colon - name)) {
+      const problem = noteField(head, index);
+      if (problem < 0) return problem;
+    }
+    head.count = ++index;
+    head.next = name = stop + 2;
   }
 }
 
-/** Notes the line at `head.next`; its value is `(colon, stop)` without the white space around it. */
-function addField(head: Head, colon: number, stop: number): number {
-  const index = head.count;
-  if (index === head.limits.maxFields) return PROBLEM.tooManyFields;
-  const bytes = head.bytes;
-  let value = colon + 1;
-  let valueEnd = stop;
-  while (value < stop && (bytes[value] === SP || bytes[value] === HT)) value++;
-  while (valueEnd > value && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === HT)) valueEnd--;
-  const at = index * LINE;
-  head.lines[at] = head.next;
-  head.lines[at + 1] = colon;
-  head.lines[at + 2] = value;
-  head.lines[at + 3] = valueEnd;
-  head.kinds[index] = 0;
-  head.count = index + 1;
-  return noteField(head, index);
+function valueStart(bytes: Uint8Array, from: number, stop: number): number {
+  let at = from;
+  while (at < stop && (bytes[at] === SP || bytes[at] === HT)) at++;
+  return at;
+}
+
+/** Where the value ends without the white space behind it; an empty one ends where it starts, at `stop`. */
+function valueEnd(bytes: Uint8Array, from: number, stop: number): number {
+  let at = stop;
+  while (at > from && (bytes[at - 1] === SP || bytes[at - 1] === HT)) at--;
+  return at === from ? stop : at;
 }
 
 /** The line is not a field: the blank line that ends the head, a piece of it, or a mistake. */
-function blankLine(head: Head, at: number): number {
+function noColon(head: Head, at: number): number {
+  if (at === head.limit) return pause(head, at);
   const byte = head.bytes[at];
   if (at !== head.next) return byte === CR || byte === LF ? PROBLEM.lineEnd : PROBLEM.fieldName;
   if (byte === SP || byte === HT) return PROBLEM.obsFold;
@@ -114,10 +118,11 @@ function blankLine(head: Head, at: number): number {
   return head.bytes[at + 1] === LF ? at + 2 : PROBLEM.lineEnd;
 }
 
-/** The bytes end within a value, or between its CR and LF. */
-function lineCut(head: Head, stop: number): number {
-  const byte = stop < head.limit ? (head.bytes[stop] as number) : CR;
-  return byte === CR ? pause(head, stop) : badEnd(byte);
+/** No CR LF behind the value: the bytes end there, or it is a mistake. */
+function noLineEnd(head: Head, stop: number): number {
+  if (stop === head.limit) return pause(head, stop);
+  const byte = head.bytes[stop] as number;
+  return byte === CR && stop + 1 === head.limit ? pause(head, stop) : badEnd(byte);
 }
 
 function badEnd(byte: number): number {

@@ -1,6 +1,6 @@
 import { METHOD, type Method, PROBLEM } from "./codes.ts";
 import type { Head } from "./head.ts";
-import { ascii, CR, LF, SP, skipPath, skipText, skipToken } from "./octets.ts";
+import { ascii, CR, LF, SLASH, SP, skipPath, skipText, skipToken } from "./octets.ts";
 import { classifyTarget } from "./target.ts";
 
 const HTTP_SLASH = ascii("HTTP/");
@@ -12,17 +12,21 @@ const VERSION_BYTES = 8;
 /** ` 200` */
 const STATUS_BYTES = 4;
 
-/** By length: the methods the proxy tells apart. Methods are case-sensitive (RFC 9110 section 9.1). */
-const METHODS: readonly (readonly { readonly word: Uint8Array; readonly method: Method }[])[] = [
-  [],
-  [],
-  [],
-  [method("GET", METHOD.get), method("PUT", METHOD.put)],
-  [method("POST", METHOD.post), method("HEAD", METHOD.head)],
-  [method("PATCH", METHOD.patch), method("TRACE", METHOD.trace)],
-  [method("DELETE", METHOD.delete)],
-  [method("CONNECT", METHOD.connect), method("OPTIONS", METHOD.options)],
-];
+/** A method the proxy tells apart. */
+interface Word {
+  readonly bytes: Uint8Array;
+  readonly method: Method;
+}
+
+/** By length: the methods of that length; case-sensitive (RFC 9110 section 9.1). */
+const FIRST_WORDS: readonly (Word | undefined)[] = byLength(
+  "GET",
+  "POST",
+  "PATCH",
+  "DELETE",
+  "OPTIONS",
+);
+const SECOND_WORDS: readonly (Word | undefined)[] = byLength("PUT", "HEAD", "TRACE", "CONNECT");
 
 /** RFC 9112 section 3: `METHOD SP TARGET SP HTTP/1.x CRLF`. Returns the offset behind it, 0 (more bytes) or a PROBLEM. */
 export function parseRequestLine(head: Head): number {
@@ -65,8 +69,7 @@ export function parseStatusLine(head: Head): number {
   if (space + STATUS_BYTES > end) return pause(head, end);
   const status =
     digit(bytes, space + 1) * 100 + digit(bytes, space + 2) * 10 + digit(bytes, space + 3);
-  // A byte that is no digit makes NaN, which is not within bounds either.
-  if (!(status >= 100 && status <= 999)) return PROBLEM.startLine;
+  if (status < 100) return PROBLEM.startLine;
   const reason = space + STATUS_BYTES;
   if (reason < end && bytes[reason] !== SP && bytes[reason] !== CR) return PROBLEM.startLine;
   head.status = status;
@@ -98,17 +101,32 @@ function skipQuery(bytes: Uint8Array, from: number, end: number): number {
 function parseVersion(head: Head, at: number): number {
   const bytes = head.bytes;
   const after = at + VERSION_BYTES;
-  for (let i = 0; i < HTTP_SLASH.length; i++) {
-    if (at + i >= head.limit) return pause(head, head.limit);
-    if (bytes[at + i] !== HTTP_SLASH[i]) return PROBLEM.startLine;
-  }
-  if (after > head.limit) return pause(head, head.limit);
+  if (after > head.limit) return versionPiece(head, at);
+  if (!isHttpSlash(bytes, at) || bytes[at + 6] !== DOT) return PROBLEM.startLine;
   const major = digit(bytes, at + 5);
   const minor = digit(bytes, at + 7);
-  if (!(major >= 0 && minor >= 0) || bytes[at + 6] !== DOT) return PROBLEM.startLine;
+  if (major < 0 || minor < 0) return PROBLEM.startLine;
   if (major !== 1 || minor > 1) return PROBLEM.version;
   head.minor = minor;
   return after;
+}
+
+/** Written out, because this is on every message's way. */
+function isHttpSlash(bytes: Uint8Array, at: number): boolean {
+  return (
+    bytes[at] === 72 &&
+    bytes[at + 1] === 84 &&
+    bytes[at + 2] === 84 &&
+    bytes[at + 3] === 80 &&
+    bytes[at + 4] === SLASH
+  );
+}
+
+/** The bytes end before the version does: says early what can never become one. */
+function versionPiece(head: Head, at: number): number {
+  for (let i = 0; i < HTTP_SLASH.length && at + i < head.limit; i++)
+    if (head.bytes[at + i] !== HTTP_SLASH[i]) return PROBLEM.startLine;
+  return pause(head, head.limit);
 }
 
 /** Returns the offset behind the CR LF expected at `at`; passes on an `at` that is 0 or a PROBLEM. */
@@ -126,25 +144,33 @@ function badTargetByte(byte: number): number {
   return byte === CR || byte === LF ? PROBLEM.startLine : PROBLEM.target;
 }
 
+/** The digit's value, or -1000: less than any sum of digits can make good. */
 function digit(bytes: Uint8Array, at: number): number {
   const value = (bytes[at] as number) - ZERO;
-  return value >= 0 && value <= 9 ? value : Number.NaN;
+  return value >= 0 && value <= 9 ? value : -1_000;
 }
 
 function methodOf(bytes: Uint8Array, start: number, end: number): Method {
-  const known = METHODS[end - start];
-  if (known === undefined) return METHOD.other;
-  for (const { word, method } of known) if (startsWith(bytes, start, word)) return method;
+  const first = FIRST_WORDS[end - start];
+  if (first !== undefined && startsWith(bytes, start, first.bytes)) return first.method;
+  const second = SECOND_WORDS[end - start];
+  if (second !== undefined && startsWith(bytes, start, second.bytes)) return second.method;
   return METHOD.other;
+}
+
+function byLength(...names: readonly Uppercase<keyof typeof METHOD>[]): (Word | undefined)[] {
+  const words: (Word | undefined)[] = new Array(8).fill(undefined);
+  for (const name of names)
+    words[name.length] = {
+      bytes: ascii(name),
+      method: METHOD[name.toLowerCase() as keyof typeof METHOD],
+    };
+  return words;
 }
 
 function startsWith(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++) if (bytes[at + i] !== word[i]) return false;
   return true;
-}
-
-function method(text: string, value: Method): { word: Uint8Array; method: Method } {
-  return { word: ascii(text), method: value };
 }
 
 function pause(head: Head, scanned: number): number {

@@ -1,0 +1,76 @@
+/** What the agent shows of itself: metrics and readiness on a port, its state on the private admin socket. */
+
+import { startAdmin } from "./admin/admin.ts";
+import type { AgentConfig } from "./config.ts";
+import type { Readiness } from "./lifecycle.ts";
+import type { Log } from "./log.ts";
+import type { Redirect } from "./redirect/redirect.ts";
+import type { SnapshotStore } from "./state/store.ts";
+import type { AccessLog } from "./telemetry/access-log.ts";
+import type { Collector } from "./telemetry/collector.ts";
+import { startMonitor } from "./telemetry/monitor.ts";
+import { type AgentReadings, buildRegistry } from "./telemetry/registry.ts";
+import type { Workers } from "./workers.ts";
+
+/** Everything the pages read. */
+export interface PagesInputs {
+  readonly config: AgentConfig;
+  readonly log: Log;
+  readonly parts: AsyncDisposableStack;
+  readonly collector: Collector;
+  readonly accessLog: AccessLog;
+  readonly store: SnapshotStore;
+  readonly workers: Workers;
+  readonly redirect: Redirect;
+  readonly readiness: Readiness;
+}
+
+/** Opens both servers; the port of the metrics. */
+export async function openPages(pages: PagesInputs): Promise<number> {
+  const { config, log, parts, collector, store, workers, redirect, readiness } = pages;
+  const onError = (path: string, error: unknown): void =>
+    log("error", "a page could not be served", { path, error: String(error) });
+  const monitor = await startMonitor({
+    listen: config.metrics,
+    metrics: buildRegistry(collector, readings(pages)),
+    readiness,
+    onError,
+  });
+  parts.defer(() => monitor.close());
+  const admin = await startAdmin({
+    path: config.adminSocket,
+    providers: {
+      config: () => config,
+      snapshot: () => store.current,
+      pods: () => redirect.status(),
+      connections: () => workers.ask("connections"),
+      endpoints: () => workers.ask("endpoints"),
+      counters: () => kernelCounts(redirect).map(({ event, value }) => ({ event, count: value })),
+      readiness,
+    },
+    onError,
+  });
+  parts.defer(() => admin.close());
+  return monitor.port;
+}
+
+function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentReadings {
+  const one = (value: number) => [{ labels: {}, value }];
+  return {
+    snapshotVersion: () => one(store.current.version),
+    snapshotAge: () =>
+      store.confirmedAt === undefined ? [] : one((Date.now() - store.confirmedAt) / 1000),
+    certificateExpiry: () => [],
+    kernelEvents: () =>
+      kernelCounts(redirect).map(({ event, value }) => ({ labels: { event }, value })),
+    enrolledPods: () => one(redirect.caught().length),
+    workers: () => one(workers.count),
+    // A worker that dies ends the agent: see workers.ts.
+    workerRestarts: () => one(0),
+    accessLogDropped: () => one(accessLog.dropped),
+  };
+}
+
+function kernelCounts(redirect: Redirect): { readonly event: string; readonly value: number }[] {
+  return [...redirect.counters()].map(([event, count]) => ({ event, value: Number(count) }));
+}
