@@ -38,6 +38,8 @@ try {
 } catch (error) {
   process.exitCode = report(error);
 }
+// A supervisor that has taken everything down must be gone, whatever handle a library still holds.
+process.exit();
 
 function report(error: unknown): number {
   if (error instanceof InvalidArgumentError) {
