@@ -4,6 +4,7 @@
 // where lookup.bpf.c hands it to the agent. Nothing is rewritten: the application sees what it dialled.
 // Attached once, to the node's cgroup (a child cgroup in the simulator and in tests).
 #include "maps.h"
+#include "source-port.h"
 
 // Set before loading: whether the kernel has bpf_set_retval (5.18). Without it a refusal reads EPERM.
 const volatile __u32 has_set_retval = 1;
@@ -58,7 +59,7 @@ static __always_inline int agent_listens(__u64 cookie) {
   return heart_beats();
 }
 
-static __always_inline int decide(struct bpf_sock_addr *ctx, const struct address *to) {
+static __always_inline int decide(struct bpf_sock_addr *ctx, const struct address *to, int family) {
   // 1. Only TCP of enrolled pods. UDP, SCTP and MPTCP are not carried.
   if (ctx->type != SOCK_STREAM || ctx->protocol != IPPROTO_TCP)
     return PROCEED;
@@ -70,8 +71,11 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
   // 2. The agent's own connections are already decided.
   struct bpf_sock *socket = ctx->sk;
   __u32 mark = socket->mark;
-  if (is_agent(mark))
+  if (is_agent(mark)) {
+    if ((mark & MARK_MASK) == MARK_INBOUND)
+      choose_source_port(ctx, family);
     return direct(OUTBOUND_AGENT);
+  }
 
   // 3. What does not leave the pod is none of the mesh's business.
   if (stays_here(to) || same_address(to, &pod->ipv4) || same_address(to, &pod->ipv6))
@@ -105,13 +109,13 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
 
 SEC("cgroup/connect4") int connect4(struct bpf_sock_addr *ctx) {
   struct address to = mapped_ipv4(ctx->user_ip4);
-  return decide(ctx, &to);
+  return decide(ctx, &to, AF_INET);
 }
 
 // Also sees AF_INET6 sockets that dial ::ffff:a.b.c.d: the same address as connect4 would have made of it.
 SEC("cgroup/connect6") int connect6(struct bpf_sock_addr *ctx) {
   struct address to = context_ipv6(ctx->user_ip6);
-  return decide(ctx, &to);
+  return decide(ctx, &to, AF_INET6);
 }
 
 char _license[] SEC("license") = "GPL";

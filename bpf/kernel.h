@@ -36,7 +36,9 @@ enum { SK_DROP = 0, SK_PASS = 1 };
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { IPPROTO_TCP = 6 };
 enum { SOCK_STREAM = 1 };
-enum { SOL_SOCKET = 1, SO_MARK = 36 };
+enum { SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_MARK = 36 };
+enum { TCP_LISTEN = 10 };
+#define BPF_F_CURRENT_NETNS (-1ULL)
 enum { ECONNREFUSED = 111 };
 enum { LOOPBACK_IFINDEX = 1 };
 
@@ -56,6 +58,39 @@ struct bpf_sock {
   __u32 dst_ip6[4];
   __u32 state;
   __s32 rx_queue_mapping;
+};
+
+// Four-tuple for bpf_skc_lookup_tcp, as a packet carries it. Network byte order.
+struct bpf_sock_tuple {
+  union {
+    struct {
+      __u32 saddr;
+      __u32 daddr;
+      __u16 sport;
+      __u16 dport;
+    } ipv4;
+    struct {
+      __u32 saddr[4];
+      __u32 daddr[4];
+      __u16 sport;
+      __u16 dport;
+    } ipv6;
+  };
+};
+
+struct sockaddr_in {
+  __u16 sin_family;
+  __u16 sin_port;
+  __u32 sin_addr;
+  __u8 sin_zero[8];
+};
+
+struct sockaddr_in6 {
+  __u16 sin6_family;
+  __u16 sin6_port;
+  __u32 sin6_flowinfo;
+  __u32 sin6_addr[4];
+  __u32 sin6_scope_id;
 };
 
 // A pointer field of a program's context, always eight bytes wide.
@@ -119,8 +154,12 @@ static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)
 static long (*const bpf_map_update_elem)(void *map, const void *key, const void *value,
                                          __u64 flags) = (void *)2;
 static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
+static __u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*const bpf_setsockopt)(void *context, int level, int name, void *value, int length) = (void *)49;
+static long (*const bpf_bind)(void *context, void *address, int length) = (void *)64;
+static struct bpf_sock *(*const bpf_skc_lookup_tcp)(void *context, void *tuple, __u32 length, __u64 netns,
+                                                    __u64 flags) = (void *)99;
 static long (*const bpf_sk_release)(void *socket) = (void *)86;
 static __u64 (*const bpf_get_netns_cookie)(void *context) = (void *)122;
 static long (*const bpf_sk_assign)(void *context, void *socket, __u64 flags) = (void *)124;

@@ -83,8 +83,8 @@ static __always_inline int inbound(struct bpf_sk_lookup *ctx, const struct pod *
 }
 
 SEC("sk_lookup") int catch_syn(struct bpf_sk_lookup *ctx) {
-  // 1. Only TCP of an enrolled pod.
-  if (ctx->protocol != IPPROTO_TCP)
+  // 1. Only TCP of an enrolled pod. Without an interface it is no packet but a program's question (source-port.h).
+  if (ctx->protocol != IPPROTO_TCP || ctx->ingress_ifindex == 0)
     return SK_PASS;
   __u64 cookie = pod_cookie;
   struct pod *pod = bpf_map_lookup_elem(&pods, &cookie);

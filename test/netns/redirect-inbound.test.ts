@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
+import { SOURCE_PORT_COUNT, SOURCE_PORT_FIRST } from "../../agent/kernel/layout.gen.ts";
+import { writeSysctl } from "../../agent/kernel/netns.ts";
 import type { Child } from "../support/child-calls.ts";
 import type { Dialled, PodProcess, Where } from "../support/pod-process.ts";
 import type { RedirectAgent } from "../support/redirect-agent.ts";
@@ -10,6 +12,8 @@ const PORT = 8080;
 const CLOSED_PORT = 8081;
 /** The first port the agent's listeners take (agent/redirect/listeners.ts). */
 const LISTENER_PORT = 15_007;
+/** Enough connections at once for about 40 collisions among SOURCE_PORT_COUNT ports, were it left to chance. */
+const MANY = 1500;
 
 let lab: RedirectLab;
 let agent: Child<RedirectAgent>;
@@ -113,3 +117,21 @@ test("a pod's direct connection to an enrolled pod of the node is caught there",
   assert.equal(answer, `application sees ${web.ipv4}`);
   assert.equal(await count("inbound-caught"), 1);
 });
+
+for (const family of ["ipv4", "ipv6"] as const) {
+  test(`${family}: the agent's source ports never meet the client's own`, async () => {
+    const server = await lab.process("web");
+    const port = family === "ipv4" ? 9000 : 9001;
+    await server.call("serveEcho", { host: family === "ipv4" ? "0.0.0.0" : "::", port });
+    // The client's kernel chooses from the agent's range: only looking helps.
+    const last = SOURCE_PORT_FIRST + SOURCE_PORT_COUNT - 1;
+    writeSysctl(
+      lab.netns("outside"),
+      "net/ipv4/ip_local_port_range",
+      `${SOURCE_PORT_FIRST} ${last}`,
+    );
+    const held = await client.call("hold", { host: web[family], port, count: MANY });
+    assert.equal(held, family === "ipv4" ? MANY : 2 * MANY);
+    assert.equal(await client.call("talk", undefined), held);
+  });
+}

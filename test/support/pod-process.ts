@@ -52,6 +52,12 @@ export type PodProcess = {
   dial(where: Where): Dialled;
   /** Connects and closes `count` times; nanoseconds for each. */
   dialMany(where: Where & { readonly count: number }): number;
+  /** Echoes on every connection for as long as it stays open. */
+  serveEcho(where: Where): Promise<void>;
+  /** Opens `count` connections to an echo and keeps them; how many could be opened and answered. */
+  hold(where: Where & { readonly count: number }): number;
+  /** Says something on every held connection; how many are still answered. */
+  talk(): number;
   serveUdp(where: Where): Promise<void>;
   /** Sends one datagram and returns the answer. */
   dialUdp(where: Where): Promise<string>;
@@ -71,16 +77,14 @@ function dial(where: Where): Dialled {
   const family = where.host.includes(":") ? AF_INET6 : AF_INET;
   const fd = libc.socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   try {
-    return { ...talk(fd, where), milliseconds: performance.now() - started };
+    return { ...converse(fd, where), milliseconds: performance.now() - started };
   } finally {
     libc.close(fd);
   }
 }
 
-function talk(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
-  const patience = BigInt64Array.of(PATIENCE_SECONDS, 0n);
-  for (const option of [SO_RCVTIMEO, SO_SNDTIMEO])
-    libc.setsockopt(fd, SOL_SOCKET, option, addressOf(patience), 16);
+function converse(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
+  setPatience(fd);
   if (where.mark !== undefined)
     libc.setsockopt(fd, SOL_SOCKET, SO_MARK, addressOf(Uint32Array.of(where.mark)), 4);
   const address = new Uint8Array(SOCKADDR_BYTES);
@@ -90,6 +94,12 @@ function talk(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
   const answer = receiveAll(fd);
   if (typeof answer === "number") return { error: errnoName(answer), local, remote };
   return { answer, local, remote, mark: markOf(fd) };
+}
+
+function setPatience(fd: number): void {
+  const patience = BigInt64Array.of(PATIENCE_SECONDS, 0n);
+  for (const option of [SO_RCVTIMEO, SO_SNDTIMEO])
+    libc.setsockopt(fd, SOL_SOCKET, option, addressOf(patience), 16);
 }
 
 /** Until the other side closes; a positive errno when it fails. */
@@ -130,6 +140,39 @@ function dialMany({ host, port, count }: Where & { readonly count: number }): nu
   return Number(process.hrtime.bigint() - started) / count;
 }
 
+async function serveEcho({ host, port }: Where): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.pipe(socket);
+  });
+  server.listen({ host, port, ipv6Only: host.includes(":"), backlog: 4096 });
+  await once(server, "listening");
+}
+
+const held: number[] = [];
+
+function hold({ host, port, count }: Where & { readonly count: number }): number {
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
+  for (let i = 0; i < count; i++) {
+    const fd = libc.socket(host.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setPatience(fd);
+    if (libc.connect(fd, addressOf(address), length) === 0 && isAnswered(fd)) held.push(fd);
+    else libc.close(fd);
+  }
+  return held.length;
+}
+
+function talk(): number {
+  return held.filter(isAnswered).length;
+}
+
+function isAnswered(fd: number): boolean {
+  const bytes = Uint8Array.of(1);
+  if (libc.send(fd, addressOf(bytes), 1, MSG_NOSIGNAL) !== 1) return false;
+  return libc.recv(fd, addressOf(bytes), 1, 0) === 1;
+}
+
 async function serveUdp({ host, port }: Where): Promise<void> {
   const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   socket.on("message", (_message, from) =>
@@ -152,4 +195,13 @@ async function dialUdp({ host, port }: Where): Promise<string> {
   }
 }
 
-answerCalls({ serve, dial, dialMany, serveUdp, dialUdp } satisfies PodProcess);
+answerCalls({
+  serve,
+  serveEcho,
+  dial,
+  dialMany,
+  hold,
+  talk,
+  serveUdp,
+  dialUdp,
+} satisfies PodProcess);
