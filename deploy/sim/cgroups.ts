@@ -32,13 +32,12 @@ export async function removeCgroup(path: string): Promise<void> {
   if (!existsSync(path)) return;
   const deadline = Date.now() + KILL_DEADLINE_MS;
   killAll(path);
-  while (processesOf(path).length > 0) {
+  while (!removeTree(path)) {
     if (Date.now() > deadline)
       throw new Error(`processes ${processesOf(path).join(", ")} in ${path} do not die`);
     await sleep(KILL_POLL_MS);
     killAll(path);
   }
-  removeTree(path);
 }
 
 /** Sends SIGKILL to all processes of a cgroup, also to those being forked right now. */
@@ -59,9 +58,24 @@ function killOne(pid: number): void {
   }
 }
 
-function removeTree(path: string): void {
-  for (const child of children(path)) removeTree(child);
-  rmdirSync(path);
+/** False when something in it still lives: a process that has ended keeps its cgroup busy until it is reaped. */
+function removeTree(path: string): boolean {
+  if (!existsSync(path)) return true;
+  let empty = true;
+  for (const child of children(path)) empty = removeTree(child) && empty;
+  return empty && removeOne(path);
+}
+
+function removeOne(path: string): boolean {
+  try {
+    rmdirSync(path);
+    return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return true;
+    if (code === "EBUSY") return false;
+    throw error;
+  }
 }
 
 function children(path: string): readonly string[] {

@@ -9,6 +9,8 @@ import { removeAll, removeLeftovers } from "./cleanup.ts";
 import { Cluster } from "./cluster/cluster.ts";
 import { systemObjects } from "./cluster/system-objects.ts";
 import { ClusterDns } from "./dns/server.ts";
+import { ClusterIpBalancer } from "./lb/cluster-ip.ts";
+import { virtualPorts } from "./lb/tables.ts";
 import { Mesh } from "./mesh/mesh.ts";
 import { createFabric } from "./net/fabric.ts";
 import { nodePlan } from "./net/plan.ts";
@@ -34,16 +36,18 @@ export class Simulation {
   readonly mesh: Mesh | undefined;
   readonly sim: SimPaths;
   readonly #dns: ClusterDns;
+  readonly #balancer: ClusterIpBalancer;
 
   private constructor(options: SimulationOptions) {
     this.sim = options.sim;
     const nodes = Array.from({ length: options.nodes }, (_, i) => nodePlan(i + 1));
     createFabric(options.sim, nodes);
     for (const node of nodes) createCgroup(nodePaths(options.sim, node.name).cgroup);
+    this.#balancer = new ClusterIpBalancer(options.sim.cgroup);
     this.cluster = new Cluster({
       sim: options.sim,
       nodes,
-      onReconciled: () => undefined,
+      onReconciled: () => this.#balance(),
       log: options.log,
     });
     for (const object of systemObjects(nodes)) this.cluster.store.put(object);
@@ -100,12 +104,22 @@ export class Simulation {
     return waiting === undefined ? "" : `agent/${waiting.node} (${waiting.awaiting})`;
   }
 
+  #balance(): void {
+    const { store } = this.cluster;
+    this.#balancer.update(virtualPorts(store.list("Service"), store.list("EndpointSlice")));
+  }
+
   /** Takes everything down: pods without grace, mesh, DNS, namespaces, files. */
   async close(): Promise<void> {
-    this.#dns.close();
-    await this.mesh?.stop();
-    await this.cluster.close();
-    await removeAll(this.sim);
+    try {
+      this.#dns.close();
+      await this.mesh?.stop();
+      await this.cluster.close();
+      this.#balancer[Symbol.dispose]();
+    } finally {
+      // Whatever went wrong on the way: nothing stays behind.
+      await removeAll(this.sim);
+    }
   }
 }
 

@@ -87,6 +87,8 @@ function merge(written: RawObject, before: Stored | undefined): RawObject {
   const { raw } = before;
   const last = lastApplied(raw);
   if (raw.kind === "Pod") refusePodChange(written, raw, last);
+  const merged = mergeTexts(written.metadata.labels, raw.metadata.labels, last?.metadata.labels);
+  const labels = Object.keys(merged).length === 0 ? {} : { labels: merged };
   return {
     ...raw,
     ...written,
@@ -94,7 +96,7 @@ function merge(written: RawObject, before: Stored | undefined): RawObject {
     metadata: {
       ...raw.metadata,
       ...written.metadata,
-      labels: mergeTexts(written.metadata.labels, raw.metadata.labels, last?.metadata.labels),
+      ...labels,
       annotations: {
         ...mergeTexts(
           written.metadata.annotations,

@@ -97,7 +97,7 @@ function mark(sim: Simulation, request: Of<"mark">): Reply {
     sim.cluster.store.put(marked(raw, request));
     lines.push(`${name} ${request.field === "labels" ? "labeled" : "annotated"}`);
   }
-  return { lines, problems: [...problems, ...controllerHint(request)] };
+  return { lines, problems, warnings: controllerHint(request) };
 }
 
 /** kubectl would obey in silence, and nothing would happen: the commonest first mistake with any mesh. */

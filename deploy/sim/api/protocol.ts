@@ -58,10 +58,11 @@ export interface Location {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The supervisor's answer. `problems` are for stderr and make the exit code 1. */
+/** The supervisor's answer. `problems` are for stderr and make the exit code 1; `warnings` leave it 0. */
 export interface Reply {
   readonly lines: readonly string[];
   readonly problems: readonly string[];
+  readonly warnings?: readonly string[];
   readonly status?: StatusReport;
   readonly location?: Location;
   readonly objects?: readonly RawObject[];

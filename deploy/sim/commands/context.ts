@@ -31,6 +31,7 @@ export function simName(command: Command): string {
 export async function ask(command: Command, terminal: Terminal, request: Request): Promise<Reply> {
   const reply = await callApi(simPaths(simName(command)).api, request);
   for (const line of reply.lines) terminal.out(line);
+  for (const warning of reply.warnings ?? []) terminal.err(`warning: ${warning}`);
   for (const problem of reply.problems) terminal.err(`error: ${problem}`);
   if (reply.problems.length > 0) terminal.setExitCode(1);
   return reply;

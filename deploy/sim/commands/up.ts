@@ -159,7 +159,8 @@ function openLog(path: string): number {
 async function down(sim: SimPaths, terminal: Terminal): Promise<void> {
   const pid = livingSupervisor(sim);
   if (pid !== undefined) {
-    await callApi(sim.api, { verb: "down" });
+    const { problems } = await callApi(sim.api, { verb: "down" });
+    if (problems.length > 0) throw new Error(problems.join("\n"));
     terminal.err("everything is removed");
     return;
   }
