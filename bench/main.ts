@@ -15,10 +15,13 @@ import { DIRECT } from "./peers/direct.ts";
 import { ENVOY } from "./peers/envoy.ts";
 import { HAPROXY } from "./peers/haproxy.ts";
 import { NGINX } from "./peers/nginx.ts";
+import { nodemeshPeer } from "./peers/nodemesh.ts";
 import type { Peer } from "./peers/peer.ts";
 import { tables } from "./report/tables.ts";
 import { saveResults, writeReadme } from "./report/write.ts";
 import { namespaceStage } from "./stage/namespaces.ts";
+import { simulatorStage } from "./stage/simulator.ts";
+import type { Stage } from "./stage/stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +29,7 @@ const { values } = parseArgs({
     rounds: { type: "string" },
     seconds: { type: "string" },
     only: { type: "string", default: "" },
+    stage: { type: "string", default: "sim" },
   },
 });
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
@@ -37,8 +41,8 @@ const folder = mkdtempSync(join(tmpdir(), "nodemesh-bench-run-"));
 await using cleaner = new AsyncDisposableStack();
 cleaner.defer(() => rmSync(folder, { recursive: true, force: true }));
 
-const stage = cleaner.use(await namespaceStage());
 const contestants: Contestant[] = [];
+const stage = await makeStage();
 for (const peer of [DIRECT, HAPROXY, NGINX, ENVOY] satisfies Peer[]) {
   const own = join(folder, peer.name);
   mkdirSync(own);
@@ -50,3 +54,12 @@ const results = saveResults(found, { rounds, seconds, quick: values.quick });
 console.log(tables(results));
 if (!values.quick && values.only === "") writeReadme(results);
 process.exitCode = found.failures.length === 0 ? 0 : 1;
+
+/** Makes the stage; that of the simulator brings nodemesh as a contestant. */
+async function makeStage(): Promise<Stage> {
+  if (values.stage === "namespaces") return cleaner.use(await namespaceStage());
+  if (values.stage !== "sim") throw new Error("--stage is namespaces or sim");
+  const simulator = cleaner.use(await simulatorStage());
+  contestants.push({ name: "nodemesh", peer: nodemeshPeer(simulator) });
+  return simulator.plain;
+}

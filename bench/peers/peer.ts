@@ -12,6 +12,8 @@ export interface RunningPeer extends AsyncDisposable {
   pids(): readonly number[];
   /** Where its load generators run: the stage's client pod, or one of its own. */
   readonly stage: Stage;
+  /** A pod that can be enrolled and un-enrolled while it runs, where the contestant knows such a thing. */
+  readonly enrolment?: { readonly stage: Stage; set(enabled: boolean): Promise<void> };
 }
 
 /** A contestant. */

@@ -17,7 +17,6 @@ enum verdict { REFUSE = 0, PROCEED = 1 };
 
 enum { IPPROTO_UDP = 17 };
 
-static __u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
 static __u64 (*const bpf_get_socket_cookie)(void *context) = (void *)46;
 
 // A port of a ClusterIP.

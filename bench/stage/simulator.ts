@@ -1,0 +1,164 @@
+/**
+ * The stage in the simulator: one node with the real agent, three nginx pods behind a Service, and three
+ * client pods: `plain` (not enrolled: direct, and the sidecars live beside it), `meshed` (enrolled), `fresh`
+ * (enrolled and un-enrolled while it runs). All on one node, so all use the same bridge and veth pairs.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { StatusReport } from "../../deploy/sim/api/protocol.ts";
+import { callApi } from "../../deploy/sim/api/wire.ts";
+import { simPaths } from "../../deploy/sim/paths.ts";
+import { runProgram, type Service, startService } from "../harness/process.ts";
+import { BACKEND_PORT, writeBackend } from "./backend.ts";
+import type { Stage } from "./stage.ts";
+
+const NAME = "bench";
+const SIM = [process.execPath, new URL("../../deploy/sim/main.ts", import.meta.url).pathname];
+const UP_TIMEOUT_MS = 90_000;
+
+/** The simulator with the bench's pods in it. */
+export interface SimulatorStage extends AsyncDisposable {
+  /** The pod outside the mesh. */
+  readonly plain: Stage;
+  /** The enrolled pod. */
+  readonly meshed: Stage;
+  /** The pod that is enrolled only on demand. */
+  readonly fresh: Stage;
+  /** `ADDRESS:PORT` of the Service whose port is opaque TCP. */
+  readonly opaque: string;
+  /** Processes of the node's agent. */
+  agentPids(): readonly number[];
+  /** Annotates the pod `fresh` with mesh/enabled. */
+  enrolFresh(enabled: boolean): Promise<void>;
+}
+
+/** Starts the simulator; takes down first what a crashed run left. Rejects with what `sim up` said. */
+export async function simulatorStage(): Promise<SimulatorStage> {
+  const scratch = mkdtempSync(join(tmpdir(), "nodemesh-bench-sim-"));
+  const manifest = join(scratch, "bench.json");
+  writeFileSync(manifest, manifests(writeBackend(scratch, "/run/nginx.pid")));
+  await sim(["down"]);
+  await sim(["up", "-f", manifest, "--nodes", "1", "--detach", "--timeout", "60"]);
+  const status = await report();
+  const pids = status.agents.flatMap(({ process: state }) =>
+    state.kind === "running" ? [state.pid] : [],
+  );
+  const direct = serviceAddress(status, "backend");
+  const backends = serviceOf(status, "backend").readyEndpoints.filter((ip) => !ip.includes(":"));
+  const stage = (pod: string): Stage => ({
+    backends: backends.map((ip) => `${ip}:${BACKEND_PORT}`),
+    direct,
+    run: (argv, timeoutMs) => runProgram([...exec(pod), ...argv], { timeoutMs }),
+    sidecar: (argv) => startService(argv, podOf(status, pod).netns),
+    client: (argv): Service => startService([...exec(pod), ...argv]),
+    async [Symbol.asyncDispose]() {
+      // the simulator is taken down as a whole
+    },
+  });
+  return {
+    plain: stage("plain"),
+    meshed: stage("meshed"),
+    fresh: stage("fresh"),
+    opaque: serviceAddress(status, "opaque"),
+    agentPids: () => pids,
+    enrolFresh,
+    async [Symbol.asyncDispose]() {
+      await sim(["down"]);
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+function exec(pod: string): readonly string[] {
+  return [...SIM, "--name", NAME, "exec", pod, "--"];
+}
+
+async function sim(words: readonly string[]): Promise<void> {
+  const done = await runProgram([...SIM, "--name", NAME, ...words], { timeoutMs: UP_TIMEOUT_MS });
+  if (done.code !== 0) throw new Error(`sim ${words[0]} failed: ${done.stdout}${done.stderr}`);
+}
+
+async function report(): Promise<StatusReport> {
+  const { status } = await callApi(simPaths(NAME).api, { verb: "status" });
+  if (status === undefined) throw new Error("the simulator gave no status");
+  return status;
+}
+
+async function enrolFresh(enabled: boolean): Promise<void> {
+  const target = { kind: "Pod", namespace: "default", names: ["fresh"], selector: {}, all: false };
+  const { problems } = await callApi(simPaths(NAME).api, {
+    verb: "mark",
+    field: "annotations",
+    target,
+    changes: { "mesh/enabled": String(enabled) },
+    overwrite: true,
+  });
+  if (problems.length > 0) throw new Error(problems.join("; "));
+}
+
+function podOf(status: StatusReport, name: string): StatusReport["pods"][number] {
+  const found = status.pods.find((pod) => pod.name === name);
+  if (found === undefined) throw new Error(`the simulator has no pod ${name}`);
+  return found;
+}
+
+function serviceOf(status: StatusReport, name: string): StatusReport["services"][number] {
+  const found = status.services.find((service) => service.name === name);
+  if (found === undefined) throw new Error(`the simulator has no service ${name}`);
+  return found;
+}
+
+function serviceAddress(status: StatusReport, name: string): string {
+  return `${serviceOf(status, name).clusterIPs[0]}:80`;
+}
+
+function manifests(command: readonly string[]): string {
+  const nginx = { name: "nginx", image: "nginx", command };
+  return JSON.stringify({
+    apiVersion: "v1",
+    kind: "List",
+    items: [
+      {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name: "backend" },
+        spec: {
+          replicas: 3,
+          selector: { matchLabels: { app: "backend" } },
+          template: {
+            metadata: { labels: { app: "backend" } },
+            spec: { containers: [{ ...nginx, ports: [{ containerPort: BACKEND_PORT }] }] },
+          },
+        },
+      },
+      service("backend", "http"),
+      service("opaque", "tcp"),
+      ...["plain", "meshed", "fresh"].map(clientPod),
+    ],
+  });
+}
+
+function service(name: string, appProtocol: string): object {
+  return {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name, annotations: { "mesh/load-balancing": "round-robin" } },
+    spec: {
+      selector: { app: "backend" },
+      ports: [{ name: "main", appProtocol, port: 80, targetPort: BACKEND_PORT }],
+    },
+  };
+}
+
+function clientPod(name: string): object {
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name, annotations: name === "meshed" ? { "mesh/enabled": "true" } : {} },
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [{ name: "client", image: "nodemesh/sleep" }],
+    },
+  };
+}

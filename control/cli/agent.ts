@@ -1,0 +1,57 @@
+/** `nodemesh agent PAGE`: what an agent says of itself on its admin socket. */
+
+import { type Command, Option } from "commander";
+import { Agent, request } from "undici";
+
+/** Pages of the admin socket (agent/admin). */
+const PAGES = [
+  "config",
+  "snapshot",
+  "pods",
+  "connections",
+  "endpoints",
+  "counters",
+  "ready",
+] as const;
+
+const TIMEOUT_MS = 5_000;
+
+/** Adds the command. `print` gets the whole output. */
+export function addAgent(program: Command, print: (text: string) => void): void {
+  program
+    .command("agent")
+    .description(`ask the agent of this node: ${PAGES.join(", ")}`)
+    .argument("<page>", "what to show")
+    .option("--socket <path>", "the agent's admin socket", "/run/nodemesh/agent.sock")
+    .addOption(
+      new Option("-o, --output <format>", "json: one line; pretty: for people")
+        .choices(["json", "pretty"])
+        .default("pretty"),
+    )
+    .action(async (page: string, options: { socket: string; output: string }) => {
+      const known = PAGES.find((one) => one === page);
+      if (known === undefined)
+        throw new Error(`there is no page "${page}"; choose one of ${PAGES.join(", ")}`);
+      const value = await ask(options.socket, known);
+      print(options.output === "json" ? JSON.stringify(value) : JSON.stringify(value, null, 2));
+    });
+}
+
+async function ask(socketPath: string, page: string): Promise<unknown> {
+  const dispatcher = new Agent({ connect: { socketPath, timeout: TIMEOUT_MS } });
+  try {
+    const { body } = await request(`http://agent/${page}`, { dispatcher, bodyTimeout: TIMEOUT_MS });
+    const text = await body.text();
+    return page === "ready" ? { ready: text.trim() } : (JSON.parse(text) as unknown);
+  } catch (error) {
+    throw new Error(
+      `no answer from the agent on ${socketPath}: ${reasonOf(error)}; is it running?`,
+    );
+  } finally {
+    await dispatcher.close();
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message || error.name : String(error);
+}

@@ -1,0 +1,37 @@
+/**
+ * The `nodemesh` command. One file per command; this one reads the arguments. `sim` is a program of its own
+ * (deploy/sim), which bin/nodemesh starts: nothing in control may depend on the simulator.
+ */
+
+import { Command, CommanderError } from "commander";
+import { addAgent } from "./agent.ts";
+
+/** Exit codes: 0 done, 1 failed, 2 called wrongly. */
+const FAILED = 1;
+const USAGE = 2;
+
+const program = new Command("nodemesh")
+  .description("A service mesh for Kubernetes with one agent per node and no sidecar.")
+  .exitOverride();
+addAgent(program, (text) => process.stdout.write(`${text}\n`));
+program
+  .command("sim")
+  .description("a simulated cluster on this machine, with the real mesh: see `nodemesh sim --help`")
+  .allowUnknownOption()
+  .action(() => {
+    throw new Error("start it through bin/nodemesh, which knows where the simulator is");
+  });
+for (const command of program.commands) command.exitOverride();
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = exitCodeOf(error);
+}
+
+function exitCodeOf(error: unknown): number {
+  // commander has printed its own errors (and the help that was asked for) already.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  return FAILED;
+}
