@@ -29,8 +29,6 @@ export const ECONNRESET: number = constants.errno.ECONNRESET;
 export const EPIPE: number = constants.errno.EPIPE;
 /** No such connection (any more). */
 export const ENOTCONN: number = constants.errno.ENOTCONN;
-/** A time-out, the kernel's or ours. */
-export const ETIMEDOUT: number = constants.errno.ETIMEDOUT;
 
 /** EINVAL as a failed result: an argument that never reached the kernel. */
 export const EINVAL_RESULT: number = -constants.errno.EINVAL;

@@ -2,12 +2,6 @@
 
 import type { Enrolment } from "./enrolment.ts";
 
-/** Who a workload is: the source of its SPIFFE identity and of its metric labels. */
-export interface Identity {
-  readonly namespace: string;
-  readonly serviceAccount: string;
-}
-
 /** One pod with an address. */
 export interface Workload {
   /** metadata.uid: the key; a re-created pod of the same name is another workload. */

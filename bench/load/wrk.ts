@@ -1,4 +1,8 @@
-/** Closed-loop load by Debian's wrk, one thread. */
+/**
+ * bench/load makes load: closed loop by Debian's wrk (this file), open loop at a fixed rate, bulk, idle connections.
+ * Every generator runs inside the stage's namespace and reports plain numbers. It must never know which proxy it
+ * talks to.
+ */
 import type { Stage } from "../stage/stage.ts";
 
 /** What one run of wrk saw. Latencies are of a closed loop: they say little about a queue. */

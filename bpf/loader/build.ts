@@ -1,3 +1,11 @@
+/**
+ * bpf/loader is the package ebpf-loader-wasm: a pure WebAssembly core (assembly/) that parses, links and
+ * relocates, and a small TypeScript host (src/) that makes the system calls. It may import nothing of the mesh
+ * and must never decide what its objects are for.
+ *
+ * This file builds the core with the locked AssemblyScript; `--check` compares it with the committed one.
+ */
+
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";

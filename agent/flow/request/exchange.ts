@@ -6,9 +6,9 @@ import { isIdempotent, requestBody, responseBody } from "../../http/h1/body-kind
 import { BODY, METHOD, type Method } from "../../http/h1/codes.ts";
 import { Framer } from "../../http/h1/framer.ts";
 import type { Head } from "../../http/h1/head.ts";
-import { requestProblem, responseProblem } from "../../http/h1/problem.ts";
+import { requestProblem } from "../../http/h1/problem.ts";
 import { shortAnswer } from "../../http/h1/short-answer.ts";
-import { connectionOption, NO_LINES, type Rewrite, writeHead } from "../../http/h1/write-head.ts";
+import { connectionOption, type Rewrite, writeHead } from "../../http/h1/write-head.ts";
 import { HeldBytes } from "../../transport/held-bytes.ts";
 import {
   Http1Upstream,
@@ -19,7 +19,6 @@ import type { UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import { isGatewayFailure } from "../balance/outlier.ts";
 import type { PickRequest } from "../balance/pickers.ts";
-import { connectReason } from "../connect-reason.ts";
 import type { Plan } from "../plan.ts";
 import type { LocalPod } from "../pod.ts";
 import type { RequestLine } from "../record.ts";
@@ -27,7 +26,9 @@ import type { Target } from "../target.ts";
 import type { HttpContext } from "./context.ts";
 import { pickRequestFor } from "./pick-request.ts";
 import { requestLine } from "./request-line.ts";
+import { rewrite } from "./rewrite.ts";
 import { isUnservedByPeer } from "./unserved.ts";
+import { refusalOf, statusOf } from "./upstream-failure.ts";
 
 /** The first try and at most this many more, each to another endpoint. */
 const MAX_RETRIES = 2;
@@ -391,28 +392,4 @@ export class Exchange implements ResponseReceiver {
     this.#client.target.release(this.#endpoint);
     this.#endpoint = undefined;
   }
-}
-
-/** One object for all heads of a worker: written and read within one call. */
-const REWRITE: Rewrite = { connection: "none", keepUpgrade: false, extra: NO_LINES };
-
-function rewrite(connection: Rewrite["connection"], upgrade: boolean): Rewrite {
-  REWRITE.connection = connection;
-  REWRITE.keepUpgrade = upgrade;
-  return REWRITE;
-}
-
-function statusOf(failure: UpstreamFailure): number {
-  if (failure.kind === "connect") return failure.errno === "ETIMEDOUT" ? 504 : 503;
-  return 502;
-}
-
-function refusalOf(failure: UpstreamFailure, { address, port }: LiveEndpoint): Refusal {
-  const where = `${address} port ${port}`;
-  if (failure.kind === "connect")
-    return refuse(connectReason(failure.errno), `${where}: ${failure.errno}`);
-  if (failure.kind === "closed")
-    return refuse("upstream-reset", `${where}: ${failure.cause.kind} before a whole answer`);
-  const { reason, detail } = responseProblem(failure.problem);
-  return refuse(reason, `${where}: ${detail}`);
 }

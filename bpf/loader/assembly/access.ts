@@ -24,6 +24,7 @@ export class Step {
   }
 }
 
+/** One CO-RE access: a type and the path of members into it (Documentation/bpf/llvm_reloc.rst). */
 export class Access {
   types: Btf;
   root: u32;

@@ -19,6 +19,7 @@ export class RecordBlock {
   }
 }
 
+/** The `.BTF.ext` section: function, line and relocation records (Documentation/bpf/btf.rst). */
 export class BtfExt {
   functions: Array<RecordBlock> = new Array<RecordBlock>();
   lines: Array<RecordBlock> = new Array<RecordBlock>();

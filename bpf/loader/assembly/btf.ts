@@ -2,24 +2,43 @@
 import { fail, hasFault } from "./fault";
 import { Text, noText, textUntilNul } from "./text";
 
+/** BTF_KIND_INT (Documentation/bpf/btf.rst). */
 export const INT: u32 = 1;
+/** BTF_KIND_PTR (Documentation/bpf/btf.rst). */
 export const PTR: u32 = 2;
+/** BTF_KIND_ARRAY (Documentation/bpf/btf.rst). */
 export const ARRAY: u32 = 3;
+/** BTF_KIND_STRUCT (Documentation/bpf/btf.rst). */
 export const STRUCT: u32 = 4;
+/** BTF_KIND_UNION (Documentation/bpf/btf.rst). */
 export const UNION: u32 = 5;
+/** BTF_KIND_ENUM (Documentation/bpf/btf.rst). */
 export const ENUM: u32 = 6;
+/** BTF_KIND_FWD (Documentation/bpf/btf.rst). */
 export const FWD: u32 = 7;
+/** BTF_KIND_TYPEDEF (Documentation/bpf/btf.rst). */
 export const TYPEDEF: u32 = 8;
+/** BTF_KIND_VOLATILE (Documentation/bpf/btf.rst). */
 export const VOLATILE: u32 = 9;
+/** BTF_KIND_CONST (Documentation/bpf/btf.rst). */
 export const CONST: u32 = 10;
+/** BTF_KIND_RESTRICT (Documentation/bpf/btf.rst). */
 export const RESTRICT: u32 = 11;
+/** BTF_KIND_FUNC (Documentation/bpf/btf.rst). */
 export const FUNC: u32 = 12;
+/** BTF_KIND_FUNC_PROTO (Documentation/bpf/btf.rst). */
 export const FUNC_PROTO: u32 = 13;
+/** BTF_KIND_VAR (Documentation/bpf/btf.rst). */
 export const VAR: u32 = 14;
+/** BTF_KIND_DATASEC (Documentation/bpf/btf.rst). */
 export const DATASEC: u32 = 15;
+/** BTF_KIND_FLOAT (Documentation/bpf/btf.rst). */
 export const FLOAT: u32 = 16;
+/** BTF_KIND_DECL_TAG (Documentation/bpf/btf.rst). */
 export const DECL_TAG: u32 = 17;
+/** BTF_KIND_TYPE_TAG (Documentation/bpf/btf.rst). */
 export const TYPE_TAG: u32 = 18;
+/** BTF_KIND_ENUM64 (Documentation/bpf/btf.rst). */
 export const ENUM64: u32 = 19;
 
 /** How many modifiers, typedefs or array dimensions are followed before a type counts as endless. */

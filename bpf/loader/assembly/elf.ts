@@ -7,20 +7,31 @@ const SECTION_HEADER_SIZE: u32 = 64;
 const SYMBOL_SIZE: u32 = 24;
 const EM_BPF: u32 = 247;
 
+/** SHT_PROGBITS of elf(5). */
 export const SHT_PROGBITS: u32 = 1;
+/** SHT_SYMTAB of elf(5). */
 export const SHT_SYMTAB: u32 = 2;
+/** SHT_NOBITS of elf(5). */
 export const SHT_NOBITS: u32 = 8;
+/** SHT_REL of elf(5). */
 export const SHT_REL: u32 = 9;
+/** SHF_EXECINSTR of elf(5). */
 export const SHF_EXECINSTR: u64 = 4;
+/** STB_LOCAL of elf(5). */
 export const STB_LOCAL: u32 = 0;
+/** STB_WEAK of elf(5). */
 export const STB_WEAK: u32 = 2;
+/** STT_NOTYPE of elf(5). */
 export const STT_NOTYPE: u32 = 0;
+/** STT_FUNC of elf(5). */
 export const STT_FUNC: u32 = 2;
+/** STT_SECTION of elf(5). */
 export const STT_SECTION: u32 = 3;
 
 /** A data section larger than this is refused: the kernel's own limit for one allocation is below it. */
 const MAX_NOBITS: u64 = 1 << 30;
 
+/** One ELF section as the loader uses it. */
 export class Section {
   name: Text = noText();
   index: u32 = 0;
@@ -35,6 +46,7 @@ export class Section {
   info: u32 = 0;
 }
 
+/** One ELF symbol. */
 export class ElfSymbol {
   name: Text = noText();
   section: u32 = 0;
@@ -50,6 +62,7 @@ export class ElfSymbol {
   }
 }
 
+/** A parsed ELF64 little-endian object (elf(5)). */
 export class ElfFile {
   sections: Array<Section> = new Array<Section>();
   symbols: Array<ElfSymbol> = new Array<ElfSymbol>();

@@ -20,11 +20,13 @@ export const REF_EXTERN_CALL: u32 = 4;
 export const REF_CALL: u32 = 5;
 export const REF_FUNCTION: u32 = 6;
 
+/** One preset slot of a map: which index refers to which symbol. */
 export class Slot {
   index: u32 = 0;
   target: Text = noText();
 }
 
+/** A map as the object defines it in `.maps`. */
 export class MapDef {
   name: Text = noText();
   kind: u32 = USER_MAP;
@@ -75,6 +77,7 @@ export class Func {
   placed: i32 = -1;
 }
 
+/** A symbol that something outside must give: kernel configuration, kernel symbol, kfunc. */
 export class Extern {
   name: Text = noText();
   symbolIndex: u32 = 0;
@@ -90,6 +93,7 @@ export class Extern {
   offset: u32 = 0;
 }
 
+/** Everything read from one object, before relocation. */
 export class ObjectFile {
   elf: ElfFile;
   types: Btf = noBtf();

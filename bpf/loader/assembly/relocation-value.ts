@@ -3,18 +3,31 @@ import { ARRAY, Btf, INT, PTR } from "./btf";
 import { Access } from "./access";
 import { fail } from "./fault";
 
+/** BPF_CORE_FIELD_BYTE_OFFSET (Documentation/bpf/llvm_reloc.rst). */
 export const FIELD_BYTE_OFFSET: u32 = 0;
+/** BPF_CORE_FIELD_BYTE_SIZE (Documentation/bpf/llvm_reloc.rst). */
 export const FIELD_BYTE_SIZE: u32 = 1;
+/** BPF_CORE_FIELD_EXISTS (Documentation/bpf/llvm_reloc.rst). */
 export const FIELD_EXISTS: u32 = 2;
+/** BPF_CORE_FIELD_SIGNED (Documentation/bpf/llvm_reloc.rst). */
 export const FIELD_SIGNED: u32 = 3;
+/** BPF_CORE_FIELD_LSHIFT_U64 (Documentation/bpf/llvm_reloc.rst). */
 export const FIELD_LSHIFT_U64: u32 = 4;
+/** BPF_CORE_FIELD_RSHIFT_U64 (Documentation/bpf/llvm_reloc.rst). */
 export const FIELD_RSHIFT_U64: u32 = 5;
+/** BPF_CORE_TYPE_ID_LOCAL (Documentation/bpf/llvm_reloc.rst). */
 export const TYPE_ID_LOCAL: u32 = 6;
+/** BPF_CORE_TYPE_ID_TARGET (Documentation/bpf/llvm_reloc.rst). */
 export const TYPE_ID_TARGET: u32 = 7;
+/** BPF_CORE_TYPE_EXISTS (Documentation/bpf/llvm_reloc.rst). */
 export const TYPE_EXISTS: u32 = 8;
+/** BPF_CORE_TYPE_SIZE (Documentation/bpf/llvm_reloc.rst). */
 export const TYPE_SIZE: u32 = 9;
+/** BPF_CORE_ENUMVAL_EXISTS (Documentation/bpf/llvm_reloc.rst). */
 export const ENUMVAL_EXISTS: u32 = 10;
+/** BPF_CORE_ENUMVAL_VALUE (Documentation/bpf/llvm_reloc.rst). */
 export const ENUMVAL_VALUE: u32 = 11;
+/** BPF_CORE_TYPE_MATCHES (Documentation/bpf/llvm_reloc.rst). */
 export const TYPE_MATCHES: u32 = 12;
 
 /** A value with what the patcher must know about it. */

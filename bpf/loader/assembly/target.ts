@@ -20,6 +20,7 @@ export function essential(name: Text): Text {
   return new Text(name.ptr, essentialLength(name));
 }
 
+/** The running kernel's types, indexed by essential name. */
 export class Target {
   types: Btf;
   heads: StaticArray<u32> = new StaticArray<u32>(BUCKETS);

@@ -1,3 +1,9 @@
+/**
+ * src/kernel asks the running kernel what it has: features by probing, its types (BTF), its symbols, its build
+ * settings. Answers are cached for the life of the process. It may import sys and core; it must never load
+ * anything on behalf of a user.
+ */
+
 import { BPF } from "../sys/constants.ts";
 import { type Host, kernelHost } from "../sys/host.ts";
 import { probeBlob } from "./probe-types.ts";

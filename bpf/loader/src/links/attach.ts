@@ -1,3 +1,9 @@
+/**
+ * src/links attaches loaded programs to hooks and owns the links: cgroups, network namespaces, sockmaps. Links
+ * can be updated in place, pinned, and opened again from their pins. It may import sys and api; it must never
+ * load programs.
+ */
+
 import { closeSync, constants, openSync } from "node:fs";
 import type { CgroupTarget } from "../api/links.ts";
 import type { Link, MapHandle, Program } from "../api/objects.ts";

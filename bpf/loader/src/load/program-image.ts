@@ -32,13 +32,6 @@ function applyCore(session: Session, program: ParsedProgram): Uint8Array {
   }
 }
 
-/** True when loading the program needs the kernel's types. */
-export function needsKernelTypes(program: ParsedProgram): boolean {
-  const { coreRecords } = program;
-  for (let i = 3; i < coreRecords.length; i += 4) if (coreRecords[i] !== TYPE_ID_LOCAL) return true;
-  return false;
-}
-
 function patch(session: Session, code: DataView, reference: Reference): void {
   const at = reference.instruction * INSN_SIZE;
   switch (reference.kind) {

@@ -1,3 +1,9 @@
+/**
+ * src/maps gives typed access to maps: one handle per kind of map, codecs for keys and values, batches,
+ * iteration that survives concurrent deletes, memory-mapped arrays, ring buffers. It may import sys and api;
+ * it must never guess a layout: sizes are checked against the kernel's.
+ */
+
 import type { Codec } from "../api/codec.ts";
 import type { ArrayMap, MappedArray } from "../api/maps.ts";
 import type { MapHandle } from "../api/objects.ts";
