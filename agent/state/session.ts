@@ -66,9 +66,13 @@ export async function sendAck(session: ClientHttp2Session, ack: Ack): Promise<vo
 
 /**
  * Pings until the session ends; when a ping is unanswered at the time of the next, the peer counts as
- * dead and the session is destroyed: a vanished node sends no FIN.
+ * dead and the session is destroyed: a vanished node sends no FIN. `onAnswer` is called after each answer.
  */
-export function watchPeer(session: ClientHttp2Session, everyMs: number): void {
+export function watchPeer(
+  session: ClientHttp2Session,
+  everyMs: number,
+  onAnswer: () => void,
+): void {
   let waiting = false;
   const timer = setInterval(() => {
     if (session.connecting || session.destroyed) return;
@@ -77,8 +81,11 @@ export function watchPeer(session: ClientHttp2Session, everyMs: number): void {
       return;
     }
     waiting = true;
-    session.ping(() => {
+    session.ping((error) => {
+      // A destroyed session answers its open pings with an error.
+      if (error !== null) return;
       waiting = false;
+      onAnswer();
     });
   }, everyMs);
   session.on("close", () => clearInterval(timer));

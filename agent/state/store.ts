@@ -45,9 +45,14 @@ export class SnapshotStore {
   apply(delta: SnapshotDelta): Applied {
     const next = applyDelta(this.#current, delta);
     if (next === undefined) return { kind: "other-base" };
-    this.#confirmedAt = this.#now();
+    this.confirm();
     if (delta.base !== delta.version) this.#swap(next, delta);
     return { kind: "applied", snapshot: this.#current };
+  }
+
+  /** Control said that `current` is still the newest. */
+  confirm(): void {
+    this.#confirmedAt = this.#now();
   }
 
   /** Starts from a snapshot of an earlier life, which control has not confirmed. */

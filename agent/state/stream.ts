@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { decodeDelta } from "#model/codec.ts";
 import { FrameReader } from "#model/frames.ts";
 import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
+import { fullDelta } from "#model/snapshot-delta.ts";
 import { Backoff } from "./backoff.ts";
 import { type Ack, openSnapshots, sendAck, watchPeer } from "./session.ts";
 import type { SnapshotStore } from "./store.ts";
@@ -25,9 +26,9 @@ export interface FollowOptions {
   readonly node: string;
   readonly store: SnapshotStore;
   /**
-   * Makes a snapshot effective. Resolves when kernel and workers have it: only then it is acked. When it
-   * rejects, control gets a nack and after a while the newest snapshot is tried again, with a delta that
-   * may be empty: work from the snapshot, take the delta as a hint.
+   * Makes a snapshot effective. Resolves when kernel and workers have it: only then it is acked. The
+   * delta leads from the last snapshot that was enforced; it is a full one after a rejection (control gets
+   * a nack, and after a while the newest snapshot is tried again), and may be empty.
    */
   readonly enforce: (snapshot: Snapshot, delta: SnapshotDelta) => Promise<void>;
   /** Told of every change of state. Must not throw. */
@@ -53,9 +54,9 @@ export type StreamStatus =
 export async function followControl(options: FollowOptions): Promise<void> {
   const { signal, onStatus } = options;
   const backoff = new Backoff(options.random);
-  const resync = { wanted: false };
+  const memory: Memory = { resync: false, enforceAll: false, upToDate: false };
   while (!signal.aborted) {
-    const problem = await followOnce(options, backoff, resync);
+    const problem = await followOnce(options, backoff, memory);
     if (signal.aborted) return;
     const retryInMs = backoff.next();
     onStatus({ kind: "lost", problem, retryInMs });
@@ -68,20 +69,25 @@ export async function followControl(options: FollowOptions): Promise<void> {
 async function followOnce(
   options: FollowOptions,
   backoff: Backoff,
-  resync: { wanted: boolean },
+  memory: Memory,
 ): Promise<string> {
   options.onStatus({ kind: "connecting" });
+  memory.upToDate = false;
   const session = options.connect();
   const end = (): void => session.destroy();
   options.signal.addEventListener("abort", end);
   // Session errors also end its streams, where they are waited for.
   session.on("error", () => {});
   try {
-    watchPeer(session, options.pingMs ?? DEFAULT_PING_MS);
-    const path = pathOf(options, resync.wanted);
+    // Control sends news at once, so a peer that answers and is quiet has none.
+    const confirm = (): void => {
+      if (memory.upToDate) options.store.confirm();
+    };
+    watchPeer(session, options.pingMs ?? DEFAULT_PING_MS, confirm);
+    const path = pathOf(options, memory.resync);
     const stream = await openSnapshots(session, path, ANSWER_TIMEOUT_MS);
     options.onStatus({ kind: "connected" });
-    await takeMessages({ options, session, stream, backoff, resync });
+    await takeMessages({ options, session, stream, backoff, memory });
     return "control closed the stream";
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);
@@ -98,13 +104,23 @@ function pathOf({ node, store }: FollowOptions, everything: boolean): string {
   return `/v1/snapshots?${query}`;
 }
 
+/** What is remembered from one connection to the next. */
+interface Memory {
+  /** Ask for everything: control's changes were for a snapshot that is not ours. */
+  resync: boolean;
+  /** The last enforcement failed half-way: the next one gets a full delta. */
+  enforceAll: boolean;
+  /** Everything that arrived on this connection is enforced. */
+  upToDate: boolean;
+}
+
 /** What the stages of one connection share. */
 interface Link {
   readonly options: FollowOptions;
   readonly session: ClientHttp2Session;
   readonly stream: ClientHttp2Stream;
   readonly backoff: Backoff;
-  readonly resync: { wanted: boolean };
+  readonly memory: Memory;
 }
 
 /**
@@ -122,6 +138,7 @@ async function takeMessages(link: Link): Promise<void> {
 
 /** Throws to give the connection up. */
 async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
+  link.memory.upToDate = false;
   const decoded = decodeDelta(message);
   if (decoded.kind === "malformed") {
     const { epoch, version } = link.options.store.current;
@@ -131,7 +148,7 @@ async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
   }
   const { delta } = decoded;
   const applied = link.options.store.apply(delta);
-  link.resync.wanted = applied.kind === "other-base";
+  link.memory.resync = applied.kind === "other-base";
   if (applied.kind === "other-base")
     throw new Error(`control sent changes to version ${delta.base}, which is not ours`);
   await enforce(link, applied.snapshot, delta);
@@ -139,14 +156,18 @@ async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
 
 async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Promise<void> {
   const { epoch, version } = snapshot;
+  const { memory } = link;
   try {
-    await link.options.enforce(snapshot, delta);
+    await link.options.enforce(snapshot, memory.enforceAll ? fullDelta(snapshot) : delta);
   } catch (cause) {
+    memory.enforceAll = true;
     const problem = cause instanceof Error ? cause.message : String(cause);
     await acknowledge(link, { epoch, version, field: "", problem: problem.slice(0, 2000) });
     throw new Error(`version ${version} could not be enforced: ${problem}`, { cause });
   }
+  memory.enforceAll = false;
   await acknowledge(link, { epoch, version });
+  memory.upToDate = true;
   link.backoff.reset();
   link.options.onStatus({ kind: "synced", epoch, version });
 }

@@ -93,6 +93,25 @@ test("a reconnect without news confirms the snapshot without swapping it", async
   assert.equal(store.confirmedAt, 77);
 });
 
+test("a quiet connection keeps confirming the snapshot, a lost one does not", async () => {
+  const witness = new Witness();
+  let clock = 0;
+  const store = new SnapshotStore(() => {
+    setImmediate(() => witness.changed());
+    return ++clock;
+  });
+  const control = await startControl("e1", witness);
+  control.publisher.publish(partsOf(["a"]));
+  await using agent = startAgent(control.port, witness, { store, pingMs: 20 });
+  await witness.until("three confirmations by ping", () => (store.confirmedAt ?? 0) >= 4);
+  await control[Symbol.asyncDispose]();
+  await witness.until("loss", () => agent.statuses.at(-1)?.kind === "lost");
+  const last = store.confirmedAt;
+  const attempts = agent.statuses.length;
+  await witness.until("another try", () => agent.statuses.length >= attempts + 2);
+  assert.equal(store.confirmedAt, last);
+});
+
 test("while an agent is slow its deltas add up into one", async () => {
   const witness = new Witness();
   await using control = await startControl("e1", witness);
@@ -119,16 +138,20 @@ test("while an agent is slow its deltas add up into one", async () => {
   assert.deepEqual(agent.store.current, control.publisher.snapshot);
 });
 
-test("what can't be enforced is nacked, and tried again until it can", async () => {
+test("what can't be enforced is nacked, and tried again whole until it can", async () => {
   const witness = new Witness();
   await using control = await startControl("e1", witness);
   control.publisher.publish(partsOf(["a"]));
   let failures = 2;
+  const bases: unknown[] = [];
   await using agent = startAgent(control.port, witness, {
-    enforce: () =>
-      failures-- > 0 ? Promise.reject(new Error("map pods is full")) : Promise.resolve(),
+    enforce: (_, { base, upsertWorkloads }) => {
+      bases.push([base, upsertWorkloads.length]);
+      return failures-- > 0 ? Promise.reject(new Error("map pods is full")) : Promise.resolve();
+    },
   });
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  assert.deepEqual(bases, Array(3).fill(["nothing", 1]));
   const [state] = control.agents.list();
   assert.equal(state?.acked?.version, 1);
   assert.deepEqual(

@@ -8,8 +8,6 @@ const INSN_SIZE = 8;
 const PSEUDO = { mapFd: 1, mapValue: 2, btfId: 3, kernelCall: 2 } as const;
 /** A call to a kernel function that is weak and missing: never valid, shows its number if reached. */
 const MISSING_CALL = 2_002_000_000;
-/** CO-RE kind that needs no kernel types: the id of a type of the object itself. */
-const TYPE_ID_LOCAL = 6;
 
 /** The instructions to give to the kernel: CO-RE applied, maps and externs put in. */
 export function programImage(session: Session, program: ParsedProgram): Uint8Array {
