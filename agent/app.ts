@@ -41,8 +41,11 @@ export interface App {
   stop(): Promise<void>;
 }
 
-/** How often the access log is written and idle series are looked for. */
+/** How often the access log is written. */
 const FLUSH_MS = 250;
+
+/** How often idle series are looked for. */
+const COLLECT_MS = 60_000;
 
 /** Builds and starts everything. Rejects when a part can't start; what was started is undone then. */
 export async function startApp(inputs: AppInputs): Promise<App> {
@@ -77,6 +80,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   const running = parts.move();
   return {
     stop: async () => {
+      if (drain.state.kind === "serving") readiness.await("nothing: the agent is shutting down");
       const state = await drain.begin();
       if (state.kind === "drained" && state.forced.length > 0)
         log("warn", "connections were cut at the drain deadline", { parts: state.forced });
@@ -121,9 +125,13 @@ function startTelemetry(
   const rings = blocks.map(() => (config.accessLog > 0 ? createLogRing() : undefined));
   for (const block of blocks) collector.attach(block);
   for (const ring of rings) if (ring !== undefined) accessLog.attach(ring);
-  const timer = setInterval(() => accessLog.flush(), FLUSH_MS).unref();
+  const timers = [
+    setInterval(() => accessLog.flush(), FLUSH_MS).unref(),
+    // Idle series are let go here, also when nobody scrapes.
+    setInterval(() => collector.collect(), COLLECT_MS).unref(),
+  ];
   parts.defer(() => {
-    clearInterval(timer);
+    for (const timer of timers) clearInterval(timer);
     accessLog.flush();
   });
   return { blocks, rings, collector, accessLog };

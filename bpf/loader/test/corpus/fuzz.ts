@@ -98,7 +98,8 @@ const INTERESTING = [
 
 /** One to eight changes: bits, bytes, telling words, copied stretches, a cut. */
 function mutate(original: Uint8Array, random: (limit: number) => number): Uint8Array {
-  const bytes = original.slice();
+  // A copy whatever it is: Buffer's slice() would be a view, and mutations would pile up in the seeds.
+  const bytes = new Uint8Array(original);
   const view = new DataView(bytes.buffer);
   for (let n = 1 + random(8); n > 0 && bytes.length > 8; n--) {
     const at = random(bytes.length - 4);

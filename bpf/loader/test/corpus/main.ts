@@ -136,7 +136,8 @@ function judgeFuzz(result: FuzzResult): string[] {
   if (result.faults.length > 0) wrong.push(`${result.faults.length} mutations ended in a fault`);
   if (result.slowestMs > HANG_MS) wrong.push(`a mutation took ${result.slowestMs.toFixed(0)} ms`);
   if (result.leakedDescriptors !== 0) wrong.push(`${result.leakedDescriptors} descriptors leaked`);
-  if (result.mutations < MUTATIONS || result.parsed === 0)
-    wrong.push("the mutations were not tried");
+  // Hardly any mutation that still parses means that all of them fell at the first check: nothing was tried.
+  if (result.mutations < MUTATIONS || result.parsed < MUTATIONS / 10)
+    wrong.push(`only ${result.parsed} of ${result.mutations} mutations got past the first checks`);
   return wrong;
 }
