@@ -39,7 +39,6 @@ export const WORKLOADS: readonly Workload[] = [
   { name: "opaque TCP bulk", run: bulk },
   { name: "open loop, half load", run: openLoop },
   { name: "1,000 idle connections", run: idle },
-  { name: "annotation to effect", run: effect },
 ];
 
 function keepAlive(size: AnswerSize, connections: number): Workload {
@@ -64,7 +63,7 @@ async function measured(peer: RunningPeer, load: Parameters<typeof runWrk>[1]): 
   const pids = peer.pids();
   const [cpu, machine] = [cpuSeconds(pids), machineSeconds()];
   const { requests, seconds, errors } = await runWrk(peer.stage, load);
-  if (errors > 0) throw new Error(`${errors} errors of wrk at ${load.url}`);
+  if (errors !== "") throw new Error(`errors of wrk at ${load.url}: ${errors}`);
   const figures = {
     perSecond: requests / seconds,
     machineMicros: ((machineSeconds() - machine) / requests) * 1e6,
@@ -133,31 +132,6 @@ async function idle(peer: RunningPeer, options: RunOptions): Promise<Figures | u
     residentMegabytes: held / 1e6,
     kilobytesPerPair: (held - before) / 1e3 / HELD_CONNECTIONS,
   };
-}
-
-/** From the annotate call to the first connection that the mesh answered, by a client that dials all the time. */
-async function effect(peer: RunningPeer): Promise<Figures | undefined> {
-  if (peer.enrolment === undefined) return undefined;
-  const { stage, set } = peer.enrolment;
-  await using prober = stage.client([
-    ...script("../load/effect/main.ts"),
-    ...hostAndPort(peer.http),
-  ]);
-  const said = async (word: string): Promise<number> => {
-    const pattern = new RegExp(`^${word} ([0-9.]+)$`, "m");
-    await until(
-      () => `"${word}" from ${prober.log()}`,
-      10_000,
-      () => pattern.test(prober.log()),
-    );
-    return Number(pattern.exec(prober.log())?.[1]);
-  };
-  await said("direct");
-  const began = performance.timeOrigin + performance.now();
-  await set(true);
-  const effectMillis = (await said("meshed")) - began;
-  await set(false);
-  return { effectMillis };
 }
 
 function script(path: string): readonly string[] {

@@ -1,9 +1,7 @@
--- Given to wrk by -s: prints one line of JSON that bench/load/wrk.ts reads. Latencies in microseconds.
-function done(summary, latency)
+-- Given to wrk by -s: prints one line of JSON that bench/load/wrk.ts reads.
+function done(summary)
+  local e = summary.errors
   io.write(string.format(
-    '\n{"requests":%d,"micros":%d,"bytes":%d,"errors":%d,"p50":%d,"p99":%d,"p999":%d}\n',
-    summary.requests, summary.duration, summary.bytes,
-    summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.status
-      + summary.errors.timeout,
-    latency:percentile(50), latency:percentile(99), latency:percentile(99.9)))
+    '\n{"requests":%d,"micros":%d,"bytes":%d,"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d}\n',
+    summary.requests, summary.duration, summary.bytes, e.connect, e.read, e.write, e.status, e.timeout))
 end

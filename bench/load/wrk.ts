@@ -5,12 +5,13 @@
  */
 import type { Stage } from "../stage/stage.ts";
 
-/** What one run of wrk saw. Latencies are of a closed loop: they say little about a queue. */
+/** What one run of wrk saw; its latencies are of a closed loop, and left out. */
 export interface WrkResult {
   readonly requests: number;
   readonly seconds: number;
   readonly bytes: number;
-  readonly errors: number;
+  /** Connections or requests that failed, by kind; empty when all went well. */
+  readonly errors: string;
 }
 
 /** How to run it. */
@@ -33,7 +34,11 @@ export async function runWrk(stage: Stage, load: WrkLoad): Promise<WrkResult> {
   if (done.code !== 0 || !line.startsWith("{"))
     throw new Error(`wrk failed: ${done.stdout}${done.stderr}`);
   const said = JSON.parse(line) as Record<string, number>;
-  const { requests = 0, micros = 0, bytes = 0, errors = 0 } = said;
+  const { requests = 0, micros = 0, bytes = 0, ...kinds } = said;
   if (requests === 0) throw new Error(`wrk got no answer from ${load.url}`);
+  const errors = Object.entries(kinds)
+    .filter(([, count]) => count > 0)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(", ");
   return { requests, seconds: micros / 1e6, bytes, errors };
 }
