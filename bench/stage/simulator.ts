@@ -6,9 +6,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { StatusReport, Target } from "../../deploy/sim/api/protocol.ts";
+import type { StatusReport } from "../../deploy/sim/api/protocol.ts";
 import { callApi } from "../../deploy/sim/api/wire.ts";
-import { sandboxed } from "../../deploy/sim/kubelet/sandbox.ts";
 import { simPaths } from "../../deploy/sim/paths.ts";
 import { runProgram, type Service, startService } from "../harness/process.ts";
 import { BACKEND_PORT, writeBackend } from "./backend.ts";
@@ -47,14 +46,12 @@ export async function simulatorStage(): Promise<SimulatorStage> {
   );
   const direct = serviceAddress(status, "backend");
   const backends = serviceOf(status, "backend").readyEndpoints.filter((ip) => !ip.includes(":"));
-  const enter = (pod: string, argv: readonly string[]): readonly string[] =>
-    inPod.get(pod)?.(argv) ?? argv;
   const stage = (pod: string): Stage => ({
     backends: backends.map((ip) => `${ip}:${BACKEND_PORT}`),
     direct,
-    run: (argv, timeoutMs) => runProgram(enter(pod, argv), { timeoutMs }),
+    run: (argv, timeoutMs) => runProgram([...exec(pod), ...argv], { timeoutMs }),
     sidecar: (argv) => startService(argv, podOf(status, pod).netns),
-    client: (argv): Service => startService(enter(pod, argv)),
+    client: (argv): Service => startService([...exec(pod), ...argv]),
     async [Symbol.asyncDispose]() {
       // the simulator is taken down as a whole
     },
@@ -73,20 +70,8 @@ export async function simulatorStage(): Promise<SimulatorStage> {
   };
 }
 
-/** How to run a command in a pod as `sim exec` does, but without a Node process that would count as machine CPU. */
-async function entrance(pod: string): Promise<(argv: readonly string[]) => readonly string[]> {
-  const { location } = await callApi(simPaths(NAME).api, {
-    verb: "locate",
-    target: podTarget(pod),
-  });
-  if (location === undefined || location.enter.kind !== "pod")
-    throw new Error(`the simulator does not know where pod ${pod} runs`);
-  const place = { pid: location.enter.pid, cgroup: location.cgroup, workingDir: "/" };
-  return (argv) => sandboxed(place, argv);
-}
-
-function podTarget(name: string): Target {
-  return { kind: "Pod", namespace: "default", names: [name], selector: {}, all: false };
+function exec(pod: string): readonly string[] {
+  return [...SIM, "--name", NAME, "exec", pod, "--"];
 }
 
 async function sim(words: readonly string[]): Promise<void> {
@@ -101,10 +86,11 @@ async function report(): Promise<StatusReport> {
 }
 
 async function enrolFresh(enabled: boolean): Promise<void> {
+  const target = { kind: "Pod", namespace: "default", names: ["fresh"], selector: {}, all: false };
   const { problems } = await callApi(simPaths(NAME).api, {
     verb: "mark",
     field: "annotations",
-    target: podTarget("fresh"),
+    target,
     changes: { "mesh/enabled": String(enabled) },
     overwrite: true,
   });
