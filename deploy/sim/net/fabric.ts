@@ -8,7 +8,13 @@ import { type Netlink, openNetlink } from "../../../agent/kernel/netlink.ts";
 import { closeNetns, createNetns, openNetns, writeSysctl } from "../../../agent/kernel/netns.ts";
 import { addRoute } from "../../../agent/kernel/routes.ts";
 import { nodePaths, type SimPaths } from "../paths.ts";
-import { DNS_SERVICE_INDEX, type DualAddress, type NodePlan, serviceAddress } from "./plan.ts";
+import {
+  DNS_SERVICE_INDEX,
+  type DualAddress,
+  hardwareAddress,
+  type NodePlan,
+  serviceAddress,
+} from "./plan.ts";
 
 const FABRIC_BRIDGE = "fabric";
 const UPLINK = "uplink";
@@ -62,6 +68,9 @@ function enableForwarding(netns: number): void {
 function setUpNode(link: Netlink, node: NodePlan): void {
   setLink(link, "lo", { up: true });
   createBridge(link, POD_BRIDGE);
+  // Left alone a bridge takes the lowest address of its ports. One more pod could then change it, and the
+  // others would send to the old one, unanswered, until their neighbour entries expire: most of a minute.
+  setLink(link, POD_BRIDGE, { hardwareAddress: hardwareAddress(node.gateway) });
   addBoth(link, POD_BRIDGE, { address: node.gateway, prefixes: [24, 64] });
   setLink(link, POD_BRIDGE, { up: true });
   addBoth(link, UPLINK, { address: node.address, prefixes: [24, 64] });

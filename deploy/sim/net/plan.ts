@@ -42,6 +42,11 @@ export function podAddress(node: number, index: number): DualAddress {
   return { ipv4: `10.244.${node}.${index}`, ipv6: `${podNetwork(node)}${index.toString(16)}` };
 }
 
+/** The Ethernet address of who has this address: a locally administered prefix, then the four bytes of IPv4. */
+export function hardwareAddress({ ipv4 }: DualAddress): Uint8Array {
+  return Uint8Array.of(0x0a, 0x58, ...ipv4.split(".").map(Number));
+}
+
 /** The ClusterIPs of service `index` (1 to 65279); cluster DNS has SERVICE_DNS. */
 export function serviceAddress(index: number): DualAddress {
   return {

@@ -13,7 +13,7 @@ import {
 import { addRoute } from "../../../agent/kernel/routes.ts";
 import type { NodePaths } from "../paths.ts";
 import { addBoth, POD_BRIDGE } from "./fabric.ts";
-import { type NodePlan, podAddress } from "./plan.ts";
+import { hardwareAddress, type NodePlan, podAddress } from "./plan.ts";
 
 /** Which pod on which node. */
 export interface PodPlace {
@@ -40,10 +40,10 @@ export function createPodNetwork(place: PodPlace): string {
     createVeth(node, { name: port, peer: { name: "eth0", netns: podNetns } });
     setLink(node, port, { master: POD_BRIDGE, up: true });
     setLink(pod, "lo", { up: true });
-    addBoth(pod, "eth0", {
-      address: podAddress(place.node.number, place.index),
-      prefixes: [24, 64],
-    });
+    const address = podAddress(place.node.number, place.index);
+    // Whoever gets this IP address later has the same Ethernet address: no neighbour entry is ever wrong.
+    setLink(pod, "eth0", { hardwareAddress: hardwareAddress(address) });
+    addBoth(pod, "eth0", { address, prefixes: [24, 64] });
     setLink(pod, "eth0", { up: true });
     addRoute(pod, { destination: "default", gateway: place.node.gateway.ipv4 });
     addRoute(pod, { destination: "default", gateway: place.node.gateway.ipv6 });
