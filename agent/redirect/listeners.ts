@@ -12,6 +12,7 @@ import { errnoName } from "../kernel/errno.ts";
 import {
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
+  SO_REUSEADDR,
   SO_REUSEPORT,
   SOL_IP,
   SOL_IPV6,
@@ -68,6 +69,9 @@ function listenerOn(sockets: Sockets, netns: number, port: number): number {
     () => sockets.setOption(fd, SOL_IP, IP_TRANSPARENT, 1),
     () => sockets.setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1),
     () => sockets.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1),
+    // Accepted sockets inherit it. Their own port is the one that was dialled: without it a pod that talks to
+    // somebody's port 80 could not start a server of its own on port 80 (EADDRINUSE).
+    () => sockets.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1),
     () => sockets.bind(fd, { ip: DUMMY_ADDRESS, port }),
     () => sockets.listen(fd, BACKLOG),
   ]);
