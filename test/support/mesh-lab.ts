@@ -7,10 +7,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { fetchInNetns } from "../../deploy/sim/mesh/netns-fetch.ts";
+import { LibcPeer } from "./libc-peer.ts";
 import { PodPeer } from "./pod-peer.ts";
 
 const CLI: string = fileURLToPath(new URL("../../bin/nodemesh", import.meta.url));
 const DRIVER: string = fileURLToPath(new URL("../netns/peers/driver.ts", import.meta.url));
+const LIBC_DRIVER: string = fileURLToPath(
+  new URL("../netns/peers/libc-driver.ts", import.meta.url),
+);
 const OUTPUT_BYTES = 64 << 20;
 
 /** What tests read of `sim status -o json`. */
@@ -113,8 +117,17 @@ export class MeshLab implements AsyncDisposable {
 
   /** Starts a socket driver in a pod. */
   peer(pod: string): PodPeer {
-    const command = [process.execPath, DRIVER];
-    return new PodPeer([CLI, "sim", "--name", this.name, "exec", pod, "--", ...command]);
+    return new PodPeer(this.command(pod, process.execPath, DRIVER));
+  }
+
+  /** Starts a driver of C calls in a pod. */
+  libc(pod: string): LibcPeer {
+    return new LibcPeer(this.command(pod, process.execPath, LIBC_DRIVER));
+  }
+
+  /** The words that run a command in a pod (or `node/NAME`), for those who spawn it themselves. */
+  command(pod: string, ...command: readonly string[]): readonly [string, ...string[]] {
+    return [CLI, "sim", "--name", this.name, "exec", pod, "--", ...command];
   }
 
   /** Enrols pods and waits until their agents catch them. */

@@ -1,40 +1,22 @@
 /** A program inside a pod that does with sockets what the test says (test/netns/peers/driver.ts). */
 
-import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
-import type { Readable, Writable } from "node:stream";
-import type { Answer, Command, Endpoint, Result } from "../netns/peers/protocol.ts";
+import type { Command, Endpoint, Result } from "../netns/peers/protocol.ts";
+import { LineCalls } from "./line-calls.ts";
 
 const PATIENCE_MS = 10_000;
 
 /** A driver in one pod. */
 export class PodPeer implements AsyncDisposable {
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #waiting: Map<number, (result: Result) => void> = new Map();
-  #next = 1;
+  readonly #calls: LineCalls<Command, Result>;
 
   /** `command` starts a driver in the pod, for example `nodemesh sim exec … -- node driver.ts`. */
   constructor(command: readonly [string, ...string[]]) {
-    const [program, ...args] = command;
-    this.#child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
-    createInterface({ input: this.#child.stdout }).on("line", (line) => {
-      const { id, result } = JSON.parse(line) as Answer;
-      this.#waiting.get(id)?.(result);
-      this.#waiting.delete(id);
-    });
-    this.#child.once("exit", () => {
-      for (const resolve of this.#waiting.values()) resolve({ error: "the driver ended" });
-    });
+    this.#calls = new LineCalls<Command, Result>(command, { error: "the driver ended" });
   }
 
   /** Runs one command and gives its raw result. */
   ask(command: Command): Promise<Result> {
-    const id = this.#next++;
-    const { promise, resolve } = Promise.withResolvers<Result>();
-    this.#waiting.set(id, resolve);
-    this.#child.stdin.write(`${JSON.stringify({ id, command })}\n`);
-    return promise;
+    return this.#calls.ask(command);
   }
 
   /** Connects, or throws the errno. */
@@ -48,12 +30,8 @@ export class PodPeer implements AsyncDisposable {
     return new PodListener(this, listener);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    // The pod may be gone, and the driver with it.
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const ended = once(this.#child, "exit");
-    this.#child.stdin.end();
-    await ended;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#calls[Symbol.asyncDispose]();
   }
 }
 
