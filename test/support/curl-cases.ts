@@ -62,7 +62,6 @@ export const CURL_CASES: readonly CurlCase[] = [
     "http://@site/dav/chunked.bin",
   ],
   ["what was put in chunks", "http://@site/dav/chunked.bin"],
-  ["-H", "Expect:", "--data-binary", "@@large", "http://@site/echo"],
   [
     "POST with 100-continue",
     "-H",
