@@ -33,7 +33,6 @@ const FAULTS: readonly (readonly [keyof System, readonly Outcome[]])[] = [
   ["shutdown", [-ENOBUFS]],
   ["close", [-EINTR]],
   ["localAddress", [-ENOBUFS]],
-  ["peerAddress", [-ENOBUFS]],
   ["setOption", [-ENOMEM]],
   ["getOption", [-ENOBUFS]],
   ["lingerZero", [-ENOMEM]],

@@ -163,9 +163,9 @@ class Acceptor extends Task implements Listener {
 
   #take(fd: number): void {
     const system = this.#loop.system;
+    const remote = system.acceptedPeer();
     const local = system.localAddress(fd);
-    const remote = system.peerAddress(fd);
-    if (typeof local === "number" || typeof remote === "number") {
+    if (typeof local === "number" || remote === undefined) {
       // The client has reset already: nothing to tell anybody.
       system.close(fd);
       return;

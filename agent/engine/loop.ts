@@ -214,16 +214,13 @@ export class Loop implements TimerHandler {
  * Returns 0 or the negative errno; EAGAIN (2^64 wakes pending) counts as done.
  */
 export function wakeLoop(system: System, wakeFd: number): number {
-  const n = system.write(wakeFd, WAKE, 0, 8);
-  return n === 8 || n === -EAGAIN ? 0 : n;
+  const n = system.eventfdWrite(wakeFd);
+  return n > 0 || n === -EAGAIN ? 0 : n;
 }
-
-const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
 
 /** The eventfd's task: empties it, then calls onWake. */
 class Waker extends Task {
   readonly #loop: Loop;
-  readonly #count: Uint8Array = new Uint8Array(8);
 
   constructor(loop: Loop, owner: Owner) {
     super(owner);
@@ -236,7 +233,7 @@ class Waker extends Task {
 
   work(): number {
     // EAGAIN is fine too: somebody else's read cannot be, so the wake was already handled.
-    this.#loop.system.read(this.#loop.wakeFd, this.#count, 0, 8);
+    this.#loop.system.eventfdRead(this.#loop.wakeFd);
     this.#loop.onWake();
     return 1;
   }

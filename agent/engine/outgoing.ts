@@ -57,6 +57,7 @@ export class Outgoing {
     bodyStart: number,
     bodyEnd: number,
   ): number {
+    if (bodyStart === bodyEnd) return this.send(head, headStart, headEnd);
     const headLength = headEnd - headStart;
     let sent = 0;
     if (this.writable && this.queued === 0) {

@@ -42,11 +42,15 @@ export interface EpollEvents {
 
 /** The system calls of one thread. */
 export interface System {
+  /** recv(2) of a socket: what read(2) does, without its detour through the file layer. */
   read(fd: number, into: Uint8Array, start: number, length: number): number;
+  /** send(2) of a socket. */
   write(fd: number, from: Uint8Array, start: number, length: number): number;
   writev(fd: number, segments: Segments): number;
   /** Accepts one connection, non-blocking and close-on-exec. */
   accept(fd: number): number;
+  /** Who the connection accepted last came from: accept(2) says it by the way. Undefined when the family is unknown. */
+  acceptedPeer(): SocketAddress | undefined;
   /**
    * A TCP socket, non-blocking and close-on-exec, of the family that `ip` needs. With `netns` >= 0 it belongs
    * to the network namespace of that descriptor (two setns(2), 1 µs); being unable to come back aborts the process.
@@ -60,8 +64,6 @@ export interface System {
   close(fd: number): number;
   /** The local address, or the negative errno. */
   localAddress(fd: number): SocketAddress | number;
-  /** The peer's address, or the negative errno. */
-  peerAddress(fd: number): SocketAddress | number;
   setOption(fd: number, level: number, name: number, value: number): number;
   getOption(fd: number, level: number, name: number): number;
   /** SO_LINGER with time 0: the next close() sends RST. */
@@ -78,6 +80,10 @@ export interface System {
   /** Waits; -1 waits for ever, 0 not at all. Returns the number of events. */
   epollWait(epollFd: number, events: EpollEvents, timeoutMs: number): number;
   eventfd(): number;
+  /** Adds 1 to an eventfd. */
+  eventfdWrite(fd: number): number;
+  /** Takes everything out of an eventfd. */
+  eventfdRead(fd: number): number;
   /** A descriptor on /dev/null, kept to be given up when descriptors run out. */
   spareDescriptor(): number;
 }

@@ -30,7 +30,7 @@ test("what is no address is refused before the kernel sees it", () => {
   for (const ip of ["", "localhost", "1.2.3", "1.2.3.4.5", "::g", "fe80::1%lo"])
     assert.equal(errnoName(sockets.connect(fd, { ip, port: 1 })), "EINVAL");
   sockets.close(fd);
-  assert.equal(sockets.peerAddress(fd), -9);
+  assert.equal(sockets.localAddress(fd), -9);
 });
 
 test("an option that is set is the option that is read", () => {

@@ -26,6 +26,8 @@ const SIOCOUTQ = 0x5411;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CLOEXEC = 0x80000;
 const EFD_FLAGS = 0x80800;
+const EVENTFD_BYTES = 8;
+const MSG_NOSIGNAL = 0x4000;
 const NEW_STREAM: number = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 const MAX_IOVECS = 8;
 
@@ -53,6 +55,9 @@ export interface EventMemory {
 export class Sockets {
   readonly #sockaddr: Uint8Array = new Uint8Array(SOCKADDR_BYTES);
   readonly #sockaddrAt: number = addressOf(this.#sockaddr);
+  /** Who was accepted last. */
+  readonly #peer: Uint8Array = new Uint8Array(SOCKADDR_BYTES);
+  readonly #peerAt: number = addressOf(this.#peer);
   /** [option or length, second word of struct linger, ioctl answer]. */
   readonly #ints: Int32Array = new Int32Array(4);
   readonly #intsAt: number = addressOf(this.#ints);
@@ -63,12 +68,12 @@ export class Sockets {
   #homeNetns = -1;
 
   read(fd: number, into: Uint8Array, start: number, length: number): number {
-    const n = libc.read(fd, addressOf(into) + start, length);
+    const n = libc.recv(fd, addressOf(into) + start, length, 0);
     return n < 0 ? -lastErrno() : n;
   }
 
   write(fd: number, from: Uint8Array, start: number, length: number): number {
-    const n = libc.write(fd, addressOf(from) + start, length);
+    const n = libc.send(fd, addressOf(from) + start, length, MSG_NOSIGNAL);
     return n < 0 ? -lastErrno() : n;
   }
 
@@ -85,7 +90,13 @@ export class Sockets {
   }
 
   accept(fd: number): number {
-    return result(libc.accept4(fd, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    this.#ints[0] = SOCKADDR_BYTES;
+    const flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+    return result(libc.accept4(fd, this.#peerAt, this.#intsAt, flags));
+  }
+
+  acceptedPeer(): IpPort | undefined {
+    return decodeSockaddr(this.#peer);
   }
 
   socket(ip: string, netns: number): number {
@@ -127,12 +138,6 @@ export class Sockets {
   localAddress(fd: number): IpPort | number {
     this.#ints[0] = SOCKADDR_BYTES;
     if (libc.getsockname(fd, this.#sockaddrAt, this.#intsAt) < 0) return -lastErrno();
-    return decodeSockaddr(this.#sockaddr) ?? EINVAL_RESULT;
-  }
-
-  peerAddress(fd: number): IpPort | number {
-    this.#ints[0] = SOCKADDR_BYTES;
-    if (libc.getpeername(fd, this.#sockaddrAt, this.#intsAt) < 0) return -lastErrno();
     return decodeSockaddr(this.#sockaddr) ?? EINVAL_RESULT;
   }
 
@@ -188,6 +193,16 @@ export class Sockets {
 
   eventfd(): number {
     return result(libc.eventfd(0, EFD_FLAGS));
+  }
+
+  eventfdWrite(fd: number): number {
+    this.#ints[0] = 1;
+    this.#ints[1] = 0;
+    return result(libc.write(fd, this.#intsAt, EVENTFD_BYTES));
+  }
+
+  eventfdRead(fd: number): number {
+    return result(libc.read(fd, this.#intsAt, EVENTFD_BYTES));
   }
 
   spareDescriptor(): number {

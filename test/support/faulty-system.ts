@@ -99,9 +99,8 @@ export class FaultySystem implements System {
     return typeof fault === "number" ? fault : this.#real.localAddress(fd);
   }
 
-  peerAddress(fd: number): SocketAddress | number {
-    const fault = this.#strikes("peerAddress");
-    return typeof fault === "number" ? fault : this.#real.peerAddress(fd);
+  acceptedPeer(): SocketAddress | undefined {
+    return this.#real.acceptedPeer();
   }
 
   setOption(fd: number, level: number, name: number, value: number): number {
@@ -145,6 +144,14 @@ export class FaultySystem implements System {
 
   eventfd(): number {
     return this.#plain("eventfd", () => this.#real.eventfd());
+  }
+
+  eventfdWrite(fd: number): number {
+    return this.#plain("eventfdWrite", () => this.#real.eventfdWrite(fd));
+  }
+
+  eventfdRead(fd: number): number {
+    return this.#plain("eventfdRead", () => this.#real.eventfdRead(fd));
   }
 
   spareDescriptor(): number {
