@@ -24,6 +24,7 @@ import type { FromWorker, PodInit, Question, Row, ToWorker, WorkerInit } from ".
 import { AccessLogger } from "./telemetry/access-log.ts";
 import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { HeadPool } from "./transport/head-pool.ts";
+import { HeadSlots } from "./transport/head-slots.ts";
 import { plaintext } from "./transport/plaintext.ts";
 
 /** How often byte counters are brought up to date, idle connections expire and series are swept. */
@@ -92,6 +93,7 @@ class DataWorker {
       draining: () => this.#draining,
       dial: plaintext(loop, { connectTimeoutMs: timeouts.connectMs, ...this.#init }),
       heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
+      slots: new HeadSlots(),
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
       timers: loop,
       now: () => loop.now,

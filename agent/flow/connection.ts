@@ -55,7 +55,17 @@ function admit(context: FlowContext, pod: LocalPod, accepted: Accepted): Route |
   if (context.draining()) return refuse("draining", "the agent is shutting down");
   if (pod.carried.size >= context.maxConnectionsPerPod)
     return refuse("connection-limit", `${pod.carried.size} connections of pod ${pod.uid}`);
-  return routeOf(context, accepted);
+  return knownRoute(context, pod, accepted);
+}
+
+function knownRoute(context: FlowContext, pod: LocalPod, accepted: Accepted): Route | Refusal {
+  const { client, destination } = accepted;
+  const { revision } = context.directory;
+  const known = pod.routes.find(revision, client.address, destination);
+  if (known !== undefined) return known;
+  const route = routeOf(context, accepted);
+  if (!("kind" in route)) pod.routes.keep(route);
+  return route;
 }
 
 function routeOf(context: FlowContext, accepted: Accepted): Route | Refusal {
@@ -79,9 +89,9 @@ function targetOf(context: FlowContext, { nextHop, destination }: Plan): Route["
 }
 
 /** A fixed next hop is kept: its one endpoint carries the counts of what is in flight. */
-function reroute(context: FlowContext, accepted: Accepted, route: Route): Route | Refusal {
+function reroute(context: FlowContext, { pod, accepted }: Admitted, route: Route): Route | Refusal {
   if (route.revision === context.directory.revision) return route;
-  const fresh = routeOf(context, accepted);
+  const fresh = knownRoute(context, pod, accepted);
   if ("kind" in fresh || fresh.plan.nextHop.kind === "balanced") return fresh;
   return route.plan.nextHop.kind === "fixed" ? { ...fresh, target: route.target } : fresh;
 }
@@ -111,13 +121,13 @@ function lookFirst(context: FlowContext, admitted: Admitted, key: string): void 
 }
 
 function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
-  const { pod, channel, accepted, route } = admitted;
+  const { pod, channel, route } = admitted;
   const session = new HttpSession(context, {
     channel,
     pod,
     record: context.recorder.connection(route.plan, undefined),
     route,
-    reroute: (old) => reroute(context, accepted, old),
+    reroute: (old) => reroute(context, admitted, old),
     tie: context.tie,
     ended: (ended) => pod.release(ended),
   });

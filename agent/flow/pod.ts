@@ -4,6 +4,7 @@ import type { DialPod } from "../transport/dial.ts";
 import type { Http1Upstream } from "../transport/http1.ts";
 import { UpstreamPool } from "../transport/pool.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
+import { RouteMemory } from "./route-memory.ts";
 
 /** Something with a lifetime that a pod's end or the agent's drain must end. */
 export interface Carried {
@@ -29,6 +30,8 @@ export class LocalPod implements DialPod {
   readonly owner: number;
   readonly netnsFd: number;
   readonly listenerPort: number;
+  /** What was decided about earlier connections. */
+  readonly routes: RouteMemory = new RouteMemory();
   readonly #carried: Set<Carried> = new Set();
   /** Called whenever the last connection has ended. */
   onIdle: () => void = () => undefined;

@@ -93,13 +93,10 @@ export class Http1Upstream implements ChannelHandler, Poolable {
   }
 
   /** Begins an exchange. The caller writes the request to `channel`. */
-  begin(
-    receiver: ResponseReceiver,
-    request: { readonly method: Method; readonly upgrade: boolean },
-  ): void {
+  begin(receiver: ResponseReceiver, method: Method, upgradeAsked: boolean): void {
     this.#receiver = receiver;
-    this.#method = request.method;
-    this.#upgradeAsked = request.upgrade;
+    this.#method = method;
+    this.#upgradeAsked = upgradeAsked;
     this.#inBody = false;
     this.#answered = false;
     this.requests++;
@@ -191,7 +188,7 @@ export class Http1Upstream implements ChannelHandler, Poolable {
         return;
       }
       if (kind !== BODY.interim) {
-        this.#final(head, kind, { buffer, start: at, end });
+        this.#final(head, kind, buffer, at, end);
         return;
       }
       this.#receiver?.onInterim(head);
@@ -204,14 +201,9 @@ export class Http1Upstream implements ChannelHandler, Poolable {
     }
   }
 
-  #final(
-    head: Head,
-    kind: Body,
-    rest: { readonly buffer: Uint8Array; readonly start: number; readonly end: number },
-  ): void {
+  #final(head: Head, kind: Body, buffer: Uint8Array, start: number, end: number): void {
     const receiver = this.#receiver;
     if (receiver === undefined) return;
-    const { buffer, start, end } = rest;
     if (kind === BODY.tunnel) {
       this.#receiver = undefined;
       receiver.onTunnel(head, buffer, start, end);
@@ -232,7 +224,7 @@ export class Http1Upstream implements ChannelHandler, Poolable {
     const ready = receiver.onResponse(head, buffer, start, bodyEnd);
     this.#release();
     this.#held.clear();
-    this.#afterBody(receiver, { ready, surplus: bodyEnd < end });
+    this.#afterBody(receiver, ready, bodyEnd < end);
   }
 
   #body(buffer: Uint8Array, start: number, end: number): void {
@@ -244,16 +236,13 @@ export class Http1Upstream implements ChannelHandler, Poolable {
       return;
     }
     const ready = receiver.onBody(buffer, start, bodyEnd);
-    this.#afterBody(receiver, { ready, surplus: bodyEnd < end });
+    this.#afterBody(receiver, ready, bodyEnd < end);
   }
 
-  #afterBody(
-    receiver: ResponseReceiver,
-    seen: { readonly ready: boolean; readonly surplus: boolean },
-  ): void {
+  #afterBody(receiver: ResponseReceiver, ready: boolean, surplus: boolean): void {
     if (this.#receiver !== receiver) return;
-    if (this.#framer.done) this.#finish(receiver, this.#keepAlive && !seen.surplus);
-    else if (!seen.ready) this.channel.pause();
+    if (this.#framer.done) this.#finish(receiver, this.#keepAlive && !surplus);
+    else if (!ready) this.channel.pause();
   }
 
   #finish(receiver: ResponseReceiver, reusable: boolean): void {

@@ -9,6 +9,7 @@
 import type { Timer } from "../../engine/timers.ts";
 import type { Dial } from "../../transport/dial.ts";
 import type { HeadPool } from "../../transport/head-pool.ts";
+import type { HeadSlots } from "../../transport/head-slots.ts";
 import type { Recorder } from "../record.ts";
 
 /** Timers by the loop's clock. */
@@ -28,6 +29,8 @@ export interface HttpTimeouts {
 export interface HttpContext {
   readonly dial: Dial;
   readonly heads: HeadPool;
+  /** Where requests are kept until they are answered. */
+  readonly slots: HeadSlots;
   /** Where heads for the next hop are written: larger than any head, valid until the next write. */
   readonly scratch: Uint8Array;
   readonly timers: Timers;

@@ -8,8 +8,7 @@ import { Framer } from "../../http/h1/framer.ts";
 import type { Head } from "../../http/h1/head.ts";
 import { requestProblem } from "../../http/h1/problem.ts";
 import { shortAnswer } from "../../http/h1/short-answer.ts";
-import { connectionOption, type Rewrite, writeHead } from "../../http/h1/write-head.ts";
-import { HeldBytes } from "../../transport/held-bytes.ts";
+import { connectionOption, isVerbatim, type Rewrite, writeHead } from "../../http/h1/write-head.ts";
 import {
   Http1Upstream,
   type ResponseReceiver,
@@ -18,13 +17,13 @@ import {
 import type { UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import { isGatewayFailure } from "../balance/outlier.ts";
-import type { PickRequest } from "../balance/pickers.ts";
 import type { Plan } from "../plan.ts";
 import type { LocalPod } from "../pod.ts";
 import type { RequestLine } from "../record.ts";
 import type { Target } from "../target.ts";
 import type { HttpContext } from "./context.ts";
-import { pickRequestFor } from "./pick-request.ts";
+import { RequestPick } from "./pick-request.ts";
+import { Replay } from "./replay.ts";
 import { requestLine } from "./request-line.ts";
 import { rewrite } from "./rewrite.ts";
 import { isUnservedByPeer } from "./unserved.ts";
@@ -61,7 +60,7 @@ export class Exchange implements ResponseReceiver {
   readonly #client: Client;
   readonly #framer: Framer = new Framer();
   /** The request as sent, while it may have to be sent again. */
-  readonly #replay: HeldBytes = new HeldBytes();
+  readonly #replay: Replay;
   /** The request is idempotent and whole in #replay. */
   #repeatable = false;
   #method: Method = METHOD.other;
@@ -70,8 +69,7 @@ export class Exchange implements ResponseReceiver {
   #keepAlive = true;
   #upstream: Http1Upstream | undefined;
   #endpoint: LiveEndpoint | undefined;
-  #pick: PickRequest | undefined;
-  #tried: LiveEndpoint[] = [];
+  readonly #pick: RequestPick = new RequestPick();
   #status = 0;
   #startedAt = 0;
   #requestBytes = 0;
@@ -82,6 +80,7 @@ export class Exchange implements ResponseReceiver {
   constructor(context: HttpContext, client: Client) {
     this.#context = context;
     this.#client = client;
+    this.#replay = new Replay(context.slots);
   }
 
   /** Whether a request is being carried. */
@@ -110,19 +109,13 @@ export class Exchange implements ResponseReceiver {
     this.#framer.reset(kind, head.contentLength);
     const bodyEnd = this.#framer.eat(piece.buffer, piece.start, piece.end);
     if (bodyEnd < 0) return this.#refuseRequest(bodyEnd, piece);
-    const { scratch } = this.#context;
-    const headEnd = writeHead(head, this.#towardsServer(head), scratch);
     this.#requestBytes = head.end - head.start + bodyEnd - piece.start;
-    this.#client.target.deposit();
-    this.#pick = pickRequestFor(
-      { hashKey: this.#client.target.hashKey, address: this.#client.plan.clientAddress },
-      head,
-      this.#tried,
-    );
-    if (!this.#choose()) return bodyEnd;
-    const upstream = this.#upstream as Http1Upstream;
-    this.#keepForReplay(upstream, headEnd, { ...piece, end: bodyEnd });
-    const sent = upstream.channel.write2(scratch, 0, headEnd, piece.buffer, piece.start, bodyEnd);
+    const { target, plan } = this.#client;
+    target.deposit();
+    this.#pick.begin(head, target.hashKey, plan.clientAddress);
+    const upstream = this.#choose();
+    if (upstream === undefined) return bodyEnd;
+    const sent = this.#send(upstream, head, piece, bodyEnd);
     if (!this.#framer.done && !(sent && upstream.opened)) this.#client.channel.pause();
     return bodyEnd;
   }
@@ -187,10 +180,14 @@ export class Exchange implements ResponseReceiver {
     const asked = { method: this.#method, upgrade: this.#upgrade };
     if (responseBody(head, asked) === BODY.untilClose) this.#keepAlive = false;
     if (!this.#framer.done || this.#client.lastRequest) this.#keepAlive = false;
-    const { scratch } = this.#context;
-    const length = writeHead(head, this.#towardsClient(head), scratch);
     this.#responseBytes = head.end - head.start + end - start;
-    return this.#client.channel.write2(scratch, 0, length, buffer, start, end);
+    const how = this.#towardsClient(head);
+    const { channel } = this.#client;
+    if (head.bytes === buffer && head.end === start && isVerbatim(head, how))
+      return channel.write(buffer, head.start, end);
+    const { scratch } = this.#context;
+    const length = writeHead(head, how, scratch);
+    return channel.write2(scratch, 0, length, buffer, start, end);
   }
 
   onBody(buffer: Uint8Array, start: number, end: number): boolean {
@@ -232,7 +229,7 @@ export class Exchange implements ResponseReceiver {
     const stale = failure.kind === "closed" && upstream.requests > 1 && !upstream.answered;
     if (!stale) {
       this.#client.target.failed(endpoint, failure.kind === "connect" ? "connect" : "reset");
-      this.#tried.push(endpoint);
+      this.#pick.tried.push(endpoint);
     }
     const unsent = failure.kind === "connect";
     if (!upstream.answered && (unsent || this.#repeatable) && this.#retry()) return;
@@ -261,22 +258,34 @@ export class Exchange implements ResponseReceiver {
     this.#requestBytes = 0;
     this.#responseBytes = 0;
     this.#repeatable = false;
-    if (this.#tried.length > 0) this.#tried = [];
     this.#line = this.#context.recorder.sampled() ? requestLine(head) : undefined;
   }
 
-  /** Picks an endpoint and a connection to it; false when the request was refused instead. */
-  #choose(): boolean {
-    const picked = this.#client.target.pick(this.#pick as PickRequest);
+  /** Picks an endpoint and a connection to it; undefined when the request was refused instead. */
+  #choose(): Http1Upstream | undefined {
+    const picked = this.#client.target.pick(this.#pick);
     if (picked.kind === "refusal") {
       this.#refuse(503, picked);
-      return false;
+      return undefined;
     }
     this.#endpoint = picked;
     const upstream = this.#client.poolOf(picked).take() ?? this.#connect(picked);
     this.#upstream = upstream;
-    upstream.begin(this, { method: this.#method, upgrade: this.#upgrade });
-    return true;
+    upstream.begin(this, this.#method, this.#upgrade);
+    return upstream;
+  }
+
+  /** Sends the head and the body's first bytes; false when something was queued. */
+  #send(upstream: Http1Upstream, head: Head, { buffer, start }: Piece, end: number): boolean {
+    this.#repeatable = this.#framer.done && isIdempotent(this.#method) && !this.#upgrade;
+    const how = this.#towardsServer(head);
+    const keep = this.#repeatable || !upstream.opened;
+    if (keep && this.#replay.write(head, how, buffer, start, end))
+      return upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
+    const { scratch } = this.#context;
+    const headEnd = writeHead(head, how, scratch);
+    if (keep) this.#replay.keep(scratch, headEnd, buffer, start, end);
+    return upstream.channel.write2(scratch, 0, headEnd, buffer, start, end);
   }
 
   #connect(endpoint: LiveEndpoint): Http1Upstream {
@@ -290,26 +299,19 @@ export class Exchange implements ResponseReceiver {
     return upstream;
   }
 
-  #keepForReplay(upstream: Http1Upstream, headEnd: number, body: Piece): void {
-    this.#repeatable = this.#framer.done && isIdempotent(this.#method) && !this.#upgrade;
-    if (!this.#repeatable && upstream.opened) return;
-    this.#replay.replace(this.#context.scratch, 0, headEnd);
-    this.#replay.append(body.buffer, body.start, body.end);
-  }
-
   /** Sends the request again, elsewhere; false when that is not allowed or nobody is left. */
   #retry(): boolean {
-    if (this.responded || this.#tried.length > MAX_RETRIES || this.#replay.length === 0)
-      return false;
+    const { tried } = this.#pick;
+    if (this.responded || tried.length > MAX_RETRIES || this.#replay.length === 0) return false;
     if (!this.#client.target.mayRetry()) return false;
     this.#release();
-    const picked = this.#client.target.pick(this.#pick as PickRequest);
+    const picked = this.#client.target.pick(this.#pick);
     if (picked.kind === "refusal") return false;
     this.#endpoint = picked;
     // Not from the pool: one stale connection is seldom alone.
     const upstream = this.#connect(picked);
     this.#upstream = upstream;
-    upstream.begin(this, { method: this.#method, upgrade: this.#upgrade });
+    upstream.begin(this, this.#method, this.#upgrade);
     upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
     return true;
   }
@@ -321,7 +323,7 @@ export class Exchange implements ResponseReceiver {
     if (endpoint === undefined || upstream === undefined) return false;
     if (this.#replay.length === 0) return false;
     this.#client.target.failed(endpoint, "connect");
-    this.#tried.push(endpoint);
+    this.#pick.tried.push(endpoint);
     if (!this.#retry()) return false;
     upstream.abandon();
     return true;
@@ -376,7 +378,7 @@ export class Exchange implements ResponseReceiver {
       responseBytes: this.#responseBytes,
       refusal,
       line: this.#line,
-      attempts: this.#tried.length + 1,
+      attempts: this.#pick.tried.length + 1,
     });
   }
 

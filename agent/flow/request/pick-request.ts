@@ -11,13 +11,21 @@ import type { PickRequest } from "../balance/pickers.ts";
 const RANGE: Range = { start: 0, end: 0 };
 const NAMES: Map<string, Uint8Array> = new Map();
 
-/** Hashes what the service's algorithm wants hashed. */
-export function pickRequestFor(
-  client: { readonly hashKey: HashKey | undefined; readonly address: string },
-  head: Head,
-  tried: readonly LiveEndpoint[],
-): PickRequest {
-  return { key: keyOf(client.hashKey, head), client: hashText(client.address), tried };
+/** The choice for one request after the other of a client connection: one object, filled anew for each. */
+export class RequestPick implements PickRequest {
+  key: number = NO_KEY;
+  client: number = NO_KEY;
+  tried: LiveEndpoint[] = [];
+  #address = "";
+
+  /** Hashes what the service's algorithm wants hashed. Nothing was tried yet. */
+  begin(head: Head, hashKey: HashKey | undefined, clientAddress: string): void {
+    this.key = keyOf(hashKey, head);
+    if (this.tried.length > 0) this.tried = [];
+    if (clientAddress === this.#address) return;
+    this.#address = clientAddress;
+    this.client = hashText(clientAddress);
+  }
 }
 
 /** The same for opaque connections: no header is known, only where they come from. */

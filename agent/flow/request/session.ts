@@ -48,7 +48,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   readonly #timer: Timer;
   readonly #held: HeldBytes = new HeldBytes();
   /** Connections of a fixed destination belong to this client alone: the server sees its address. */
-  readonly #own: UpstreamPool<Http1Upstream> = new UpstreamPool();
+  #own: UpstreamPool<Http1Upstream> | undefined;
   #route: Route;
   #head: Head | undefined;
   #phase: Phase = "reading";
@@ -82,7 +82,9 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   }
 
   poolOf(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
-    return this.plan.nextHop.kind === "balanced" ? this.pod.pool(endpoint) : this.#own;
+    if (this.plan.nextHop.kind === "balanced") return this.pod.pool(endpoint);
+    this.#own ??= new UpstreamPool();
+    return this.#own;
   }
 
   onOpen(): void {
@@ -121,7 +123,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   onClose(_channel: Channel, cause: CloseCause): void {
     this.#finish();
     this.#exchange.abort();
-    this.#own.retire();
+    this.#own?.retire();
     this.#ending(
       cause.kind === "memory-limit"
         ? refuse("memory-limit", "the pod's buffer budget is spent")

@@ -5,7 +5,14 @@ import { Head } from "./head.ts";
 import { textOf } from "./lookup.ts";
 import { ascii } from "./octets.ts";
 import { parseRequest, parseResponse } from "./parse-head.ts";
-import { connectionOption, headRoom, NO_LINES, type Rewrite, writeHead } from "./write-head.ts";
+import {
+  connectionOption,
+  headRoom,
+  isVerbatim,
+  NO_LINES,
+  type Rewrite,
+  writeHead,
+} from "./write-head.ts";
 
 const PLAIN: Rewrite = { connection: "none", keepUpgrade: false, extra: NO_LINES };
 
@@ -101,6 +108,27 @@ test("the connection option says what is not the version's default", () => {
   assert.equal(connectionOption(1, false), "close");
   assert.equal(connectionOption(0, true), "keep-alive");
   assert.equal(connectionOption(0, false), "close");
+});
+
+test("a head is verbatim just when writing changes nothing", () => {
+  const plain = "GET / HTTP/1.1\r\nHost: x\r\nA: 1\r\n\r\n";
+  const cases: readonly (readonly [string, Rewrite, boolean])[] = [
+    [plain, PLAIN, true],
+    [plain, { ...PLAIN, connection: "close" }, false],
+    [plain, { ...PLAIN, keepUpgrade: true }, false],
+    [plain, { ...PLAIN, extra: ascii("B: 2\r\n") }, false],
+    ["GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", PLAIN, false],
+    ["GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: TE\r\n\r\n", PLAIN, false],
+    ["GET http://y/ HTTP/1.1\r\nHost: x\r\n\r\n", PLAIN, false],
+  ];
+  for (const [text, how, expected] of cases) {
+    const head = new Head();
+    const bytes = ascii(text);
+    head.feed(bytes, 0, bytes.length);
+    assert.ok(parseRequest(head) > 0);
+    assert.equal(isVerbatim(head, how), expected, text);
+    if (expected) assert.equal(rewritten(text, how), text);
+  }
 });
 
 test("a target that is too small is left alone", () => {

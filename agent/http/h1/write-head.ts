@@ -47,6 +47,12 @@ export function headRoom(head: Head, rewrite: Rewrite): number {
   return head.end - head.start + rewrite.extra.length + host + fixed;
 }
 
+/** Whether writeHead would copy the head byte for byte: then it may be sent from where it is. */
+export function isVerbatim(head: Head, rewrite: Rewrite): boolean {
+  if (head.special !== 0 || head.hostReplaced || head.teTrailers) return false;
+  return rewrite.connection === "none" && !rewrite.keepUpgrade && rewrite.extra.length === 0;
+}
+
 /**
  * Writes a parsed head for the next hop at the start of `into` and returns its length; -1 when `into` is
  * shorter than headRoom. Hop-by-hop fields go (RFC 9110 section 7.6.1), all other bytes stay as they came, in order.
