@@ -7,6 +7,8 @@ import type { DataLimits, DataTimeouts } from "./config.ts";
 /** What a worker is born with (`workerData`). */
 export interface WorkerInit {
   readonly index: number;
+  /** Workers of this agent: budgets of the whole agent are divided by it. */
+  readonly workers: number;
   /** Both directions of messages; the worker reads it when its wake descriptor fires. */
   readonly port: MessagePort;
   /** Block of shared counters (agent/telemetry). */

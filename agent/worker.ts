@@ -12,7 +12,7 @@ import { Timer } from "./engine/timers.ts";
 import { EndpointGauges } from "./flow/balance/endpoint-gauges.ts";
 import { EndpointSet } from "./flow/balance/endpoint-set.ts";
 import type { LiveEndpoint } from "./flow/balance/live-endpoint.ts";
-import { DEFAULT_BALANCE_SETTINGS } from "./flow/balance/settings.ts";
+import { type BalanceSettings, DEFAULT_BALANCE_SETTINGS } from "./flow/balance/settings.ts";
 import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
@@ -65,14 +65,14 @@ class DataWorker {
     });
     this.#metrics = new WorkerMetrics(init.metrics);
     this.#gauges = new EndpointGauges(this.#metrics);
-    this.#directory = new Directory<EndpointSet>(endpointStates());
+    this.#directory = new Directory<EndpointSet>(endpointStates(balanceSettings(init.workers)));
     this.#context = this.#buildContext();
     this.#loop.onWake = () => this.#receive();
-    this.#loop.onBug = (error) =>
-      this.#tell({
-        kind: "bug",
-        text: error instanceof Error ? (error.stack ?? "") : String(error),
-      });
+    this.#loop.onBug = (error) => {
+      if (error instanceof FatalError) throw error;
+      const text = error instanceof Error ? (error.stack ?? "") : String(error);
+      this.#tell({ kind: "bug", text });
+    };
   }
 
   run(): void {
@@ -170,7 +170,7 @@ class DataWorker {
     const from = { fd: init.listenerFd, owner: this.#loop.owner(init.owner) };
     served.listener = listen(this.#loop, from, {
       onAccept: (accepted) => this.#accept(pod, accepted),
-      onAcceptFailed: (errno) => this.#acceptFailed(errno),
+      onAcceptFailed: (errno, fatal) => this.#acceptFailed(errno, fatal),
     });
   }
 
@@ -183,7 +183,9 @@ class DataWorker {
     });
   }
 
-  #acceptFailed(errno: string): void {
+  /** A listener that accepts nothing more would leave clients hanging in its backlog: better no agent. */
+  #acceptFailed(errno: string, fatal: boolean): void {
+    if (fatal) throw new FatalError(`a listener broke: ${errno}`);
     const detail = `accept: ${errno}`;
     this.#context.recorder.refused("unknown", {
       kind: "refusal",
@@ -286,14 +288,28 @@ class DataWorker {
   }
 }
 
-function endpointStates(): ConstructorParameters<typeof Directory<EndpointSet>>[0] {
+/** Ends the worker, and with it the agent (ARCHITECTURE.md, decision 8). */
+class FatalError extends Error {}
+
+/** The retries that a service may always have are the agent's; requests and so their share come to each worker anyway. */
+function balanceSettings(workers: number): BalanceSettings {
+  const { retriesPerSecond } = DEFAULT_BALANCE_SETTINGS;
+  return {
+    ...DEFAULT_BALANCE_SETTINGS,
+    retriesPerSecond: Math.max(1, retriesPerSecond / workers),
+  };
+}
+
+function endpointStates(
+  settings: BalanceSettings,
+): ConstructorParameters<typeof Directory<EndpointSet>>[0] {
   return {
     create: ({ namespace, name, balance, affinitySeconds }, port) =>
       new EndpointSet(
         { balance, affinitySeconds, endpoints: port.endpoints },
         {
           name: `${namespace}/${name}:${port.port}`,
-          settings: DEFAULT_BALANCE_SETTINGS,
+          settings,
           clock: () => performance.now(),
           random: Math.random,
         },

@@ -21,7 +21,7 @@ const ANSWER_TIMEOUT_MS = 2000;
 /** What the workers are given, beside their own port and counters. */
 export interface WorkersInputs {
   readonly count: number;
-  readonly settings: Omit<WorkerInit, "index" | "port" | "metrics" | "log">;
+  readonly settings: Omit<WorkerInit, "index" | "workers" | "port" | "metrics" | "log">;
   /** One block of counters and (unless off) one access-log ring per worker. */
   readonly metrics: readonly SharedArrayBuffer[];
   readonly logs: readonly (SharedArrayBuffer | undefined)[];
@@ -133,6 +133,7 @@ export class Workers implements PodUsers {
     const init: WorkerInit = {
       ...this.#inputs.settings,
       index,
+      workers: this.#inputs.count,
       port: port2,
       metrics: this.#inputs.metrics[index] as SharedArrayBuffer,
       log: this.#inputs.logs[index],

@@ -109,7 +109,8 @@ function carry(context: FlowContext, admitted: Admitted): void {
 function lookFirst(context: FlowContext, admitted: Admitted, key: string): void {
   const { pod, channel, route } = admitted;
   const look = new Look(channel, context.timers, route.plan, (seen: Seen) => {
-    if (seen.kind === "gone") context.recorder.connection(route.plan, undefined).closed(undefined);
+    if (seen.kind === "gone")
+      context.recorder.connection(route.plan, undefined, "bytes").closed(undefined);
     else if (seen.kind === "silent") {
       context.serverFirst.learn(key, context.now());
       carryOpaque(context, admitted, undefined);
@@ -125,7 +126,7 @@ function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | 
   const session = new HttpSession(context, {
     channel,
     pod,
-    record: context.recorder.connection(route.plan, undefined),
+    record: context.recorder.connection(route.plan, undefined, "http"),
     route,
     reroute: (old) => reroute(context, admitted, old),
     tie: context.tie,

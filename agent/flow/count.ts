@@ -37,12 +37,15 @@ export class Counting implements Recorder {
     this.#inputs = inputs;
   }
 
-  connection(plan: Plan, endpoint: LiveEndpoint | undefined): ConnectionRecord {
+  connection(
+    plan: Plan,
+    endpoint: LiveEndpoint | undefined,
+    protocol: "bytes" | "http",
+  ): ConnectionRecord {
     const { accessLog, wallClock, workload } = this.#inputs;
     const edge = this.#edge(plan, endpoint);
     // HTTP connections are logged request by request.
-    if (endpoint === undefined || !accessLog.sampled())
-      return new CountedConnection(edge, undefined);
+    if (protocol === "http" || !accessLog.sampled()) return new CountedConnection(edge, undefined);
     const startedAt = wallClock();
     return new CountedConnection(edge, ({ sent, received, refusal }) => {
       const at = wallClock();

@@ -63,7 +63,7 @@ export class OpaqueConnection implements ChannelHandler, Carried {
     const { channel, first, route } = this.#init;
     const endpoint = this.#endpoint as LiveEndpoint;
     route.target.answered(endpoint, this.#context.fineNow() - this.#startedAt);
-    this.#record = this.#context.recorder.connection(route.plan, endpoint);
+    this.#record = this.#context.recorder.connection(route.plan, endpoint, "bytes");
     if (first !== undefined && first.length > 0) {
       upstream.write(first.bytes, 0, first.length);
       first.clear();
@@ -175,7 +175,7 @@ export class OpaqueConnection implements ChannelHandler, Carried {
 
   #refuse(refusal: Refusal): void {
     const { channel, route } = this.#init;
-    this.#record ??= this.#context.recorder.connection(route.plan, undefined);
+    this.#record ??= this.#context.recorder.connection(route.plan, undefined, "bytes");
     this.#finish(refusal);
     channel.reset();
   }

@@ -15,6 +15,9 @@ export interface RequestLine {
   readonly path: string;
 }
 
+/** Of a request that was refused for its head: nothing in it can be trusted. */
+export const UNREAD: RequestLine = { method: "", host: "", path: "" };
+
 /** One finished HTTP request. */
 export interface RequestOutcome {
   readonly plan: Plan;
@@ -27,7 +30,7 @@ export interface RequestOutcome {
   readonly requestBytes: number;
   readonly responseBytes: number;
   readonly refusal: Refusal | undefined;
-  /** Set when the request was sampled for the access log. */
+  /** Set when the request was sampled for the access log; `UNREAD` when its head could not be read. */
   readonly line?: RequestLine | undefined;
   /** Endpoints tried, the last one included. */
   readonly attempts?: number | undefined;
@@ -45,8 +48,15 @@ export interface ConnectionRecord {
 
 /** Where flow reports to. */
 export interface Recorder {
-  /** A connection was accepted and planned. `endpoint` is undefined for HTTP, where each request has its own. */
-  connection(plan: Plan, endpoint: LiveEndpoint | undefined): ConnectionRecord;
+  /**
+   * A connection was accepted and planned. `endpoint` is undefined for HTTP, where each request has its own and its
+   * own line in the access log, and when none was reached.
+   */
+  connection(
+    plan: Plan,
+    endpoint: LiveEndpoint | undefined,
+    protocol: "bytes" | "http",
+  ): ConnectionRecord;
   /** A connection was refused before it could be planned. */
   refused(direction: "outbound" | "inbound" | "unknown", refusal: Refusal): void;
   request(outcome: RequestOutcome): void;

@@ -13,7 +13,7 @@ import { UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
 import type { Carried, LocalPod } from "../pod.ts";
-import type { ConnectionRecord } from "../record.ts";
+import { type ConnectionRecord, UNREAD } from "../record.ts";
 import type { Route } from "../route.ts";
 import type { Target } from "../target.ts";
 import type { Tie } from "../tie.ts";
@@ -264,6 +264,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
       requestBytes: this.#held.length,
       responseBytes: answer.length,
       refusal,
+      line: this.#context.recorder.sampled() ? UNREAD : undefined,
     });
     this.#close();
   }
