@@ -41,6 +41,11 @@ const folder = mkdtempSync(join(tmpdir(), "nodemesh-bench-run-"));
 await using cleaner = new AsyncDisposableStack();
 cleaner.defer(() => rmSync(folder, { recursive: true, force: true }));
 
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    void cleaner.disposeAsync().finally(() => process.exit(1));
+  });
+
 const contestants: Contestant[] = [];
 const stage = await makeStage();
 for (const peer of [DIRECT, HAPROXY, NGINX, ENVOY] satisfies Peer[]) {

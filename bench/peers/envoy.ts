@@ -2,8 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { untilAnswers } from "../stage/namespaces.ts";
-import { type Peer, sidecarPeer } from "./peer.ts";
+import { answering, type Peer } from "./peer.ts";
 
 const VERSION = "1.40.0";
 const CACHE = new URL("../../.cache/bench/envoy", import.meta.url).pathname;
@@ -120,8 +119,6 @@ export const ENVOY: Peer = {
     writeFileSync(path, config(stage.backends));
     const command = [envoyBinary(), "-c", path, "--concurrency", "1", "--disable-hot-restart"];
     const service = stage.sidecar([...command, "--log-level", "error"]);
-    const peer = sidecarPeer(stage, service, { http: HTTP_PORT, tcp: TCP_PORT });
-    await untilAnswers(stage, peer.http, service);
-    return peer;
+    return answering(stage, service, { http: HTTP_PORT, tcp: TCP_PORT });
   },
 };

@@ -1,8 +1,7 @@
 /** Debian's haproxy: one process, one thread, HTTP and TCP mode, no log. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { untilAnswers } from "../stage/namespaces.ts";
-import { type Peer, sidecarPeer } from "./peer.ts";
+import { answering, type Peer } from "./peer.ts";
 
 const HTTP_PORT = 18_001;
 const TCP_PORT = 18_002;
@@ -39,8 +38,6 @@ export const HAPROXY: Peer = {
     const path = join(folder, "haproxy.cfg");
     writeFileSync(path, config(stage.backends));
     const service = stage.sidecar(["haproxy", "-db", "-f", path]);
-    const peer = sidecarPeer(stage, service, { http: HTTP_PORT, tcp: TCP_PORT });
-    await untilAnswers(stage, peer.http, service);
-    return peer;
+    return answering(stage, service, { http: HTTP_PORT, tcp: TCP_PORT });
   },
 };

@@ -1,8 +1,7 @@
 /** Debian's nginx as a reverse proxy: one process, kept-alive upstream connections, no log. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { untilAnswers } from "../stage/namespaces.ts";
-import { type Peer, sidecarPeer } from "./peer.ts";
+import { answering, type Peer } from "./peer.ts";
 
 const HTTP_PORT = 18_011;
 
@@ -31,8 +30,6 @@ export const NGINX: Peer = {
     const path = join(folder, "nginx.conf");
     writeFileSync(path, config(folder, stage.backends));
     const service = stage.sidecar(["nginx", "-c", path]);
-    const peer = sidecarPeer(stage, service, { http: HTTP_PORT, tcp: undefined });
-    await untilAnswers(stage, peer.http, service);
-    return peer;
+    return answering(stage, service, { http: HTTP_PORT, tcp: undefined });
   },
 };

@@ -1,5 +1,6 @@
 /** The contestants of the bench: how each is started and where it is dialled. */
 import type { Service } from "../harness/process.ts";
+import { untilAnswers } from "../stage/namespaces.ts";
 import type { Stage } from "../stage/stage.ts";
 
 /** A contestant that is running. */
@@ -23,12 +24,29 @@ export interface Peer {
   start(stage: Stage, folder: string): Promise<RunningPeer>;
 }
 
-/** Wraps a single sidecar process that listens for HTTP and TCP on the given loopback ports. */
-export function sidecarPeer(
+/** Loopback ports of a sidecar. */
+interface SidecarPorts {
+  readonly http: number;
+  readonly tcp: number | undefined;
+}
+
+/** A single sidecar process, once it answers on its HTTP port. One that does not is ended; then this rejects. */
+export async function answering(
   stage: Stage,
   service: Service,
-  ports: { readonly http: number; readonly tcp: number | undefined },
-): RunningPeer {
+  ports: SidecarPorts,
+): Promise<RunningPeer> {
+  const peer = sidecarPeer(stage, service, ports);
+  try {
+    await untilAnswers(stage, peer.http, service);
+  } catch (error) {
+    await peer[Symbol.asyncDispose]();
+    throw error;
+  }
+  return peer;
+}
+
+function sidecarPeer(stage: Stage, service: Service, ports: SidecarPorts): RunningPeer {
   return {
     stage,
     http: `127.0.0.1:${ports.http}`,

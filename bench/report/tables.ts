@@ -15,7 +15,9 @@ const COLUMNS: Readonly<Record<string, string>> = {
   p999Micros: "p99.9 µs",
   residentMegabytes: "resident MB",
   kilobytesPerPair: "KB per connection pair",
-  effectMillis: "ms to effect",
+  effectMillis: "ms from annotation to effect",
+  effectMaxMillis: "the longest",
+  leaveMillis: "ms from its removal to effect",
 };
 
 /** All tables of a run. */

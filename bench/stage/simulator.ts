@@ -6,8 +6,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { StatusReport } from "../../deploy/sim/api/protocol.ts";
+import type { Location, StatusReport } from "../../deploy/sim/api/protocol.ts";
 import { callApi } from "../../deploy/sim/api/wire.ts";
+import { sandboxed } from "../../deploy/sim/kubelet/sandbox.ts";
 import { simPaths } from "../../deploy/sim/paths.ts";
 import { runProgram, type Service, startService } from "../harness/process.ts";
 import { BACKEND_PORT, writeBackend } from "./backend.ts";
@@ -46,20 +47,23 @@ export async function simulatorStage(): Promise<SimulatorStage> {
   );
   const direct = serviceAddress(status, "backend");
   const backends = serviceOf(status, "backend").readyEndpoints.filter((ip) => !ip.includes(":"));
-  const stage = (pod: string): Stage => ({
-    backends: backends.map((ip) => `${ip}:${BACKEND_PORT}`),
-    direct,
-    run: (argv, timeoutMs) => runProgram([...exec(pod), ...argv], { timeoutMs }),
-    sidecar: (argv) => startService(argv, podOf(status, pod).netns),
-    client: (argv): Service => startService([...exec(pod), ...argv]),
-    async [Symbol.asyncDispose]() {
-      // the simulator is taken down as a whole
-    },
-  });
+  const stage = async (pod: string): Promise<Stage> => {
+    const inside = await entrance(pod);
+    return {
+      backends: backends.map((ip) => `${ip}:${BACKEND_PORT}`),
+      direct,
+      run: (argv, timeoutMs) => runProgram(inside(argv), { timeoutMs }),
+      sidecar: (argv) => startService(argv, podOf(status, pod).netns),
+      client: (argv): Service => startService(inside(argv)),
+      async [Symbol.asyncDispose]() {
+        // the simulator is taken down as a whole
+      },
+    };
+  };
   return {
-    plain: stage("plain"),
-    meshed: stage("meshed"),
-    fresh: stage("fresh"),
+    plain: await stage("plain"),
+    meshed: await stage("meshed"),
+    fresh: await stage("fresh"),
     opaque: serviceAddress(status, "opaque"),
     agentPids: () => pids,
     enrolFresh,
@@ -70,8 +74,17 @@ export async function simulatorStage(): Promise<SimulatorStage> {
   };
 }
 
-function exec(pod: string): readonly string[] {
-  return [...SIM, "--name", NAME, "exec", pod, "--"];
+/** How to run a command in a pod without `sim exec`, whose own process would count as the machine's work. */
+async function entrance(pod: string): Promise<(argv: readonly string[]) => readonly string[]> {
+  const target = { kind: "Pod", namespace: "default", names: [pod], selector: {}, all: false };
+  const { location, problems } = await callApi(simPaths(NAME).api, { verb: "locate", target });
+  if (location === undefined) throw new Error(`where is pod ${pod}? ${problems.join("; ")}`);
+  return (argv) => sandboxed(whereOf(location), argv);
+}
+
+function whereOf({ enter, cgroup }: Location): Parameters<typeof sandboxed>[0] {
+  if (enter.kind !== "pod") throw new Error("the simulator gave a node for a pod");
+  return { pid: enter.pid, cgroup, workingDir: "/" };
 }
 
 async function sim(words: readonly string[]): Promise<void> {

@@ -3,14 +3,17 @@
  * moment the request was due, also when it had to wait for a free connection or for this program, so a stall
  * shows with its full length (no coordinated omission). Runs its own epoll loop through libc, with
  * nanosecond time-outs, because timers of Node have a grain of one millisecond.
- * Arguments: ADDRESS PORT PATH REQUESTS_PER_SECOND CONNECTIONS SECONDS. Prints one line of JSON, microseconds.
+ * Arguments: ADDRESS PORT PATH REQUESTS_PER_SECOND CONNECTIONS SECONDS WARM_UP_SECONDS. The load of the warm-up
+ * is the same and is not counted. Prints one line of JSON, microseconds.
  */
 import { addressOf, lastErrno, libc } from "../../../agent/kernel/ffi.ts";
 
-const [address = "", port = "", path = "/", rateText = "", countText = "", secondsText = ""] =
+const [address = "", port = "", path = "/", rateText = "", countText = "", ...times] =
   process.argv.slice(2);
 const rate = Number(rateText);
-const total = Math.floor(rate * Number(secondsText));
+const [secondsText = "", warmUpText = "0"] = times;
+const uncounted = Math.floor(rate * Number(warmUpText));
+const total = uncounted + Math.floor(rate * Number(secondsText));
 const connections = Number(countText);
 
 const AF_INET = 2;
@@ -164,6 +167,8 @@ while (answered < total) {
   }
   wait(epoll, due < total ? start + due * gap : now + 100e6);
 }
-const sorted = latencies.toSorted();
+const sorted = latencies.subarray(uncounted).toSorted();
 const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => percentile(sorted, share));
-console.log(JSON.stringify({ requests: total, errors, p50, p99, p999, max: sorted.at(-1) }));
+console.log(
+  JSON.stringify({ requests: sorted.length, errors, p50, p99, p999, max: sorted.at(-1) }),
+);
