@@ -55,6 +55,8 @@ export interface Ran {
 /** A running simulation of its own name. Dispose of it at the end. */
 export class MeshLab implements AsyncDisposable {
   readonly name: string;
+  /** They stay the same as long as the simulation runs. */
+  #nodes: LabStatus["nodes"] | undefined;
 
   private constructor(name: string) {
     this.name = name;
@@ -139,7 +141,8 @@ export class MeshLab implements AsyncDisposable {
 
   /** The metrics page of a node's agent; empty when it does not answer. */
   async metrics(node: string): Promise<string> {
-    const found = (await this.status()).nodes.find((one) => one.name === node);
+    this.#nodes ??= (await this.status()).nodes;
+    const found = this.#nodes.find((one) => one.name === node);
     if (found === undefined) throw new Error(`no node ${node}`);
     const { hostname, port, pathname } = new URL(found.metrics);
     const url = { netns: found.netns, ip: hostname, port: Number(port), path: pathname };
