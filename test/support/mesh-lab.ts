@@ -64,9 +64,14 @@ export class MeshLab implements AsyncDisposable {
 
   /** Brings up two nodes with these manifests (YAML). The name must be unique among tests that run together. */
   static async start(name: string, manifests: string, nodes = 2): Promise<MeshLab> {
-    const lab = new MeshLab(name);
     // A run of this test that was killed may have left its simulation behind.
-    await lab.sim("down");
+    await new MeshLab(name).sim("down");
+    return MeshLab.startOver(name, manifests, nodes);
+  }
+
+  /** The same, over whatever a killed simulation of that name left. */
+  static async startOver(name: string, manifests: string, nodes = 2): Promise<MeshLab> {
+    const lab = new MeshLab(name);
     const directory = await mkdtemp(join(tmpdir(), "nodemesh-lab-"));
     const file = join(directory, "lab.yaml");
     await writeFile(file, manifests);
