@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensurePackages } from "../test/tools/debian-packages.ts";
+import { interruption } from "./harness/process.ts";
 import { type Contestant, runRounds } from "./harness/rounds.ts";
 import { WORKLOADS } from "./harness/workloads.ts";
 import { DIRECT } from "./peers/direct.ts";
@@ -17,7 +18,7 @@ import { HAPROXY } from "./peers/haproxy.ts";
 import { NGINX } from "./peers/nginx.ts";
 import { nodemeshPeer } from "./peers/nodemesh.ts";
 import type { Peer } from "./peers/peer.ts";
-import { tables } from "./report/tables.ts";
+import { tables, verdict } from "./report/tables.ts";
 import { saveResults, writeReadme } from "./report/write.ts";
 import { namespaceStage } from "./stage/namespaces.ts";
 import { simulatorStage } from "./stage/simulator.ts";
@@ -32,8 +33,11 @@ const { values } = parseArgs({
     stage: { type: "string", default: "sim" },
   },
 });
+const workloads = WORKLOADS.filter(({ name }) => name.includes(values.only));
+if (workloads.length === 0)
+  throw new Error(`--only is part of one of: ${WORKLOADS.map(({ name }) => name).join("; ")}`);
 const rounds = Number(values.rounds ?? (values.quick ? 1 : 5));
-const seconds = Number(values.seconds ?? (values.quick ? 1 : 3));
+const seconds = Number(values.seconds ?? (values.quick ? 1 : 2));
 const say = (line: string): void => console.error(line);
 
 ensurePackages("bench", say);
@@ -41,10 +45,9 @@ const folder = mkdtempSync(join(tmpdir(), "nodemesh-bench-run-"));
 await using cleaner = new AsyncDisposableStack();
 cleaner.defer(() => rmSync(folder, { recursive: true, force: true }));
 
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => {
-    void cleaner.disposeAsync().finally(() => process.exit(1));
-  });
+// Everything under way fails at once; then the stack takes down what there is, once and in order.
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(name, () => interruption.abort(new Error(`ended by ${name}`)));
 
 const contestants: Contestant[] = [];
 const stage = await makeStage();
@@ -53,10 +56,10 @@ for (const peer of [DIRECT, HAPROXY, NGINX, ENVOY] satisfies Peer[]) {
   mkdirSync(own);
   contestants.push({ name: peer.name, peer: cleaner.use(await peer.start(stage, own)) });
 }
-const workloads = WORKLOADS.filter(({ name }) => name.includes(values.only));
 const found = await runRounds(contestants, { rounds, seconds, workloads, say });
-const results = saveResults(found, { rounds, seconds, quick: values.quick });
+const results = saveResults(found, { rounds, seconds, quick: values.quick || values.only !== "" });
 console.log(tables(results));
+say(verdict(results));
 if (!values.quick && values.only === "") writeReadme(results);
 process.exitCode = found.failures.length === 0 ? 0 : 1;
 

@@ -1,6 +1,7 @@
 /** Interleaved rounds: in each, every work load runs at every contestant before the next round begins. */
 import type { RunningPeer } from "../peers/peer.ts";
-import { type Figures, RATE_WORKLOAD, type Workload } from "./workloads.ts";
+import { interruption } from "./process.ts";
+import { type Figures, RATE_WORKLOAD, WORKLOADS, type Workload } from "./workloads.ts";
 
 /** One contestant, running. */
 export interface Contestant {
@@ -14,6 +15,8 @@ export interface Cell {
   readonly peer: string;
   readonly figure: string;
   readonly values: number[];
+  /** The round of each value, counted from 0: only values of the same round are compared. */
+  readonly rounds: number[];
   /** Each value divided by haproxy's of the same round. */
   readonly ratios: number[];
 }
@@ -35,8 +38,8 @@ export interface RoundOptions {
 /** The contestant that ratios and the open loop's rate refer to. */
 export const YARDSTICK = "haproxy";
 
-/** Requests per second of the open loop before haproxy's rate is known. */
-const FIRST_OPEN_RATE = 2_000;
+/** Seconds of the run that finds haproxy's rate when the chosen work loads do not. */
+const CALIBRATION_SECONDS = 1;
 
 /** Runs all rounds; a failing measurement is noted and the run goes on. */
 export async function runRounds(
@@ -45,13 +48,17 @@ export async function runRounds(
 ): Promise<Measurements> {
   const cells = new Map<string, Cell>();
   const failures: string[] = [];
-  let openRate = FIRST_OPEN_RATE;
+  let openRate = options.workloads.some(({ name }) => name === RATE_WORKLOAD)
+    ? 0
+    : await calibrated(contestants);
   for (let round = 0; round < options.rounds; round++) {
     for (const workload of options.workloads) {
       const found = new Map<string, Figures>();
       for (const { name, peer } of rotated(contestants, round)) {
+        interruption.signal.throwIfAborted();
         const run = workload.run(peer, { seconds: options.seconds, openRate, round });
         const figures = await run.catch((error: Error) => {
+          interruption.signal.throwIfAborted();
           failures.push(`round ${round + 1}, ${workload.name}, ${name}: ${error.message}`);
           options.say(failures.at(-1) ?? "");
           return undefined;
@@ -59,7 +66,7 @@ export async function runRounds(
         if (figures !== undefined) found.set(name, figures);
         options.say(`round ${round + 1}: ${workload.name}: ${name} ${inWords(figures)}`);
       }
-      collect(cells, workload.name, found);
+      collect(cells, { workload: workload.name, round }, found);
       const yardstick = found.get(YARDSTICK)?.["perSecond"];
       if (workload.name === RATE_WORKLOAD && yardstick !== undefined && round === 0)
         openRate = yardstick / 2;
@@ -68,20 +75,34 @@ export async function runRounds(
   return { cells: [...cells.values()], failures };
 }
 
+/** Half of the yardstick's requests per second. */
+async function calibrated(contestants: readonly Contestant[]): Promise<number> {
+  const peer = contestants.find(({ name }) => name === YARDSTICK)?.peer;
+  const workload = WORKLOADS.find(({ name }) => name === RATE_WORKLOAD);
+  if (peer === undefined || workload === undefined) throw new Error(`there is no ${YARDSTICK}`);
+  const found = await workload.run(peer, { seconds: CALIBRATION_SECONDS, openRate: 0, round: 0 });
+  return (found?.["perSecond"] ?? 0) / 2;
+}
+
 /** Another contestant begins in each round, so that none always follows the same one. */
 function rotated<T>(items: readonly T[], by: number): readonly T[] {
   const at = by % Math.max(1, items.length);
   return [...items.slice(at), ...items.slice(0, at)];
 }
 
-function collect(cells: Map<string, Cell>, workload: string, found: Map<string, Figures>): void {
+function collect(
+  cells: Map<string, Cell>,
+  { workload, round }: { readonly workload: string; readonly round: number },
+  found: Map<string, Figures>,
+): void {
   const yardstick = found.get(YARDSTICK);
   for (const [peer, figures] of found) {
     for (const [figure, value] of Object.entries(figures)) {
       const key = `${workload}|${peer}|${figure}`;
-      const cell = cells.get(key) ?? { workload, peer, figure, values: [], ratios: [] };
+      const cell = cells.get(key) ?? { workload, peer, figure, values: [], rounds: [], ratios: [] };
       cells.set(key, cell);
       cell.values.push(value);
+      cell.rounds.push(round);
       const base = yardstick?.[figure];
       if (base !== undefined && base > 0) cell.ratios.push(value / base);
     }

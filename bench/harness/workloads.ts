@@ -1,8 +1,9 @@
 /** What every contestant is measured by. Each work load gives a few named figures, or none when it does not apply. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { runWrk } from "../load/wrk.ts";
 import type { RunningPeer } from "../peers/peer.ts";
 import { type AnswerSize, PATHS } from "../stage/stage.ts";
-import { until } from "./process.ts";
+import { type Service, until } from "./process.ts";
 import { spread } from "./statistics.ts";
 import { cpuSeconds, machineSeconds, residentBytes } from "./usage.ts";
 
@@ -29,11 +30,19 @@ const HELD_CONNECTIONS = 1_000;
 const OPEN_CONNECTIONS = 64;
 /** Seconds of the same load before the open loop is measured: half load is a steady state. */
 const OPEN_WARM_UP_S = 2;
-const WARM_UP_CONNECTIONS = 4;
-/** Times that a pod is enrolled and un-enrolled in a round. */
-const FLIPS = 5;
+/** Connections before the first look at the memory: what the first ones allocate is no cost of a connection. */
+const WARM_UP_CONNECTIONS = 20;
+/** Time for what is freed late (garbage, closing sockets) before memory is read. */
+const SETTLE_MS = 1_000;
+/** Times that a pod is enrolled and un-enrolled, in the first round only. */
+const FLIPS = 12;
 /** Longest wait for a change to show. */
 const EFFECT_PATIENCE_MS = 10_000;
+
+/** Names that the budgets refer to. */
+export const IDLE_OPAQUE = "1,000 idle connections, opaque TCP";
+export const IDLE_HTTP = "1,000 idle connections, HTTP";
+export const EFFECT = "annotation to effect";
 
 /** The work load whose rate at haproxy sets the open loop's rate. */
 export const RATE_WORKLOAD = "http 64 × 100 B";
@@ -41,8 +50,9 @@ export const RATE_WORKLOAD = "http 64 × 100 B";
 /** In the order in which a round runs them. */
 export const WORKLOADS: readonly Workload[] = [
   // First: a process that has carried load keeps memory that idle connections could use.
-  { name: "1,000 idle connections", run: idle },
-  { name: "annotation to effect", run: effect },
+  { name: IDLE_OPAQUE, run: (peer, { round }) => idle(peer, peer.tcp, round) },
+  { name: IDLE_HTTP, run: (peer, { round }) => idle(peer, peer.http, round) },
+  { name: EFFECT, run: effect },
   ...(["small", "large"] as const).flatMap((size) =>
     [1, 16, 64].map((connections) => keepAlive(size, connections)),
   ),
@@ -71,7 +81,7 @@ function connectionPerRequest(peer: RunningPeer, options: RunOptions): Promise<F
 }
 
 async function measured(peer: RunningPeer, load: Parameters<typeof runWrk>[1]): Promise<Figures> {
-  const pids = peer.pids();
+  const pids = await peer.pids();
   const [cpu, machine] = [cpuSeconds(pids), machineSeconds()];
   const { requests, seconds, errors } = await runWrk(peer.stage, load);
   if (errors !== "") throw new Error(`errors of wrk at ${load.url}: ${errors}`);
@@ -85,7 +95,7 @@ async function measured(peer: RunningPeer, load: Parameters<typeof runWrk>[1]): 
 
 async function bulk(peer: RunningPeer, options: RunOptions): Promise<Figures | undefined> {
   if (peer.tcp === undefined) return undefined;
-  const pids = peer.pids();
+  const pids = await peer.pids();
   const cpu = cpuSeconds(pids);
   const url = `http://${peer.tcp}${PATHS.bulk}`;
   const { bytes, seconds } = await runWrk(peer.stage, {
@@ -115,52 +125,65 @@ async function openLoop(peer: RunningPeer, options: RunOptions): Promise<Figures
   );
   if (done.code !== 0) throw new Error(`the open loop failed: ${done.stderr.slice(-2_000)}`);
   const said = JSON.parse(done.stdout) as Record<string, number>;
-  const { errors = 0, p50 = 0, p99 = 0, p999 = 0 } = said;
+  const { errors = 0, p50 = 0, p99 = 0, p999 = 0, lateP999 = 0 } = said;
   if (errors > 0) throw new Error(`${errors} errors of the open loop at ${peer.http}`);
-  return { p50Micros: p50, p99Micros: p99, p999Micros: p999 };
+  return { p50Micros: p50, p99Micros: p99, p999Micros: p999, lateP999Micros: lateP999 };
 }
 
-/** In the first round only: afterwards a process has the memory already and growth says nothing. */
-async function idle(peer: RunningPeer, options: RunOptions): Promise<Figures | undefined> {
-  const pids = peer.pids();
-  if (pids.length === 0 || options.round > 0) return undefined;
-  const address = peer.tcp ?? peer.http;
-  const url = `http://${address}${PATHS.small}`;
-  await runWrk(peer.stage, { url, connections: WARM_UP_CONNECTIONS, seconds: 1, close: false });
+/**
+ * Memory of processes that have just been started, so that no load before has grown their heaps. In the first round
+ * only: it replaces the processes.
+ */
+async function idle(
+  peer: RunningPeer,
+  address: string | undefined,
+  round: number,
+): Promise<Figures | undefined> {
+  if ((await peer.pids()).length === 0 || address === undefined || round > 0) return undefined;
+  await peer.renew();
+  const pids = await peer.pids();
+  {
+    await using _warm = await hold(peer, address, WARM_UP_CONNECTIONS);
+  }
+  await sleep(SETTLE_MS);
   const before = residentBytes(pids);
-  await using holder = peer.stage.client([
-    ...script("../load/hold/main.ts"),
-    ...hostAndPort(address),
-    PATHS.small,
-    String(HELD_CONNECTIONS),
-  ]);
-  await until(
-    () => `1,000 held connections: ${holder.log()}`,
-    30_000,
-    () => {
-      if (holder.log().includes("closed a held")) throw new Error(holder.log());
-      return holder.log().includes(`held ${HELD_CONNECTIONS}`);
-    },
-  );
+  await using _held = await hold(peer, address, HELD_CONNECTIONS);
+  await sleep(SETTLE_MS);
   const held = residentBytes(pids);
   return {
+    freshMegabytes: before / 1e6,
     residentMegabytes: held / 1e6,
     kilobytesPerPair: (held - before) / 1e3 / HELD_CONNECTIONS,
   };
 }
 
-/** What a process keeps when all is over: the first and the last figure of a leak. */
-function memoryAfter(peer: RunningPeer): Promise<Figures | undefined> {
-  const pids = peer.pids();
-  return Promise.resolve(
-    pids.length === 0 ? undefined : { residentMegabytes: residentBytes(pids) / 1e6 },
+/** Opens connections, each answered once, and holds them until disposed. */
+async function hold(peer: RunningPeer, address: string, count: number): Promise<Service> {
+  await using failed = new AsyncDisposableStack();
+  const argv = [...script("../load/hold/main.ts"), ...hostAndPort(address), PATHS.small];
+  const holder = failed.use(peer.stage.client([...argv, String(count)]));
+  await until(
+    () => `${count} held connections: ${holder.log()}`,
+    30_000,
+    () => {
+      if (holder.log().includes("closed a held")) throw new Error(holder.log());
+      return holder.log().includes(`held ${count}`);
+    },
   );
+  failed.move(); // the caller owns it now
+  return holder;
+}
+
+/** What a process keeps when all is over: the first and the last figure of a leak. */
+async function memoryAfter(peer: RunningPeer): Promise<Figures | undefined> {
+  const pids = await peer.pids();
+  return pids.length === 0 ? undefined : { residentMegabytes: residentBytes(pids) / 1e6 };
 }
 
 /** From asking for the annotation (and for its removal) to the first connection that shows it. */
-async function effect(peer: RunningPeer): Promise<Figures | undefined> {
+async function effect(peer: RunningPeer, { round }: RunOptions): Promise<Figures | undefined> {
   const { enrolment } = peer;
-  if (enrolment === undefined) return undefined;
+  if (enrolment === undefined || round > 0) return undefined;
   await using prober = enrolment.stage.client([
     ...script("../load/probe/main.ts"),
     ...hostAndPort(enrolment.stage.direct),
@@ -192,6 +215,7 @@ async function effect(peer: RunningPeer): Promise<Figures | undefined> {
     effectMillis: spread(times.enrol).median,
     effectMaxMillis: Math.max(...times.enrol),
     leaveMillis: spread(times.leave).median,
+    leaveMaxMillis: Math.max(...times.leave),
   };
 }
 

@@ -8,7 +8,8 @@ export const DIRECT: Peer = {
     stage,
     http: stage.direct,
     tcp: stage.direct,
-    pids: () => [],
+    pids: async () => [],
+    renew: () => Promise.resolve(),
     async [Symbol.asyncDispose]() {
       // nothing was started
     },

@@ -2,7 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answering, type Peer } from "./peer.ts";
+import { type Peer, sidecarPeer } from "./peer.ts";
 
 const VERSION = "1.40.0";
 const CACHE = new URL("../../.cache/bench/envoy", import.meta.url).pathname;
@@ -118,7 +118,9 @@ export const ENVOY: Peer = {
     const path = join(folder, "envoy.json");
     writeFileSync(path, config(stage.backends));
     const command = [envoyBinary(), "-c", path, "--concurrency", "1", "--disable-hot-restart"];
-    const service = stage.sidecar([...command, "--log-level", "error"]);
-    return answering(stage, service, { http: HTTP_PORT, tcp: TCP_PORT });
+    return sidecarPeer(stage, [...command, "--log-level", "error"], {
+      http: HTTP_PORT,
+      tcp: TCP_PORT,
+    });
   },
 };

@@ -1,7 +1,7 @@
 /** Debian's haproxy: one process, one thread, HTTP and TCP mode, no log. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answering, type Peer } from "./peer.ts";
+import { type Peer, sidecarPeer } from "./peer.ts";
 
 const HTTP_PORT = 18_001;
 const TCP_PORT = 18_002;
@@ -37,7 +37,6 @@ export const HAPROXY: Peer = {
   start: async (stage, folder) => {
     const path = join(folder, "haproxy.cfg");
     writeFileSync(path, config(stage.backends));
-    const service = stage.sidecar(["haproxy", "-db", "-f", path]);
-    return answering(stage, service, { http: HTTP_PORT, tcp: TCP_PORT });
+    return sidecarPeer(stage, ["haproxy", "-db", "-f", path], { http: HTTP_PORT, tcp: TCP_PORT });
   },
 };

@@ -1,7 +1,7 @@
 /** Debian's nginx as a reverse proxy: one process, kept-alive upstream connections, no log. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { answering, type Peer } from "./peer.ts";
+import { type Peer, sidecarPeer } from "./peer.ts";
 
 const HTTP_PORT = 18_011;
 
@@ -29,7 +29,6 @@ export const NGINX: Peer = {
   start: async (stage, folder) => {
     const path = join(folder, "nginx.conf");
     writeFileSync(path, config(folder, stage.backends));
-    const service = stage.sidecar(["nginx", "-c", path]);
-    return answering(stage, service, { http: HTTP_PORT, tcp: undefined });
+    return sidecarPeer(stage, ["nginx", "-c", path], { http: HTTP_PORT, tcp: undefined });
   },
 };

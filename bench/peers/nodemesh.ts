@@ -9,6 +9,7 @@ export function nodemeshPeer(simulator: SimulatorStage): RunningPeer {
     http: simulator.meshed.direct,
     tcp: simulator.opaque,
     pids: () => simulator.agentPids(),
+    renew: () => simulator.freshAgent(),
     enrolment: { stage: simulator.fresh, set: (enabled) => simulator.enrolFresh(enabled) },
     async [Symbol.asyncDispose]() {
       // the agent belongs to the simulator, which is taken down as a whole

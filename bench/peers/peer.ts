@@ -10,7 +10,9 @@ export interface RunningPeer extends AsyncDisposable {
   /** What the client dials for bytes that nobody parses; undefined = this peer takes no part in that. */
   readonly tcp: string | undefined;
   /** The processes whose CPU and memory count; empty for "direct". Asked anew each time. */
-  pids(): readonly number[];
+  pids(): Promise<readonly number[]>;
+  /** Replaces its processes by new ones that have carried nothing yet, and waits until they serve. */
+  renew(): Promise<void>;
   /** Where its load generators run: the stage's client pod, or one of its own. */
   readonly stage: Stage;
   /** A pod that can be enrolled and un-enrolled while it runs, where the contestant knows such a thing. */
@@ -30,28 +32,30 @@ interface SidecarPorts {
   readonly tcp: number | undefined;
 }
 
-/** A single sidecar process, once it answers on its HTTP port. One that does not is ended; then this rejects. */
-export async function answering(
+/** Starts a sidecar process and waits until it answers on its HTTP port. One that does not is ended; then this rejects. */
+export async function sidecarPeer(
   stage: Stage,
-  service: Service,
+  argv: readonly string[],
   ports: SidecarPorts,
 ): Promise<RunningPeer> {
-  const peer = sidecarPeer(stage, service, ports);
-  try {
-    await untilAnswers(stage, peer.http, service);
-  } catch (error) {
-    await peer[Symbol.asyncDispose]();
-    throw error;
-  }
-  return peer;
-}
-
-function sidecarPeer(stage: Stage, service: Service, ports: SidecarPorts): RunningPeer {
+  const http = `127.0.0.1:${ports.http}`;
+  const start = async (): Promise<Service> => {
+    await using failed = new AsyncDisposableStack();
+    const service = failed.use(stage.sidecar(argv));
+    await untilAnswers(stage, http, service);
+    failed.move(); // it answers: the peer owns it now
+    return service;
+  };
+  let service = await start();
   return {
     stage,
-    http: `127.0.0.1:${ports.http}`,
+    http,
     tcp: ports.tcp === undefined ? undefined : `127.0.0.1:${ports.tcp}`,
-    pids: () => [service.pid],
+    pids: async () => [service.pid],
+    renew: async () => {
+      await service[Symbol.asyncDispose]();
+      service = await start();
+    },
     [Symbol.asyncDispose]: () => service[Symbol.asyncDispose](),
   };
 }

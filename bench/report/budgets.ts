@@ -1,6 +1,7 @@
 /** What nodemesh promised to cost, and whether a run kept it. */
 import type { Cell } from "../harness/rounds.ts";
 import { spread } from "../harness/statistics.ts";
+import { EFFECT, IDLE_HTTP, IDLE_OPAQUE } from "../harness/workloads.ts";
 import type { Results } from "./results.ts";
 
 /** One promise. */
@@ -38,14 +39,14 @@ export const BUDGETS: readonly Budget[] = [
     0.9,
   ),
   ratio("p99 at half load, × haproxy", "open loop, half load", "p99Micros", "haproxy", "≤", 1.5),
-  plain("KB per idle connection pair", "1,000 idle connections", "kilobytesPerPair", 24),
-  plain(
-    "agent's resident MB with 1,000 connections",
-    "1,000 idle connections",
-    "residentMegabytes",
-    120,
-  ),
-  plain("annotation to effect, ms", "annotation to effect", "effectMillis", 200),
+  plain("KB per idle connection pair, opaque", IDLE_OPAQUE, "kilobytesPerPair", 24),
+  plain("KB per idle connection, HTTP", IDLE_HTTP, "kilobytesPerPair", 24),
+  plain("agent's MB with 1,000 opaque connections", IDLE_OPAQUE, "residentMegabytes", 120),
+  plain("agent's MB with 1,000 HTTP connections", IDLE_HTTP, "residentMegabytes", 120),
+  plain("annotation to effect, median ms", EFFECT, "effectMillis", 200),
+  plain("annotation to effect, longest ms", EFFECT, "effectMaxMillis", 200),
+  plain("annotation removed to effect, median ms", EFFECT, "leaveMillis", 200),
+  plain("annotation removed to effect, longest ms", EFFECT, "leaveMaxMillis", 200),
 ];
 
 function ratio(
@@ -71,13 +72,19 @@ export function judge(budget: Budget, results: Results): Judgement {
   const other = budget.against === undefined ? undefined : find(results, budget, budget.against);
   if (own === undefined || (budget.against !== undefined && other === undefined))
     return { measured: undefined, verdict: "not measured" };
-  const values =
-    other === undefined
-      ? own.values
-      : own.values.map((v, i) => v / (other.values[i] ?? Number.NaN));
+  const values = other === undefined ? own.values : ratiosOf(own, other);
+  if (values.length === 0) return { measured: undefined, verdict: "not measured" };
   const measured = spread(values).median;
   const kept = budget.bound === "≤" ? measured <= budget.limit : measured >= budget.limit;
   return { measured, verdict: kept ? "kept" : "MISSED" };
+}
+
+/** Of the rounds that both have: a round that failed at one of them compares nothing. */
+function ratiosOf(own: Cell, other: Cell): readonly number[] {
+  return own.values.flatMap((value, index) => {
+    const base = other.values[other.rounds.indexOf(own.rounds[index] ?? -1)];
+    return base === undefined || base <= 0 ? [] : [value / base];
+  });
 }
 
 function find(results: Results, budget: Budget, peer: string): Cell | undefined {

@@ -13,11 +13,14 @@ const COLUMNS: Readonly<Record<string, string>> = {
   p50Micros: "p50 µs",
   p99Micros: "p99 µs",
   p999Micros: "p99.9 µs",
+  lateP999Micros: "generator late, p99.9 µs",
+  freshMegabytes: "MB before",
   residentMegabytes: "resident MB",
   kilobytesPerPair: "KB per connection pair",
   effectMillis: "ms from annotation to effect",
   effectMaxMillis: "the longest",
   leaveMillis: "ms from its removal to effect",
+  leaveMaxMillis: "its longest",
 };
 
 /** All tables of a run. */
@@ -76,6 +79,13 @@ function spreadText({ median, min, max }: Spread): string {
 function short(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
   return value.toPrecision(3);
+}
+
+/** How many budgets were kept, in one line. */
+export function verdict(results: Results): string {
+  const verdicts = BUDGETS.map((budget) => judge(budget, results).verdict);
+  const count = (one: string): number => verdicts.filter((said) => said === one).length;
+  return `budgets: ${count("kept")} kept, ${count("MISSED")} missed, ${count("not measured")} not measured`;
 }
 
 function budgetTable(results: Results): string {

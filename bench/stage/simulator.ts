@@ -10,13 +10,14 @@ import type { Location, StatusReport } from "../../deploy/sim/api/protocol.ts";
 import { callApi } from "../../deploy/sim/api/wire.ts";
 import { sandboxed } from "../../deploy/sim/kubelet/sandbox.ts";
 import { simPaths } from "../../deploy/sim/paths.ts";
-import { runProgram, type Service, startService } from "../harness/process.ts";
+import { runProgram, type Service, startService, until } from "../harness/process.ts";
 import { BACKEND_PORT, writeBackend } from "./backend.ts";
 import type { Stage } from "./stage.ts";
 
 const NAME = "bench";
 const SIM = [process.execPath, new URL("../../deploy/sim/main.ts", import.meta.url).pathname];
 const UP_TIMEOUT_MS = 90_000;
+const RESTART_TIMEOUT_MS = 30_000;
 
 /** The simulator with the bench's pods in it. */
 export interface SimulatorStage extends AsyncDisposable {
@@ -28,8 +29,10 @@ export interface SimulatorStage extends AsyncDisposable {
   readonly fresh: Stage;
   /** `ADDRESS:PORT` of the Service whose port is opaque TCP. */
   readonly opaque: string;
-  /** Processes of the node's agent. */
-  agentPids(): readonly number[];
+  /** Processes of the node's agent as they are now: a restarted agent has another one. */
+  agentPids(): Promise<readonly number[]>;
+  /** Ends the agent and waits until its successor, which has carried nothing yet, is ready. */
+  freshAgent(): Promise<void>;
   /** Annotates the pod `fresh` with mesh/enabled. */
   enrolFresh(enabled: boolean): Promise<void>;
 }
@@ -39,12 +42,12 @@ export async function simulatorStage(): Promise<SimulatorStage> {
   const scratch = mkdtempSync(join(tmpdir(), "nodemesh-bench-sim-"));
   const manifest = join(scratch, "bench.json");
   writeFileSync(manifest, manifests(writeBackend(scratch, "/run/nginx.pid")));
+  await using cleaner = new AsyncDisposableStack();
+  cleaner.defer(() => rmSync(scratch, { recursive: true, force: true }));
+  cleaner.defer(() => sim(["down"])); // also what `up` left half done
   await sim(["down"]);
   await sim(["up", "-f", manifest, "--nodes", "1", "--detach", "--timeout", "60"]);
   const status = await report();
-  const pids = status.agents.flatMap(({ process: state }) =>
-    state.kind === "running" ? [state.pid] : [],
-  );
   const direct = serviceAddress(status, "backend");
   const backends = serviceOf(status, "backend").readyEndpoints.filter((ip) => !ip.includes(":"));
   const stage = async (pod: string): Promise<Stage> => {
@@ -60,18 +63,45 @@ export async function simulatorStage(): Promise<SimulatorStage> {
       },
     };
   };
-  return {
+  const pods = {
     plain: await stage("plain"),
     meshed: await stage("meshed"),
     fresh: await stage("fresh"),
-    opaque: serviceAddress(status, "opaque"),
-    agentPids: () => pids,
-    enrolFresh,
-    async [Symbol.asyncDispose]() {
-      await sim(["down"]);
-      rmSync(scratch, { recursive: true, force: true });
-    },
   };
+  const kept = cleaner.move();
+  return {
+    ...pods,
+    opaque: serviceAddress(status, "opaque"),
+    agentPids: async () => pidsOf(await report()),
+    freshAgent,
+    enrolFresh,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
+}
+
+function pidsOf({ agents }: StatusReport): readonly number[] {
+  return agents.flatMap(({ process: state }) => (state.kind === "running" ? [state.pid] : []));
+}
+
+async function freshAgent(): Promise<void> {
+  const before = await report();
+  const old = pidsOf(before);
+  for (const { name } of before.nodes) {
+    const agent = { name: `agent/${name}`, stayDead: false };
+    const { problems } = await callApi(simPaths(NAME).api, { verb: "kill", ...agent });
+    if (problems.length > 0) throw new Error(problems.join("; "));
+  }
+  await until(
+    () => "fresh agent",
+    RESTART_TIMEOUT_MS,
+    async () => {
+      const now = await report();
+      const pids = pidsOf(now);
+      return (
+        now.awaiting === "" && pids.length === old.length && !pids.some((p) => old.includes(p))
+      );
+    },
+  );
 }
 
 /** How to run a command in a pod without `sim exec`, whose own process would count as the machine's work. */
