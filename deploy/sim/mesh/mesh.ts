@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { AGENT_NODE_FLAGS } from "../../../agent/node-flags.ts";
 import type { NodePlan } from "../net/plan.ts";
 import { nodePaths, type SimPaths } from "../paths.ts";
 import { Daemon, type DaemonState } from "./daemon.ts";
@@ -124,6 +125,7 @@ function agentDaemon(sim: SimPaths, node: NodePlan, workers: number): Daemon {
     logFile: paths.agentLog,
     command: [
       process.execPath,
+      ...AGENT_NODE_FLAGS,
       program("agent/main.ts"),
       ...["--node", node.name],
       ...["--control", `unix:${controlSocket(sim)}`],
