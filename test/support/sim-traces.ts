@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { closeNetns, netnsCookie, openNetns } from "../../agent/kernel/netns.ts";
 import type { LabStatus } from "./mesh-lab.ts";
 
 const BPFTOOL = "/usr/sbin/bpftool";
@@ -11,8 +12,8 @@ const BPFTOOL = "/usr/sbin/bpftool";
 export interface SimTraces {
   readonly name: string;
   readonly processes: ReadonlySet<number>;
-  /** Inode numbers of network namespaces. */
-  readonly namespaces: ReadonlySet<number>;
+  /** Cookies of network namespaces by inode number; the number may be another's once the namespace is gone. */
+  readonly namespaces: ReadonlyMap<number, bigint>;
   readonly links: ReadonlySet<number>;
   readonly programs: ReadonlySet<number>;
   readonly maps: ReadonlySet<number>;
@@ -24,8 +25,8 @@ export function takeTraces(status: LabStatus, name: string): SimTraces {
     readFileSync(join(status.directory, "supervisor.pid"), "utf8").split(" ")[0],
   );
   const processes = new Set([supervisor, ...processesIn(name)]);
-  const namespaces = new Set(
-    [...status.nodes, ...status.pods].map(({ netns }) => statSync(netns).ino),
+  const namespaces = new Map(
+    [...status.nodes, ...status.pods].map(({ netns }) => [statSync(netns).ino, cookieOf(netns)]),
   );
   const cgroups = new Set(foldersBelow(status.cgroup).map((path) => statSync(path).ino));
   const links = listed("link").filter(
@@ -49,8 +50,10 @@ export function remains(traces: SimTraces): readonly string[] {
     ...[...processes].filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => `process ${pid}`),
     ...processesIn(name).map((pid) => `process ${pid} in its cgroup`),
     ...namespacesInUse()
-      .filter(({ inode }) => namespaces.has(inode))
-      .map(({ by }) => `namespace: ${by}`),
+      .filter(
+        ({ inode, path }) => namespaces.has(inode) && namespaces.get(inode) === cookieOf(path),
+      )
+      .map(({ path }) => `namespace ${path}`),
     ...readFileSync("/proc/self/mountinfo", "utf8")
       .split("\n")
       .filter((line) => ours.test(line)),
@@ -101,19 +104,35 @@ function processesIn(name: string): readonly number[] {
 }
 
 /** Namespaces that a process lives in, holds by a descriptor, or that are mounted. */
-function namespacesInUse(): readonly { readonly inode: number; readonly by: string }[] {
+function namespacesInUse(): readonly { readonly inode: number; readonly path: string }[] {
   const links = pids().flatMap((pid) => [
     `/proc/${pid}/ns/net`,
     ...entries(`/proc/${pid}/fd`).map((fd) => `/proc/${pid}/fd/${fd}`),
   ]);
-  const found = links.map((path) => ({ by: path, target: linkTarget(path) }));
+  const found = links.map((path) => ({ path, target: linkTarget(path) }));
   const mounts = text("/proc/self/mountinfo")
     .split("\n")
-    .map((line) => ({ by: line, target: line.split(" ")[3] ?? "" }));
-  return [...found, ...mounts].flatMap(({ by, target }) => {
+    .map((line) => line.split(" "))
+    .map(([, , , target = "", path = ""]) => ({ path, target }));
+  return [...found, ...mounts].flatMap(({ path, target }) => {
     const inode = /^net:\[(\d+)\]$/.exec(target)?.[1];
-    return inode === undefined ? [] : [{ inode: Number(inode), by }];
+    return inode === undefined ? [] : [{ inode: Number(inode), path }];
   });
+}
+
+/** The number of a namespace that no other ever gets; 0 when it is gone meanwhile. */
+function cookieOf(path: string): bigint {
+  let netns: number;
+  try {
+    netns = openNetns(path);
+  } catch {
+    return 0n;
+  }
+  try {
+    return netnsCookie(netns);
+  } finally {
+    closeNetns(netns);
+  }
 }
 
 function pids(): readonly number[] {
