@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- --quick] [--rounds N] [--seconds S] [--only TEXT] [--stage namespaces|sim]`:
+ * `npm run bench [-- --quick] [--rounds N] [--seconds S] [--only TEXT] [--stage namespaces|sim] [--name SIMULATION]`:
  * runs all contestants in network namespaces and prints a table; a full run also writes
  * bench/results/latest.json and the tables of bench/README.md. This folder may import anything of the
  * checkout; nothing imports it. It must never send load to anything but its own namespaces.
@@ -31,6 +31,7 @@ const { values } = parseArgs({
     seconds: { type: "string" },
     only: { type: "string", default: "" },
     stage: { type: "string", default: "sim" },
+    name: { type: "string", default: "bench" },
   },
 });
 const workloads = WORKLOADS.filter(({ name }) => name.includes(values.only));
@@ -67,7 +68,7 @@ process.exitCode = found.failures.length === 0 ? 0 : 1;
 async function makeStage(): Promise<Stage> {
   if (values.stage === "namespaces") return cleaner.use(await namespaceStage());
   if (values.stage !== "sim") throw new Error("--stage is namespaces or sim");
-  const simulator = cleaner.use(await simulatorStage());
+  const simulator = cleaner.use(await simulatorStage(values.name));
   contestants.push({ name: "nodemesh", peer: nodemeshPeer(simulator) });
   return simulator.plain;
 }

@@ -6,12 +6,23 @@ import { readdirSync, readFileSync } from "node:fs";
 
 /** Seconds that all threads of these processes have been on a core since they started. */
 export function cpuSeconds(pids: readonly number[]): number {
+  return schedstat(pids, 0);
+}
+
+function schedstat(pids: readonly number[], field: 0 | 1): number {
   let nanos = 0;
   for (const pid of pids) {
     for (const thread of readdirSync(`/proc/${pid}/task`))
-      nanos += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]);
+      nanos += Number(
+        readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[field],
+      );
   }
   return nanos / 1e9;
+}
+
+/** Seconds that these threads were ready to run while another one had the core (schedstat's second figure). */
+export function queuedSeconds(pids: readonly number[]): number {
+  return schedstat(pids, 1);
 }
 
 /** Seconds that all cores of this machine were busy since boot (user, nice, system, irq, softirq; man 5 proc_stat). */

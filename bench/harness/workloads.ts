@@ -5,7 +5,7 @@ import type { RunningPeer } from "../peers/peer.ts";
 import { type AnswerSize, PATHS } from "../stage/stage.ts";
 import { type Service, until } from "./process.ts";
 import { spread } from "./statistics.ts";
-import { cpuSeconds, machineSeconds, residentBytes } from "./usage.ts";
+import { cpuSeconds, machineSeconds, queuedSeconds, residentBytes } from "./usage.ts";
 
 /** Figures of one work load by name; the unit is in the name. */
 export type Figures = Readonly<Record<string, number>>;
@@ -111,6 +111,8 @@ async function bulk(peer: RunningPeer, options: RunOptions): Promise<Figures | u
 }
 
 async function openLoop(peer: RunningPeer, options: RunOptions): Promise<Figures> {
+  const pids = await peer.pids();
+  const queued = queuedSeconds(pids);
   const done = await peer.stage.run(
     [
       ...script("../load/open-loop/main.ts"),
@@ -127,7 +129,10 @@ async function openLoop(peer: RunningPeer, options: RunOptions): Promise<Figures
   const said = JSON.parse(done.stdout) as Record<string, number>;
   const { errors = 0, p50 = 0, p99 = 0, p999 = 0, lateP999 = 0 } = said;
   if (errors > 0) throw new Error(`${errors} errors of the open loop at ${peer.http}`);
-  return { p50Micros: p50, p99Micros: p99, p999Micros: p999, lateP999Micros: lateP999 };
+  const figures = { p50Micros: p50, p99Micros: p99, p999Micros: p999, lateP999Micros: lateP999 };
+  if (pids.length === 0) return figures;
+  const seconds = options.seconds + OPEN_WARM_UP_S;
+  return { ...figures, queuedMillis: ((queuedSeconds(pids) - queued) / seconds) * 1e3 };
 }
 
 /**

@@ -14,6 +14,7 @@ const COLUMNS: Readonly<Record<string, string>> = {
   p99Micros: "p99 µs",
   p999Micros: "p99.9 µs",
   lateP999Micros: "generator late, p99.9 µs",
+  queuedMillis: "proxy waited for a core, ms/s",
   freshMegabytes: "MB before",
   residentMegabytes: "resident MB",
   kilobytesPerPair: "KB per connection pair",

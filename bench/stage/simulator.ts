@@ -14,7 +14,8 @@ import { runProgram, type Service, startService, until } from "../harness/proces
 import { BACKEND_PORT, writeBackend } from "./backend.ts";
 import type { Stage } from "./stage.ts";
 
-const NAME = "bench";
+/** Name of the simulation; two benches at once need two. */
+let simulation = "bench";
 const SIM = [process.execPath, new URL("../../deploy/sim/main.ts", import.meta.url).pathname];
 const UP_TIMEOUT_MS = 90_000;
 const RESTART_TIMEOUT_MS = 30_000;
@@ -38,7 +39,8 @@ export interface SimulatorStage extends AsyncDisposable {
 }
 
 /** Starts the simulator; takes down first what a crashed run left. Rejects with what `sim up` said. */
-export async function simulatorStage(): Promise<SimulatorStage> {
+export async function simulatorStage(name: string): Promise<SimulatorStage> {
+  simulation = name;
   const scratch = mkdtempSync(join(tmpdir(), "nodemesh-bench-sim-"));
   const manifest = join(scratch, "bench.json");
   writeFileSync(manifest, manifests(writeBackend(scratch, "/run/nginx.pid")));
@@ -88,7 +90,7 @@ async function freshAgent(): Promise<void> {
   const old = pidsOf(before);
   for (const { name } of before.nodes) {
     const agent = { name: `agent/${name}`, stayDead: false };
-    const { problems } = await callApi(simPaths(NAME).api, { verb: "kill", ...agent });
+    const { problems } = await callApi(simPaths(simulation).api, { verb: "kill", ...agent });
     if (problems.length > 0) throw new Error(problems.join("; "));
   }
   await until(
@@ -107,7 +109,10 @@ async function freshAgent(): Promise<void> {
 /** How to run a command in a pod without `sim exec`, whose own process would count as the machine's work. */
 async function entrance(pod: string): Promise<(argv: readonly string[]) => readonly string[]> {
   const target = { kind: "Pod", namespace: "default", names: [pod], selector: {}, all: false };
-  const { location, problems } = await callApi(simPaths(NAME).api, { verb: "locate", target });
+  const { location, problems } = await callApi(simPaths(simulation).api, {
+    verb: "locate",
+    target,
+  });
   if (location === undefined) throw new Error(`where is pod ${pod}? ${problems.join("; ")}`);
   return (argv) => sandboxed(whereOf(location), argv);
 }
@@ -118,19 +123,21 @@ function whereOf({ enter, cgroup }: Location): Parameters<typeof sandboxed>[0] {
 }
 
 async function sim(words: readonly string[]): Promise<void> {
-  const done = await runProgram([...SIM, "--name", NAME, ...words], { timeoutMs: UP_TIMEOUT_MS });
+  const done = await runProgram([...SIM, "--name", simulation, ...words], {
+    timeoutMs: UP_TIMEOUT_MS,
+  });
   if (done.code !== 0) throw new Error(`sim ${words[0]} failed: ${done.stdout}${done.stderr}`);
 }
 
 async function report(): Promise<StatusReport> {
-  const { status } = await callApi(simPaths(NAME).api, { verb: "status" });
+  const { status } = await callApi(simPaths(simulation).api, { verb: "status" });
   if (status === undefined) throw new Error("the simulator gave no status");
   return status;
 }
 
 async function enrolFresh(enabled: boolean): Promise<void> {
   const target = { kind: "Pod", namespace: "default", names: ["fresh"], selector: {}, all: false };
-  const { problems } = await callApi(simPaths(NAME).api, {
+  const { problems } = await callApi(simPaths(simulation).api, {
     verb: "mark",
     field: "annotations",
     target,
