@@ -152,6 +152,8 @@ export class Workers implements PodUsers {
     const worker: Running = { index, thread, port: port1, wakeFd: -1 };
     thread.on("error", (error) => this.#inputs.onDeath(index, asError(error)));
     thread.on("exit", (code) => {
+      const at = this.#running.indexOf(worker);
+      if (at >= 0) this.#running.splice(at, 1);
       if (!this.#stopping) this.#inputs.onDeath(index, new Error(`thread ended with ${code}`));
     });
     return new Promise((resolve) => {

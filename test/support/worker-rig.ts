@@ -70,7 +70,8 @@ export class WorkerRig implements AsyncDisposable {
   readonly port: number;
   readonly bugs: string[] = [];
   readonly #collector: Collector = new Collector({ clock: () => performance.now() });
-  readonly #listenerFd: number;
+  /** The listener behind VIP; the worker has a duplicate. */
+  readonly listenerFd: number;
   #version = 0;
 
   /** Starts a worker whose one service is reached at VIP:`port`. */
@@ -78,14 +79,14 @@ export class WorkerRig implements AsyncDisposable {
     const rig = new WorkerRig(options);
     await rig.workers.start();
     await rig.update(service);
-    await rig.workers.added({ uid: CLIENT.uid, netns: -1, listeners: [rig.#listenerFd] });
+    await rig.workers.added({ uid: CLIENT.uid, netns: -1, listeners: [rig.listenerFd] });
     return rig;
   }
 
   private constructor(options: RigOptions) {
     const system = new Sockets();
-    this.#listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
-    const address = system.localAddress(this.#listenerFd);
+    this.listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
+    const address = system.localAddress(this.listenerFd);
     if (typeof address === "number") throw new Error(`no listener: errno ${-address}`);
     this.port = address.port;
     const block = createBlock();
@@ -147,7 +148,7 @@ export class WorkerRig implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.workers.removed(CLIENT.uid);
     await this.workers.stop();
-    new Sockets().close(this.#listenerFd);
+    new Sockets().close(this.listenerFd);
     if (this.bugs.length > 0) throw new Error(`the worker had bugs:\n${this.bugs.join("\n")}`);
   }
 }
