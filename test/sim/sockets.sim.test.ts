@@ -1,6 +1,6 @@
 /**
  * What applications in C do with sockets, each case first between pods without a mesh (so that the expectation
- * is proved) and then between enrolled ones, on IPv4 and IPv6.
+ * is proved) and then with either and both enrolled, on IPv4 and IPv6.
  */
 
 import assert from "node:assert/strict";
@@ -50,10 +50,20 @@ interface Side {
   readonly client: LibcPeer;
   readonly server: LibcPeer;
   readonly listener: number;
+  readonly pods: { readonly client: string; readonly server: string };
 }
+
+/** Who is enrolled: the first pair proves the expectation, the last has both agents on its way. */
+const SIDES = [
+  ["direct", "direct"],
+  ["mesh", "direct"],
+  ["direct", "mesh"],
+  ["mesh", "mesh"],
+] as const;
 
 let lab: MeshLab;
 let addresses: ReadonlyMap<string, readonly string[]>;
+let peers: readonly LibcPeer[];
 const sides = new Map<string, Side>();
 
 before(async () => {
@@ -63,18 +73,22 @@ before(async () => {
     ...pods.map((pod) => [`pod/${pod.name}`, pod.addresses] as const),
     ...services.map((service) => [`svc/${service.name}`, service.clusterIPs] as const),
   ]);
-  for (const kind of ["direct", "mesh"]) {
-    const server = lab.libc(`${kind}-server`);
-    const listener = await server.listen(PORT);
-    sides.set(kind, { client: lab.libc(`${kind}-client`), server, listener });
+  const clients = { direct: lab.libc("direct-client"), mesh: lab.libc("mesh-client") };
+  const servers = { direct: lab.libc("direct-server"), mesh: lab.libc("mesh-server") };
+  const listeners = {
+    direct: await servers.direct.listen(PORT),
+    mesh: await servers.mesh.listen(PORT),
+  };
+  peers = [...Object.values(clients), ...Object.values(servers)];
+  for (const [from, to] of SIDES) {
+    const pods = { client: `${from}-client`, server: `${to}-server` };
+    const side = { client: clients[from], server: servers[to], listener: listeners[to], pods };
+    sides.set(`${from} to ${to}`, side);
   }
 });
 
 after(async () => {
-  for (const { client, server } of sides.values()) {
-    await client[Symbol.asyncDispose]();
-    await server[Symbol.asyncDispose]();
-  }
+  for (const peer of peers) await peer[Symbol.asyncDispose]();
   await lab[Symbol.asyncDispose]();
 });
 
@@ -84,20 +98,21 @@ function addressOf(name: string, family: number): string {
   return found;
 }
 
-for (const kind of ["direct", "mesh"] as const) {
+for (const [from, to] of SIDES) {
   for (const family of [4, 6]) {
-    describe(`${kind}, IPv${family}`, () => {
+    describe(`${from} client to ${to} server, IPv${family}`, () => {
       const any = family === 6 ? "::" : "0.0.0.0";
       let client: LibcPeer;
       let server: LibcPeer;
       let listener: number;
       let target: string;
+      let pods: Side["pods"];
 
       before(() => {
-        const side = sides.get(kind);
+        const side = sides.get(`${from} to ${to}`);
         assert.ok(side);
-        ({ client, server, listener } = side);
-        target = addressOf(`svc/${kind}-server`, family);
+        ({ client, server, listener, pods } = side);
+        target = addressOf(`svc/${pods.server}`, family);
       });
 
       async function pair(): Promise<readonly [near: number, far: number]> {
@@ -177,7 +192,7 @@ for (const kind of ["direct", "mesh"] as const) {
       });
 
       test("a fixed source port is kept, and can be used again at once", async () => {
-        const local = `${addressOf(`pod/${kind}-client`, family)} 5555`;
+        const local = `${addressOf(`pod/${pods.client}`, family)} 5555`;
         for (let round = 0; round < 3; round++) {
           const near = await client.socket(target);
           await client.option(near, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -199,7 +214,7 @@ for (const kind of ["direct", "mesh"] as const) {
           await server.listen(SHARED_PORT, "::", SO_REUSEPORT),
           await server.listen(SHARED_PORT, "::", SO_REUSEPORT),
         ];
-        const ip = addressOf(`pod/${kind}-server`, family);
+        const ip = addressOf(`pod/${pods.server}`, family);
         const got = [0, 0];
         for (let i = 0; i < 24; i++) {
           const near = await client.dial(ip, SHARED_PORT);
@@ -213,7 +228,7 @@ for (const kind of ["direct", "mesh"] as const) {
       });
 
       test(`${MANY} listeners in one pod are all reached`, async () => {
-        const ip = addressOf(`pod/${kind}-server`, family);
+        const ip = addressOf(`pod/${pods.server}`, family);
         const fds: number[] = [];
         for (let i = 0; i < MANY; i++) fds.push(await server.listen(FIRST_OF_MANY + i, ip));
         for (const [i, fd] of fds.entries()) {
@@ -229,12 +244,12 @@ for (const kind of ["direct", "mesh"] as const) {
 
       test("a pod reaches itself through its own Service", async () => {
         const own = await client.listen(PORT);
-        const vip = addressOf(`svc/${kind}-client`, family);
+        const vip = addressOf(`svc/${pods.client}`, family);
         const near = await client.dial(vip, PORT);
         const far = await client.accept(own);
         await client.send(near, "to myself");
         assert.deepEqual(await client.receive(far), { text: "to myself" });
-        const ip = addressOf(`pod/${kind}-client`, family);
+        const ip = addressOf(`pod/${pods.client}`, family);
         assert.equal((await client.name("getpeername", far)).split(" ")[0], ip);
         assert.equal(await client.name("getpeername", near), `${vip} ${PORT}`);
         for (const fd of [near, far, own]) await client.close(fd);
@@ -303,7 +318,7 @@ for (const kind of ["direct", "mesh"] as const) {
 for (const family of [4, 6]) {
   // The one difference of the byte stream: TCP's urgent pointer does not cross a proxy (RFC 6093 advises against it).
   test(`urgent bytes arrive in the stream, none lost (IPv${family})`, async () => {
-    const side = sides.get("mesh");
+    const side = sides.get("mesh to mesh");
     assert.ok(side);
     const { client, server, listener } = side;
     const near = await client.dial(addressOf("svc/mesh-server", family), PORT);
@@ -330,7 +345,7 @@ for (const family of [4, 6]) {
   test(`where unmeshed connect() fails, meshed it succeeds and the reset follows (IPv${family})`, async () => {
     const refusals = await Promise.all(
       ["direct", "mesh"].map(async (kind) => {
-        const client = sides.get(kind)?.client;
+        const client = sides.get(`${kind} to ${kind}`)?.client;
         assert.ok(client);
         const ip = addressOf(`pod/${kind}-server`, family);
         const fd = await client.socket(ip);
