@@ -76,14 +76,12 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   });
   log("info", "agent started", { node, metrics: port, workers: config.workers });
 
-  const drain = workerDrain(workers, config.timeouts.drainMs);
+  const drain = drainOf({ workers, redirect, log, deadlineMs: config.timeouts.drainMs });
   const running = parts.move();
   return {
     stop: async () => {
       if (drain.state.kind === "serving") readiness.await("nothing: the agent is shutting down");
-      const state = await drain.begin();
-      if (state.kind === "drained" && state.forced.length > 0)
-        log("warn", "connections were cut at the drain deadline", { parts: state.forced });
+      await drain.begin();
       await running.disposeAsync();
     },
   };
@@ -195,14 +193,26 @@ function logStatus(log: Log, status: StreamStatus): void {
   else if (status.kind === "connected") log("info", "control answered");
 }
 
-function workerDrain(workers: Workers, deadlineMs: number): Drain {
+interface Draining {
+  readonly workers: Workers;
+  readonly redirect: Redirect;
+  readonly log: Log;
+  readonly deadlineMs: number;
+}
+
+function drainOf({ workers, redirect, log, deadlineMs }: Draining): Drain {
   return new Drain({
     parts: [
       {
         name: "connections",
-        stopAccepting: () => undefined,
+        // New connections go where mesh/fail sends them, without a moment in which they are refused for the drain.
+        stopAccepting: () => redirect.release(),
         idle: () => workers.drained(),
-        force: () => workers.cut(),
+        force: async () => {
+          const cut = await workers.ask("connections");
+          log("warn", "connections were cut at the drain deadline", { connections: cut.length });
+          await workers.cut();
+        },
       },
     ],
     deadlineMs,

@@ -46,8 +46,9 @@ export type ToWorker =
   | { readonly kind: "pod-watched"; readonly uid: string }
   /** Accept nothing more for the pod and cut everything; `pod-empty` follows. */
   | { readonly kind: "pod-gone"; readonly uid: string }
-  /** Accept nothing more, end idle connections; `drained` follows when nothing is left. */
+  /** The kernel sends nothing new: end idle connections, serve others once; `drained` follows when nothing is left. */
   | { readonly kind: "drain" }
+  /** The drain's deadline has passed; `drained` follows. */
   | { readonly kind: "cut" }
   | { readonly kind: "stop" }
   | { readonly kind: "ask"; readonly id: number; readonly question: Question };

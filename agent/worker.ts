@@ -4,6 +4,7 @@
  */
 
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { refuse } from "#model/refusal.ts";
 import type { Channel } from "./engine/channel.ts";
 import { type Accepted, type Listener, listen } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
@@ -30,6 +31,9 @@ import { plaintext } from "./transport/plaintext.ts";
 /** How often byte counters are brought up to date, idle connections expire and series are swept. */
 const HOUSEKEEPING_MS = 1000;
 
+/** What the kernel has accepted when a drain begins is taken from the backlog within this time. */
+const DRAIN_GRACE_MS = 50;
+
 /** Room beside the largest head for the lines that the mesh adds. */
 const HEAD_ROOM_BYTES = 1024;
 
@@ -52,6 +56,7 @@ class DataWorker {
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
   readonly #pods: Map<string, ServedPod> = new Map();
+  readonly #drained: Timer = new Timer({ onTimer: () => this.#tellDrained() });
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
   #draining = false;
 
@@ -152,7 +157,7 @@ class DataWorker {
         this.#drain();
         return;
       case "cut":
-        for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.cut();
+        this.#cut();
         return;
       case "stop":
         this.#loop.stop();
@@ -217,6 +222,7 @@ class DataWorker {
   #report(served: ServedPod): void {
     const { pod } = served;
     if (pod.carried.size > 0) return;
+    if (this.#draining) this.#loop.arm(this.#drained, DRAIN_GRACE_MS);
     const { uid } = pod;
     if (served.watched) this.#tell({ kind: "pod-idle", uid });
     served.watched = false;
@@ -230,11 +236,16 @@ class DataWorker {
   #drain(): void {
     this.#draining = true;
     for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.drain();
-    this.#tellDrained();
+    this.#loop.arm(this.#drained, DRAIN_GRACE_MS);
+  }
+
+  #cut(): void {
+    const why = refuse("drain-deadline", "the agent ended before the connection did");
+    for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.cut(why);
+    this.#loop.arm(this.#drained, DRAIN_GRACE_MS);
   }
 
   #tellDrained(): void {
-    if (!this.#draining) return;
     for (const { pod } of this.#pods.values()) if (pod.carried.size > 0) return;
     this.#tell({ kind: "drained" });
   }
@@ -255,7 +266,6 @@ class DataWorker {
     }
     this.#gauges.update(this.#directory.active());
     this.#metrics.sweep();
-    this.#tellDrained();
     this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
   }
 

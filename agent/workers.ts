@@ -107,16 +107,18 @@ export class Workers implements PodUsers {
     await empty;
   }
 
-  /** Tells all to take nothing new; resolves when nothing is carried any more. */
+  /** Tells all to end what is idle and to serve only once; resolves when nothing is carried any more. */
   async drained(): Promise<void> {
     const drained = this.#each((message) => message.kind === "drained");
     this.#tellAll({ kind: "drain" });
     await drained;
   }
 
-  /** Cuts every connection. */
-  cut(): void {
+  /** Cuts every connection of a drain that is past its deadline; resolves when that is counted. */
+  async cut(): Promise<void> {
+    const drained = this.#each((message) => message.kind === "drained");
     this.#tellAll({ kind: "cut" });
+    await Promise.race([drained, timeout(ANSWER_TIMEOUT_MS)]);
   }
 
   /** Asks every worker; rows of all. A worker that does not answer in time is left out. */

@@ -24,7 +24,7 @@ export interface FlowContext extends HttpContext {
   readonly serverFirst: ServerFirstMemory;
   readonly tie: Tie;
   readonly maxConnectionsPerPod: number;
-  /** Whether the agent is shutting down. */
+  /** Whether the agent is shutting down: what was accepted in the last moment is served, but only once. */
   readonly draining: () => boolean;
 }
 
@@ -52,7 +52,6 @@ interface Admitted {
 }
 
 function admit(context: FlowContext, pod: LocalPod, accepted: Accepted): Route | Refusal {
-  if (context.draining()) return refuse("draining", "the agent is shutting down");
   if (pod.carried.size >= context.maxConnectionsPerPod)
     return refuse("connection-limit", `${pod.carried.size} connections of pod ${pod.uid}`);
   return knownRoute(context, pod, accepted);
@@ -131,6 +130,7 @@ function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | 
     reroute: (old) => reroute(context, admitted, old),
     tie: context.tie,
     ended: (ended) => pod.release(ended),
+    draining: context.draining(),
   });
   pod.carry(session);
   channel.handler = session;

@@ -85,6 +85,7 @@ export class Look implements ChannelHandler, TimerHandler, Carried {
   }
 
   cut(): void {
+    // Fifty milliseconds old at most, and nothing was carried: it needs no reason.
     this.#channel.reset();
   }
 

@@ -101,9 +101,10 @@ export class OpaqueConnection implements ChannelHandler, Carried {
     // Bytes in flight have no end that the mesh could know: they go on until the deadline.
   }
 
-  cut(): void {
+  cut(why?: Refusal): void {
     this.#init.channel.reset();
     this.#upstream?.reset();
+    this.#finish(why);
   }
 
   account(): void {

@@ -1,5 +1,6 @@
 /** An enrolled pod of this node, as one worker serves it. */
 
+import type { Refusal } from "#model/refusal.ts";
 import type { DialPod } from "../transport/dial.ts";
 import type { Http1Upstream } from "../transport/http1.ts";
 import { UpstreamPool } from "../transport/pool.ts";
@@ -10,8 +11,8 @@ import { RouteMemory } from "./route-memory.ts";
 export interface Carried {
   /** No new work: an HTTP connection closes after its current request; relayed bytes go on. */
   drain(): void;
-  /** Ends it now. */
-  cut(): void;
+  /** Ends it now; counted under the reason, if there is one to tell. */
+  cut(why?: Refusal): void;
   /** Reports the bytes carried since the last time: long connections must be seen while they last. */
   account(): void;
   /** What the admin socket says about it. */

@@ -23,7 +23,6 @@ const HELP = {
   "connection-limit": "the pod has as many connections as its limit allows",
   "memory-limit": "the pod or the worker has as many buffered bytes as its limit allows",
   "descriptor-limit": "the process has no free file descriptor",
-  draining: "the agent is shutting down and takes no new connections",
   "drain-deadline": "the connection was cut because the drain deadline passed",
   "idle-timeout": "nothing was sent in either direction for longer than the idle time-out",
   internal: "a bug or an unexpected system error in the mesh itself; the log has the details",

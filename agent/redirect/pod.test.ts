@@ -217,3 +217,25 @@ test("after any sequence of events, however close together, kernel and wish agre
     { numRuns: 500 },
   );
 });
+
+test("a released pod gets nothing new, keeps its place, and leaves it to its own end", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  assert.equal(h.kernel.listening.size, 1);
+  h.pod.release();
+  assert.equal(h.kernel.listening.size, 0);
+  assert.equal(h.places.opened.size, 1);
+  await h.pod.want(workload("closed"));
+  assert.equal(h.kernel.listening.size, 0);
+  await h.pod.expel();
+  assertNothingLeft(h);
+});
+
+test("a pod that is released before it is caught never is", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  h.pod.release();
+  await h.pod.want(workload());
+  assertNothingLeft(h);
+});

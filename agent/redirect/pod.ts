@@ -76,6 +76,7 @@ export class PodRedirect {
   #again = false;
   #expelled = false;
   #closed = false;
+  #released = false;
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
@@ -96,6 +97,16 @@ export class PodRedirect {
   expel(): Promise<void> {
     this.#expelled = true;
     return this.want(undefined);
+  }
+
+  /**
+   * From now on no new connection comes to this agent: the kernel does what `mesh/fail` says, at once. What
+   * was accepted goes on. For an agent that is about to end.
+   */
+  release(): void {
+    this.#released = true;
+    const state = this.#state;
+    if ("place" in state) this.#context.kernel.maps.listeners.delete(state.place.cookie);
   }
 
   /** Something may have changed outside: looks again. */
@@ -142,7 +153,7 @@ export class PodRedirect {
     const { locator, places, kernel, users, adopted } = this.#context;
     const wanted = this.#wanted;
     const located = locator.locate(this.uid);
-    if (wanted === undefined || located.kind === "absent") {
+    if (wanted === undefined || this.#released || located.kind === "absent") {
       const why = located.kind === "absent" && wanted ? located.reason : "not-enrolled";
       this.#state = { kind: "out", why };
       return;
@@ -161,7 +172,7 @@ export class PodRedirect {
     await users.added({ uid: this.uid, netns, listeners });
     if (this.#closed) return;
     const [first] = listeners;
-    if (first !== undefined) kernel.maps.listeners.set(cookie, first);
+    if (first !== undefined && !this.#released) kernel.maps.listeners.set(cookie, first);
     this.#write(contents);
   }
 

@@ -45,6 +45,7 @@ export class Redirect implements Disposable {
   readonly #options: RedirectOptions;
   readonly #context: PodContext;
   readonly #pods = new Map<string, PodRedirect>();
+  #released = false;
 
   constructor(options: RedirectOptions) {
     this.#options = options;
@@ -97,6 +98,12 @@ export class Redirect implements Disposable {
     this[Symbol.dispose]();
   }
 
+  /** Nothing new comes to this agent any more, as if it were dead; what was accepted goes on. See PodRedirect. */
+  release(): void {
+    this.#released = true;
+    for (const pod of this.#pods.values()) pod.release();
+  }
+
   /** Closes listeners and namespaces and leaves the kernel as it is: mesh/fail decides from now on. */
   [Symbol.dispose](): void {
     for (const pod of this.#pods.values()) pod.close();
@@ -104,7 +111,11 @@ export class Redirect implements Disposable {
   }
 
   #pod(uid: string): PodRedirect {
-    return this.#pods.getOrInsertComputed(uid, () => new PodRedirect(uid, this.#context));
+    return this.#pods.getOrInsertComputed(uid, () => {
+      const pod = new PodRedirect(uid, this.#context);
+      if (this.#released) pod.release();
+      return pod;
+    });
   }
 
   /** Pods that an earlier agent caught and that are not enrolled any more: nothing of it is still relayed. */

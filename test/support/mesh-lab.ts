@@ -145,12 +145,21 @@ export class MeshLab implements AsyncDisposable {
   }
 
   /** The metrics page of a node's agent; empty when it does not answer. */
-  async metrics(node: string): Promise<string> {
+  metrics(node: string): Promise<string> {
+    return this.#page(node);
+  }
+
+  /** What a node's agent says about its readiness; empty when it does not answer. */
+  readiness(node: string): Promise<string> {
+    return this.#page(node, "/ready");
+  }
+
+  async #page(node: string, path?: string): Promise<string> {
     this.#nodes ??= (await this.status()).nodes;
     const found = this.#nodes.find((one) => one.name === node);
     if (found === undefined) throw new Error(`no node ${node}`);
     const { hostname, port, pathname } = new URL(found.metrics);
-    const url = { netns: found.netns, ip: hostname, port: Number(port), path: pathname };
+    const url = { netns: found.netns, ip: hostname, port: Number(port), path: path ?? pathname };
     return (await fetchInNetns(url))?.body ?? "";
   }
 

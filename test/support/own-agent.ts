@@ -54,6 +54,11 @@ export class OwnAgent {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** Asks it to end, as a kubelet does. */
+  terminate(): void {
+    this.#child.kill("SIGTERM");
+  }
+
   /** Lines that name the reason. */
   linesOf(reason: string): readonly LogLine[] {
     return this.#lines.filter((line) => line.reason === reason);

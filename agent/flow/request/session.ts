@@ -30,6 +30,8 @@ export interface SessionInit {
   readonly reroute: (route: Route) => Route | Refusal;
   readonly tie: Tie;
   readonly ended: (session: HttpSession) => void;
+  /** The agent is shutting down: the first request is the last. */
+  readonly draining: boolean;
 }
 
 /**
@@ -55,13 +57,15 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   #sent = 0;
   #received = 0;
   #ended = false;
-  #draining = false;
+  #draining: boolean;
+  #cutBy: Refusal | undefined;
   #pumping = false;
 
   constructor(context: HttpContext, init: SessionInit) {
     this.#context = context;
     this.#init = init;
     this.#route = init.route;
+    this.#draining = init.draining;
     this.channel = init.channel;
     this.pod = init.pod;
     this.#exchange = new Exchange(context, this);
@@ -127,7 +131,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
     this.#ending(
       cause.kind === "memory-limit"
         ? refuse("memory-limit", "the pod's buffer budget is spent")
-        : undefined,
+        : this.#cutBy,
     );
   }
 
@@ -165,7 +169,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
     this.#init.tie(this.channel, upstream, (end) => {
       this.#phase = "over";
       this.#ending(
-        end === "idle" ? refuse("idle-timeout", "nothing was sent either way") : undefined,
+        end === "idle" ? refuse("idle-timeout", "nothing was sent either way") : this.#cutBy,
       );
     });
   }
@@ -175,7 +179,12 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
     if (!this.#exchange.active && this.#held.length === 0) this.#close();
   }
 
-  cut(): void {
+  cut(why?: Refusal): void {
+    if (why !== undefined && this.#exchange.active) {
+      this.#exchange.fail(503, why);
+      return;
+    }
+    this.#cutBy = why;
     this.channel.reset();
   }
 

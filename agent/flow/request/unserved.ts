@@ -14,7 +14,6 @@ const UNSERVED: ReadonlySet<string> = new Set<Reason>([
   "connect-timeout",
   "connect-failed",
   "connection-limit",
-  "draining",
   "no-policy-data",
 ]);
 

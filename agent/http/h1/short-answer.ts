@@ -45,7 +45,6 @@ const STATUS: Readonly<Record<Reason, number>> = {
   "connection-limit": 503,
   "memory-limit": 503,
   "descriptor-limit": 503,
-  draining: 503,
   "drain-deadline": 503,
   "idle-timeout": 408,
   internal: 500,

@@ -1,0 +1,127 @@
+/** What connections see while an agent drains, and when its deadline has passed. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import net from "node:net";
+import { test } from "node:test";
+import { until } from "../support/until.ts";
+import { POD, VIP, WorkerRig } from "../support/worker-rig.ts";
+
+interface Server extends Disposable {
+  readonly port: number;
+  readonly sockets: readonly net.Socket[];
+}
+
+async function serve(onData: (socket: net.Socket, text: string) => void): Promise<Server> {
+  const sockets: net.Socket[] = [];
+  const server = net.createServer((socket) => {
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    socket.on("data", (chunk) => onData(socket, chunk.toString()));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    sockets,
+    [Symbol.dispose]: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** A client and all that it has seen: bytes, and how it ended. */
+async function dial(port: number): Promise<{ socket: net.Socket; text: string; end: string }> {
+  const client = {
+    socket: net.connect({ host: VIP, port, localAddress: POD }),
+    text: "",
+    end: "",
+  };
+  client.socket.on("data", (chunk) => {
+    client.text += chunk;
+  });
+  client.socket.on("end", () => {
+    client.end = "fin";
+  });
+  client.socket.on("error", (error: NodeJS.ErrnoException) => {
+    client.end = error.code ?? "error";
+  });
+  await once(client.socket, "connect");
+  return client;
+}
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+
+test("a drain ends idle connections at once and others behind their answer, saying so", async () => {
+  let held: net.Socket | undefined;
+  using server = await serve((socket, text) => {
+    if (text.startsWith("GET /slow")) held = socket;
+    else socket.write(ANSWER);
+  });
+  await using rig = await WorkerRig.start({
+    endpoints: [{ address: "127.0.0.1", port: server.port }],
+  });
+  const idle = await dial(rig.port);
+  idle.socket.write(GET);
+  await until("an answer", () => idle.text.endsWith("hi"));
+  assert.doesNotMatch(idle.text, /connection: close/i);
+  const busy = await dial(rig.port);
+  busy.socket.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+  await until("the slow request", () => held !== undefined);
+
+  const drained = rig.workers.drained();
+  await until("the idle connection's end", () => idle.end === "fin");
+  assert.equal(busy.end, "");
+  const late = await dial(rig.port);
+  late.socket.write(GET);
+  await until("the late connection's end", () => late.end !== "");
+  assert.match(late.text, /^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*hi$/is);
+  assert.equal(busy.end, "");
+  held?.write(ANSWER);
+  await until("the busy connection's end", () => busy.end !== "");
+  assert.match(busy.text, /^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*hi$/is);
+  await drained;
+  assert.deepEqual([late.end, busy.end], ["fin", "fin"]);
+  assert.equal(rig.count("refused"), 0);
+});
+
+test("relayed bytes go on through a drain until they are cut, which is counted", async () => {
+  using server = await serve((socket, text) => socket.write(text.toUpperCase()));
+  await using rig = await WorkerRig.start({
+    protocol: "tcp",
+    endpoints: [{ address: "127.0.0.1", port: server.port }],
+  });
+  const client = await dial(rig.port);
+  client.socket.write("before ");
+  await until("the first echo", () => client.text === "BEFORE ");
+  let over = false;
+  const drained = rig.workers.drained().then(() => {
+    over = true;
+  });
+  client.socket.write("during");
+  await until("the second echo", () => client.text === "BEFORE DURING");
+  assert.deepEqual([over, client.end], [false, ""]);
+  await rig.workers.cut();
+  await drained;
+  await until("the reset", () => client.end === "ECONNRESET");
+  assert.equal(rig.count("refused", "drain-deadline"), 1);
+  assert.equal(rig.count("tcpClosed"), 1);
+});
+
+test("a request that is not answered by the deadline gets 503 with the reason", async () => {
+  using server = await serve(() => undefined);
+  await using rig = await WorkerRig.start({
+    endpoints: [{ address: "127.0.0.1", port: server.port }],
+  });
+  const client = await dial(rig.port);
+  client.socket.write(GET);
+  await until("the request at the server", () => server.sockets.length === 1);
+  const drained = rig.workers.drained();
+  await rig.workers.cut();
+  await drained;
+  await until("the end", () => client.end !== "");
+  assert.match(client.text, /^HTTP\/1.1 503 .*x-nodemesh-reason: drain-deadline\r\n/s);
+  assert.equal(rig.count("refused", "drain-deadline"), 1);
+});

@@ -1,0 +1,64 @@
+/** SIGTERM to the agent under traffic: old connections live until the deadline, new ones never notice. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { idlePod, MeshLab, serviceOf } from "../support/mesh-lab.ts";
+import { OwnAgent } from "../support/own-agent.ts";
+import type { PodPeer } from "../support/pod-peer.ts";
+import { until } from "../support/until.ts";
+
+const PORT = 7000;
+const DRAIN_MS = 3_000;
+
+let lab: MeshLab;
+let client: PodPeer;
+let server: PodPeer;
+let host: string;
+
+before(async () => {
+  lab = await MeshLab.start(
+    "drain",
+    idlePod("client", "node-1", { "mesh/enabled": "true" }) +
+      idlePod("server", "node-2") +
+      serviceOf("server", { bytes: [PORT, "tcp"] }),
+  );
+  const { services } = await lab.status();
+  host = services.find(({ name }) => name === "server")?.clusterIPs[0] ?? "";
+  client = lab.peer("client");
+  server = lab.peer("server");
+  await (await server.listen(PORT)).echo();
+});
+
+after(async () => {
+  await client[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  await lab[Symbol.asyncDispose]();
+});
+
+test("a terminated agent carries what it has until the deadline, and new connections go direct", async () => {
+  const flags = ["--access-log", "1", "--drain-timeout-ms", String(DRAIN_MS)];
+  const agent = await OwnAgent.replace(lab, "node-1", flags);
+  const caught = await lab.kernel("node-1", "turned-caught");
+  const old = await client.connect(host, PORT);
+  await old.write("old");
+  assert.equal((await old.read(3)).text, "old");
+  assert.equal(await lab.kernel("node-1", "turned-caught"), caught + 1);
+
+  const started = performance.now();
+  agent.terminate();
+  const draining = /shutting down/;
+  await until("the agent says that it drains", async () => {
+    return draining.test(await lab.readiness("node-1"));
+  });
+  const { failed } = await client.ask({ op: "burst", host, port: PORT, count: 200, parallel: 4 });
+  assert.equal(failed, 0);
+  assert.equal(await lab.kernel("node-1", "turned-caught"), caught + 1, "something new was caught");
+  await old.write("still");
+  assert.equal((await old.read(5)).text, "still");
+  assert.equal(agent.ended, false);
+
+  assert.equal((await old.read(1)).ended, "reset");
+  assert.ok(performance.now() - started >= DRAIN_MS - 100, "cut before the deadline");
+  await until("the agent's end", () => agent.ended);
+  assert.equal(agent.linesOf("drain-deadline").length, 1);
+});
