@@ -20,9 +20,19 @@ test("the connection used last is taken first", () => {
   const [first, second] = [new Fake(), new Fake()];
   pool.put(first);
   pool.put(second);
-  assert.equal(pool.take(), second);
-  assert.equal(pool.take(), first);
-  assert.equal(pool.take(), undefined);
+  assert.equal(pool.take(0), second);
+  assert.equal(pool.take(0), first);
+  assert.equal(pool.take(0), undefined);
+});
+
+test("none that is idle for too long is taken; the oldest makes room for its successor", () => {
+  const pool = new UpstreamPool<Fake>();
+  const [old, newer] = [new Fake(10), new Fake(20)];
+  pool.put(old);
+  pool.put(newer);
+  assert.equal(pool.take(21), undefined);
+  assert.deepEqual([old.disposed, newer.disposed, pool.idle], [1, 0, 1]);
+  assert.equal(pool.take(20), newer);
 });
 
 test("a retired pool ends what is idle and keeps nothing until it is revived", () => {
@@ -43,7 +53,7 @@ test("a connection that ended while idle is forgotten, once", () => {
   pool.put(fake);
   assert.equal(pool.remove(fake), true);
   assert.equal(pool.remove(fake), false);
-  assert.equal(pool.take(), undefined);
+  assert.equal(pool.take(0), undefined);
 });
 
 test("no more than 256 idle connections are kept", () => {

@@ -26,9 +26,15 @@ export class UpstreamPool<Connection extends Poolable> {
     return this.#idle.length;
   }
 
-  /** Takes the newest idle connection out. */
-  take(): Connection | undefined {
-    return this.#idle.pop();
+  /**
+   * Takes the newest idle connection out, if it became idle at `since` (clock time, ms) or later. If not, the oldest
+   * makes room for the one that the caller opens.
+   */
+  take(since: number): Connection | undefined {
+    const newest = this.#idle.at(-1);
+    if (newest === undefined || newest.idleSince >= since) return this.#idle.pop();
+    this.#idle.shift()?.dispose();
+    return undefined;
   }
 
   /** Keeps a connection for the next request, or disposes of it. */

@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
 import { idlePod, MeshLab, serviceOf } from "../support/mesh-lab.ts";
 import type { PodListener, PodPeer, PodSocket } from "../support/pod-peer.ts";
 
@@ -262,6 +263,29 @@ for (const family of [4, 6]) {
       assert.equal((await second.read(post.length)).text, post);
       await second.write(OK);
       assert.equal((await near.read(OK.length)).text, OK);
+      await finish(near, second);
+    });
+
+    test("what can't be sent twice takes no connection that its server may be about to close", async () => {
+      const post = "POST / HTTP/1.1\r\nHost: server\r\nContent-Length: 2\r\n\r\nhi";
+      const [near, far] = await ask(GET);
+      await far.read(GET.length);
+      await far.write(OK);
+      await near.read(OK.length);
+      // A pause of the application; common servers close after two seconds and more.
+      await sleep(1_100);
+      await near.write(GET);
+      assert.equal((await far.read(GET.length)).text, GET);
+      await far.write(OK);
+      await near.read(OK.length);
+      await sleep(1_100);
+      const accepted = listener.accept();
+      await near.write(post);
+      const second = await accepted;
+      assert.equal((await second.read(post.length)).text, post);
+      await second.write(OK);
+      assert.equal((await near.read(OK.length)).text, OK);
+      await far.end();
       await finish(near, second);
     });
 

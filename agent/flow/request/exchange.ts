@@ -22,6 +22,7 @@ import type { LocalPod } from "../pod.ts";
 import type { RequestLine } from "../record.ts";
 import type { Target } from "../target.ts";
 import type { HttpContext } from "./context.ts";
+import { usableSince } from "./kept-connection.ts";
 import { RequestPick } from "./pick-request.ts";
 import { Replay } from "./replay.ts";
 import { requestLine } from "./request-line.ts";
@@ -269,7 +270,8 @@ export class Exchange implements ResponseReceiver {
       return undefined;
     }
     this.#endpoint = picked;
-    const upstream = this.#client.poolOf(picked).take() ?? this.#connect(picked);
+    const since = usableSince(this.#method, this.#framer.done, this.#context.now());
+    const upstream = this.#client.poolOf(picked).take(since) ?? this.#connect(picked);
     this.#upstream = upstream;
     upstream.begin(this, this.#method, this.#upgrade);
     return upstream;
