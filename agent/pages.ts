@@ -58,8 +58,7 @@ function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentRe
   const one = (value: number) => [{ labels: {}, value }];
   return {
     snapshotVersion: () => one(store.current.version),
-    snapshotAge: () =>
-      store.confirmedAt === undefined ? [] : one((Date.now() - store.confirmedAt) / 1000),
+    snapshotAge: () => one(store.age / 1000),
     certificateExpiry: () => [],
     kernelEvents: () =>
       kernelCounts(redirect).map(({ event, value }) => ({ labels: { event }, value })),

@@ -57,3 +57,17 @@ test("at first nothing is known and nothing is confirmed", () => {
   store.apply(FULL);
   assert.equal(store.confirmedAt, 5);
 });
+
+test("the age counts from the last confirmation, before the first from the start, and is never negative", () => {
+  let now = 1000;
+  const store = new SnapshotStore(() => now);
+  store.restore({ ...EMPTY_SNAPSHOT, epoch: "e", version: 7 });
+  now = 1400;
+  assert.equal(store.age, 400);
+  store.confirm();
+  assert.equal(store.age, 0);
+  now = 1900;
+  assert.equal(store.age, 500);
+  now = 100;
+  assert.equal(store.age, 0);
+});

@@ -22,10 +22,12 @@ export class SnapshotStore {
   #confirmedAt: number | undefined;
   readonly #listeners = new Set<SnapshotListener>();
   readonly #now: () => number;
+  readonly #startedAt: number;
 
   /** `now` gives milliseconds since 1970. */
   constructor(now: () => number) {
     this.#now = now;
+    this.#startedAt = now();
   }
 
   /** The newest snapshot; EMPTY_SNAPSHOT until something is known. */
@@ -36,6 +38,12 @@ export class SnapshotStore {
   /** When control last said that `current` is the newest (ms since 1970); undefined = not since start. */
   get confirmedAt(): number | undefined {
     return this.#confirmedAt;
+  }
+
+  /** Milliseconds since control last confirmed `current`; since the start, when it has not yet. */
+  get age(): number {
+    // A clock that was set back must not make it negative.
+    return Math.max(0, this.#now() - (this.#confirmedAt ?? this.#startedAt));
   }
 
   /**
