@@ -53,6 +53,7 @@ class DataWorker {
   readonly #loop: Loop;
   readonly #metrics: WorkerMetrics;
   readonly #gauges: EndpointGauges;
+  readonly #slots: HeadSlots = new HeadSlots();
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
   readonly #pods: Map<string, ServedPod> = new Map();
@@ -73,6 +74,7 @@ class DataWorker {
     this.#directory = new Directory<EndpointSet>(endpointStates(balanceSettings(init.workers)));
     this.#context = this.#buildContext();
     this.#loop.onWake = () => this.#receive();
+    this.#loop.onTurnEnd = () => this.#slots.recycle();
     this.#loop.onBug = (error) => {
       if (error instanceof FatalError) throw error;
       const text = error instanceof Error ? (error.stack ?? "") : String(error);
@@ -98,7 +100,7 @@ class DataWorker {
       draining: () => this.#draining,
       dial: plaintext(loop, { connectTimeoutMs: timeouts.connectMs, ...this.#init }),
       heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
-      slots: new HeadSlots(),
+      slots: this.#slots,
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
       timers: loop,
       now: () => loop.now,

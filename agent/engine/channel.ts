@@ -69,6 +69,12 @@ export interface Channel {
    * Before onOpen, bytes are queued. After close, reset or shutdown, ignored (and true).
    */
   write(bytes: Uint8Array, start: number, end: number): boolean;
+  /**
+   * write() at the end of this turn of the loop at the latest; every other call on the channel comes after it.
+   * For short messages: those written back to back to one peer wake it once, not each for itself. The bytes
+   * must stay as they are until the turn is over (see Loop.onTurnEnd).
+   */
+  writeSoon(bytes: Uint8Array, start: number, end: number): void;
   /** write() of two pieces in one system call (writev): a head and the first bytes of a body. */
   write2(
     head: Uint8Array,

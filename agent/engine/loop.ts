@@ -36,6 +36,12 @@ const MAX_WAIT_MS = 1000;
 /** Milliseconds before a call that failed for want of kernel memory is tried again. */
 const SCARCITY_PAUSE_MS = 20;
 
+/** Something with bytes to send at the end of a turn. */
+interface Deferred {
+  /** Sends them, unless that has happened meanwhile. Tells nobody. */
+  sendDeferred(): void;
+}
+
 /** One worker's event loop and what its channels share. */
 export class Loop implements TimerHandler {
   readonly system: System;
@@ -44,6 +50,8 @@ export class Loop implements TimerHandler {
   readonly readBuffer: Uint8Array = new Uint8Array(READ_BYTES);
   /** Called after wakeLoop() from any thread, maybe once for several wakes. */
   onWake: () => void = () => undefined;
+  /** Called at the end of every turn: what was lent for writeSoon() may be used anew. Must not throw. */
+  onTurnEnd: () => void = () => undefined;
   /** Gets what a handler threw; its channel was reset. Must not throw, unless the worker shall die of it. */
   onBug: (error: unknown) => void = (error) => {
     throw error;
@@ -61,6 +69,7 @@ export class Loop implements TimerHandler {
   readonly #tasks: (Task | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #closing: number[] = [];
+  readonly #deferred: Deferred[] = [];
   readonly #starved: Task[] = [];
   readonly #scarcityTimer: Timer = new Timer(this);
 
@@ -137,6 +146,8 @@ export class Loop implements TimerHandler {
     this.#poll(this.#waitMs(timeoutMs));
     this.#wheel.advance(this.#now);
     this.#scheduler.run(this.onBug);
+    if (this.#deferred.length > 0) this.#sendDeferred();
+    this.onTurnEnd();
     if (this.#closing.length > 0) this.#closeDescriptors();
   }
 
@@ -167,6 +178,11 @@ export class Loop implements TimerHandler {
   /** For the engine's own tasks: a turn of work soon. */
   schedule(task: Task): void {
     this.#scheduler.schedule(task);
+  }
+
+  /** For the engine's own tasks: `task.sendDeferred` is called at the end of the turn. */
+  defer(task: Deferred): void {
+    this.#deferred.push(task);
   }
 
   /** For the engine's own tasks: `onReady(0)` and a turn after a pause, since kernel memory was scarce. */
@@ -201,6 +217,11 @@ export class Loop implements TimerHandler {
       task.onReady(words[at] as number);
       this.#scheduler.schedule(task);
     }
+  }
+
+  #sendDeferred(): void {
+    for (const task of this.#deferred) task.sendDeferred();
+    this.#deferred.length = 0;
   }
 
   #closeDescriptors(): void {

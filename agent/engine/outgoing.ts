@@ -23,6 +23,10 @@ export class Outgoing {
   readonly #task: Task;
   readonly #fd: number;
   #queue: SendQueue | undefined = undefined;
+  /** What is promised to be sent in this turn: `[#soonStart, #soonEnd)`. */
+  #soon: Uint8Array | undefined = undefined;
+  #soonStart = 0;
+  #soonEnd = 0;
 
   constructor(loop: Loop, task: Task, socket: { readonly fd: number; readonly writable: boolean }) {
     this.#loop = loop;
@@ -34,6 +38,26 @@ export class Outgoing {
   /** Bytes waiting in the queue. */
   get queued(): number {
     return this.#queue === undefined ? 0 : this.#queue.length;
+  }
+
+  /** Bytes waiting for the end of the turn. */
+  get deferred(): number {
+    return this.#soon === undefined ? 0 : this.#soonEnd - this.#soonStart;
+  }
+
+  /** Remembers bytes for sendDeferred(); nothing may be deferred yet. They must stay as they are until then. */
+  defer(bytes: Uint8Array, start: number, end: number): void {
+    this.#soon = bytes;
+    this.#soonStart = start;
+    this.#soonEnd = end;
+  }
+
+  /** Sends or queues what was deferred. */
+  sendDeferred(): number {
+    const bytes = this.#soon;
+    if (bytes === undefined) return SENT;
+    this.#soon = undefined;
+    return this.send(bytes, this.#soonStart, this.#soonEnd);
   }
 
   /** Sends or queues bytes `[start, end)`. */
@@ -90,8 +114,9 @@ export class Outgoing {
     return QUEUED;
   }
 
-  /** Forgets the queue and gives its memory back. */
+  /** Forgets the queue and what was deferred, and gives its memory back. */
   clear(): void {
+    this.#soon = undefined;
     this.#queue?.clear();
   }
 

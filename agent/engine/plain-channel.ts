@@ -13,6 +13,7 @@ import {
   SOL_SOCKET,
 } from "../kernel/socket-constants.ts";
 import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
+import type { ChannelState, PlainChannelOptions } from "./channel-state.ts";
 import {
   CLOSED,
   causeOf,
@@ -25,7 +26,6 @@ import {
 import type { Loop } from "./loop.ts";
 import { READ_BYTES } from "./loop.ts";
 import { Outgoing, OVER_LIMIT, QUEUED, SENT } from "./outgoing.ts";
-import type { Owner } from "./owner.ts";
 import { Task } from "./owner.ts";
 
 import type { TimerHandler } from "./timers.ts";
@@ -49,25 +49,6 @@ const WATCHED: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 const READ_ON: number = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
 const READABLE: number = EPOLLIN | READ_ON;
 
-/**
- * Where a channel is. `connecting` → `open` → one of the ways out → `closed`:
- * `closing` sends its queue, then FIN; `lingering` waits for the peer's FIN; `resetting` sends its queue and
- * waits for acknowledgement, then RST; `ended` has its cause and waits for its turn to tell onClose.
- */
-type State = "connecting" | "open" | "closing" | "lingering" | "resetting" | "ended" | "closed";
-
-/** How a PlainChannel is made. */
-export interface PlainChannelOptions {
-  /** A non-blocking socket that the channel owns from now on, or -1 when there is none (see `failure`). */
-  readonly fd: number;
-  readonly owner: Owner;
-  readonly handler: ChannelHandler;
-  /** Set for an outbound connection: how long it may take, in milliseconds. */
-  readonly connectTimeoutMs?: number;
-  /** A negative errno when the channel could not even be begun: only onClose follows. */
-  readonly failure?: number;
-}
-
 /** One TCP connection. Made by listen() and connect(). */
 export class PlainChannel extends Task implements Channel, TimerHandler {
   handler: ChannelHandler;
@@ -75,7 +56,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   readonly #loop: Loop;
   readonly #fd: number;
   readonly #out: Outgoing;
-  #state: State;
+  #state: ChannelState;
   #cause: CloseCause = CLOSED;
   #timer: Timer | undefined = undefined;
   #sentChecks = 0;
@@ -112,7 +93,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   get queuedBytes(): number {
-    return this.#out.queued;
+    return this.#out.queued + this.#out.deferred;
   }
 
   get bytesOut(): number {
@@ -128,8 +109,24 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
+    this.sendDeferred();
     if (!this.#writeOpen || start === end) return true;
     return this.#wrote(this.#out.send(bytes, start, end));
+  }
+
+  writeSoon(bytes: Uint8Array, start: number, end: number): void {
+    this.sendDeferred();
+    if (!this.#writeOpen || start === end) return;
+    if (!this.#out.writable || this.#out.queued > 0) {
+      this.#wrote(this.#out.send(bytes, start, end));
+      return;
+    }
+    this.#out.defer(bytes, start, end);
+    this.#loop.defer(this);
+  }
+
+  sendDeferred(): void {
+    if (this.#out.deferred > 0) this.#wrote(this.#out.sendDeferred());
   }
 
   write2(
@@ -140,6 +137,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     bodyStart: number,
     bodyEnd: number,
   ): boolean {
+    this.sendDeferred();
     if (!this.#writeOpen) return true;
     return this.#wrote(this.#out.send2(head, headStart, headEnd, body, bodyStart, bodyEnd));
   }
@@ -155,6 +153,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   shutdown(): void {
+    this.sendDeferred();
     if (!this.#writeOpen) return;
     this.#writeOpen = false;
     this.#finAsked = true;
@@ -162,6 +161,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   close(): void {
+    this.sendDeferred();
     if (this.#state === "connecting") this.#end(CLOSED);
     if (this.#state !== "open") return;
     this.#writeOpen = false;
@@ -174,10 +174,12 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   reset(): void {
+    this.sendDeferred();
     this.#abort(CLOSED);
   }
 
   resetWhenSent(): void {
+    this.sendDeferred();
     if (this.#state === "connecting") this.#end(CLOSED);
     if (this.#state !== "open") return;
     this.#writeOpen = false;

@@ -12,6 +12,8 @@ test("slots never overlap, come back, and end at their number", () => {
     assert.ok(slot.every((byte) => byte === (index & 0xff)));
   const back = taken[7] as Uint8Array;
   slots.give(back);
+  assert.equal(slots.take(1), undefined);
+  slots.recycle();
   assert.equal(slots.take(2048), back);
   assert.equal(slots.take(1), undefined);
 });

@@ -13,6 +13,8 @@ const SLOTS = 1024;
 export class HeadSlots {
   readonly #memory: ArrayBuffer = new ArrayBuffer(SLOT_BYTES * SLOTS);
   readonly #free: Uint8Array[] = [];
+  /** Given back in this turn: bytes of them may still have to be sent (Channel.writeSoon). */
+  readonly #resting: Uint8Array[] = [];
   #made = 0;
 
   /** Memory of at least `bytes`, the one given back last; undefined when that is more than a slot or all are taken. */
@@ -21,9 +23,15 @@ export class HeadSlots {
     return this.#free.pop() ?? this.#make();
   }
 
-  /** Gives a slot back. Its bytes must not be used any more. */
+  /** Gives a slot back. Its bytes stay as they are until recycle(). */
   give(slot: Uint8Array): void {
-    this.#free.push(slot);
+    this.#resting.push(slot);
+  }
+
+  /** The turn is over: what was given back may be taken. */
+  recycle(): void {
+    for (let slot = this.#resting.pop(); slot !== undefined; slot = this.#resting.pop())
+      this.#free.push(slot);
   }
 
   #make(): Uint8Array | undefined {

@@ -282,8 +282,12 @@ export class Exchange implements ResponseReceiver {
     this.#repeatable = this.#framer.done && isIdempotent(this.#method) && !this.#upgrade;
     const how = this.#towardsServer(head);
     const keep = this.#repeatable || !upstream.opened;
-    if (keep && this.#replay.write(head, how, buffer, start, end))
-      return upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
+    if (keep && this.#replay.write(head, how, buffer, start, end)) {
+      if (!this.#framer.done)
+        return upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
+      upstream.channel.writeSoon(this.#replay.bytes, 0, this.#replay.length);
+      return true;
+    }
     const { scratch } = this.#context;
     const headEnd = writeHead(head, how, scratch);
     if (keep) this.#replay.keep(scratch, headEnd, buffer, start, end);

@@ -31,6 +31,7 @@ test("a short request is kept in a slot, as the next hop gets it, and the slot c
   replay.clear();
   replay.clear();
   assert.equal(replay.length, 0);
+  slots.recycle();
   assert.equal(slots.take(1), slot);
   assert.notEqual(slots.take(1), slot);
 });
