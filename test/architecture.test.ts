@@ -13,7 +13,7 @@ import { importsOf, readSources } from "./support/source-files.ts";
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "agent/model": [],
   "agent/http": ["agent/model"],
-  "agent/kernel": ["agent/model"],
+  "agent/kernel": ["agent/model", "bpf/connect.gen.ts"],
   "agent/state": ["agent/model"],
   "agent/identity": ["agent/model"],
   "agent/telemetry": ["agent/model"],

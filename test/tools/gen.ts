@@ -12,6 +12,19 @@ const STEPS: readonly Step[] = [
     target: "bpf/loader/build.ts",
     command: ["bin/run", "bpf/loader/build.ts", ...check],
   },
+  {
+    name: "types of the BPF objects",
+    target: "bpf/loader/src/generate/main.ts",
+    command: [
+      "bin/run",
+      "bpf/loader/src/generate/main.ts",
+      ...check,
+      "bpf/connect.bpf.o",
+      "bpf/lookup.bpf.o",
+      "bpf/sockops.bpf.o",
+      "bpf/loader/test/fixtures/shared.bpf.o",
+    ],
+  },
 ];
 
 for (const step of STEPS) {

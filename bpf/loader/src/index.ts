@@ -45,12 +45,15 @@ export { openPinnedLink } from "./links/kernel-link.ts";
 export { openPinnedProgram } from "./load/kernel-program.ts";
 export { load } from "./load/load.ts";
 export { arrayMap } from "./maps/array-map.ts";
+export { readBits, writeBits } from "./maps/bits.ts";
 export {
   array,
   at,
   bool,
   bytes,
   type Field,
+  f32,
+  f64,
   i8,
   i16,
   i32,
@@ -64,7 +67,7 @@ export {
   u64,
 } from "./maps/codecs.ts";
 export { possibleCpus } from "./maps/cpus.ts";
-export { hashMap, lpmTrie } from "./maps/hash-map.ts";
+export { hashMap, lpmTrie, prefixMap } from "./maps/hash-map.ts";
 export { perCpuArrayMap, perCpuHashMap } from "./maps/per-cpu-map.ts";
 export { openPinnedMap } from "./maps/pinned-map.ts";
 export { ringBuffer } from "./maps/ring-buffer.ts";

@@ -56,6 +56,20 @@ export const i64: Codec<bigint> = {
   decode: (view, at) => view.getBigInt64(at, true),
 };
 
+/** `float`. */
+export const f32: Codec<number> = {
+  size: 4,
+  encode: (value, view, at) => view.setFloat32(at, value, true),
+  decode: (view, at) => view.getFloat32(at, true),
+};
+
+/** `double`. */
+export const f64: Codec<number> = {
+  size: 8,
+  encode: (value, view, at) => view.setFloat64(at, value, true),
+  decode: (view, at) => view.getFloat64(at, true),
+};
+
 /** C's `_Bool`: one byte, 0 or 1. */
 export const bool: Codec<boolean> = {
   size: 1,

@@ -21,6 +21,12 @@ export function lpmTrie<V>(map: MapHandle, dataBytes: number, value: Codec<V>): 
   return new TypedHash(expectMap(map, { kind: "LPM trie", types, key, value }), key, value);
 }
 
+/** A typed view of an LPM trie whose key is a struct of its own, the prefix's length (32 bits) first. */
+export function prefixMap<K, V>(map: MapHandle, key: Codec<K>, value: Codec<V>): HashMap<K, V> {
+  const types = [MAP_TYPE.lpmTrie];
+  return new TypedHash(expectMap(map, { kind: "LPM trie", types, key, value }), key, value);
+}
+
 class TypedHash<K, V> implements HashMap<K, V> {
   readonly map: KernelMap;
   readonly #key: Codec<K>;

@@ -1,0 +1,222 @@
+/**
+ * Generated from lookup.bpf.o by bpf-types: the types of its maps, variables and programs.
+ * Change the C sources, rebuild the object, then run `npm run gen`.
+ */
+
+import type {
+  ArrayMap,
+  Codec,
+  HashMap,
+  MapHandle,
+  PerCpuArrayMap,
+  Program,
+  SocketMap,
+} from "ebpf-loader-wasm";
+import {
+  array,
+  arrayMap,
+  hashMap,
+  perCpuArrayMap,
+  prefixMap,
+  socketMap,
+  u32,
+  u64,
+} from "ebpf-loader-wasm";
+
+const Address_word = array(u32, 4);
+/** `struct address`, 16 bytes. */
+export interface Address {
+  readonly word: readonly number[];
+}
+
+/** Layout of `struct address`. */
+export const AddressCodec: Codec<Address> = {
+  size: 16,
+  encode(value, view, at) {
+    Address_word.encode(value.word, view, at);
+  },
+  decode: (view, at) => ({
+    word: [view.getUint32(at, true), view.getUint32(at + 4, true), view.getUint32(at + 8, true), view.getUint32(at + 12, true)],
+  }),
+};
+
+/** `struct pod`, 40 bytes. */
+export interface Pod {
+  readonly flags: number;
+  readonly ipv4: Address;
+  readonly ipv6: Address;
+}
+
+/** Layout of `struct pod`. */
+export const PodCodec: Codec<Pod> = {
+  size: 40,
+  encode(value, view, at) {
+    view.setUint32(at + 4, 0, true);
+    view.setUint32(at, value.flags, true);
+    AddressCodec.encode(value.ipv4, view, at + 8);
+    AddressCodec.encode(value.ipv6, view, at + 24);
+  },
+  decode: (view, at) => ({
+    flags: view.getUint32(at, true),
+    ipv4: AddressCodec.decode(view, at + 8),
+    ipv6: AddressCodec.decode(view, at + 24),
+  }),
+};
+
+/** `struct port_key`, 24 bytes. */
+export interface PortKey {
+  readonly prefixLength: number;
+  readonly direction: number;
+  readonly pod: bigint;
+  readonly port: number;
+}
+
+/** Layout of `struct port_key`. */
+export const PortKeyCodec: Codec<PortKey> = {
+  size: 24,
+  encode(value, view, at) {
+    view.setUint32(at + 18, 0, true);
+    view.setUint16(at + 22, 0, true);
+    view.setUint32(at, value.prefixLength, true);
+    view.setUint32(at + 4, value.direction, true);
+    view.setBigUint64(at + 8, value.pod, true);
+    view.setUint16(at + 16, value.port, true);
+  },
+  decode: (view, at) => ({
+    prefixLength: view.getUint32(at, true),
+    direction: view.getUint32(at + 4, true),
+    pod: view.getBigUint64(at + 8, true),
+    port: view.getUint16(at + 16, true),
+  }),
+};
+
+/** `struct cidr_key`, 32 bytes. */
+export interface CidrKey {
+  readonly prefixLength: number;
+  readonly family: number;
+  readonly pod: bigint;
+  readonly address: Address;
+}
+
+/** Layout of `struct cidr_key`. */
+export const CidrKeyCodec: Codec<CidrKey> = {
+  size: 32,
+  encode(value, view, at) {
+    view.setUint32(at, value.prefixLength, true);
+    view.setUint32(at + 4, value.family, true);
+    view.setBigUint64(at + 8, value.pod, true);
+    AddressCodec.encode(value.address, view, at + 16);
+  },
+  decode: (view, at) => ({
+    prefixLength: view.getUint32(at, true),
+    family: view.getUint32(at + 4, true),
+    pod: view.getBigUint64(at + 8, true),
+    address: AddressCodec.decode(view, at + 16),
+  }),
+};
+
+/** `struct flow`, 36 bytes. */
+export interface Flow {
+  readonly client: Address;
+  readonly server: Address;
+  readonly clientPort: number;
+  readonly serverPort: number;
+}
+
+/** Layout of `struct flow`. */
+export const FlowCodec: Codec<Flow> = {
+  size: 36,
+  encode(value, view, at) {
+    AddressCodec.encode(value.client, view, at);
+    AddressCodec.encode(value.server, view, at + 16);
+    view.setUint16(at + 32, value.clientPort, true);
+    view.setUint16(at + 34, value.serverPort, true);
+  },
+  decode: (view, at) => ({
+    client: AddressCodec.decode(view, at),
+    server: AddressCodec.decode(view, at + 16),
+    clientPort: view.getUint16(at + 32, true),
+    serverPort: view.getUint16(at + 34, true),
+  }),
+};
+
+/** `struct heartbeat`, 16 bytes. */
+export interface Heartbeat {
+  readonly beatNs: bigint;
+  readonly agentPid: number;
+}
+
+/** Layout of `struct heartbeat`. */
+export const HeartbeatCodec: Codec<Heartbeat> = {
+  size: 16,
+  encode(value, view, at) {
+    view.setUint32(at + 12, 0, true);
+    view.setBigUint64(at, value.beatNs, true);
+    view.setUint32(at + 8, value.agentPid, true);
+  },
+  decode: (view, at) => ({
+    beatNs: view.getBigUint64(at, true),
+    agentPid: view.getUint32(at + 8, true),
+  }),
+};
+
+/** `.rodata`, 8 bytes. */
+export interface RodataSection {
+  readonly podCookie: bigint;
+}
+
+/** Layout of `.rodata`. */
+export const RodataSectionCodec: Codec<RodataSection> = {
+  size: 8,
+  encode(value, view, at) {
+    view.setBigUint64(at, value.podCookie, true);
+  },
+  decode: (view, at) => ({
+    podCookie: view.getBigUint64(at, true),
+  }),
+};
+
+/** The object's maps, each with its types. */
+export interface ObjectMaps {
+  readonly pods: HashMap<bigint, Pod>;
+  readonly listeners: SocketMap<bigint>;
+  readonly excluded_ports: HashMap<PortKey, number>;
+  readonly cidrs: HashMap<CidrKey, number>;
+  readonly flows: HashMap<Flow, bigint>;
+  readonly heartbeat: ArrayMap<Heartbeat>;
+  readonly counters: PerCpuArrayMap<bigint>;
+  readonly ".rodata": ArrayMap<RodataSection>;
+}
+
+/** Puts the types on the maps of a loaded object. Throws `TypeError` when a map is laid out otherwise. */
+export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps {
+  return {
+    pods: hashMap(loaded.map("pods"), u64, PodCodec),
+    listeners: socketMap(loaded.map("listeners"), u64),
+    excluded_ports: prefixMap(loaded.map("excluded_ports"), PortKeyCodec, u32),
+    cidrs: prefixMap(loaded.map("cidrs"), CidrKeyCodec, u32),
+    flows: hashMap(loaded.map("flows"), FlowCodec, u64),
+    heartbeat: arrayMap(loaded.map("heartbeat"), HeartbeatCodec),
+    counters: perCpuArrayMap(loaded.map("counters"), u64),
+    ".rodata": arrayMap(loaded.map(".rodata"), RodataSectionCodec),
+  };
+}
+
+/** The programs that load() loads without being asked. */
+export interface ObjectPrograms {
+  /** `sk_lookup` */
+  readonly catch_syn: Program;
+}
+
+/** The programs of a loaded object by name. */
+export function objectPrograms(loaded: { program(name: string): Program }): ObjectPrograms {
+  return {
+    catch_syn: loaded.program("catch_syn"),
+  };
+}
+
+/** What `LoadOptions.variables` may set. */
+export type ObjectVariables = {
+  /** .rodata, 8 bytes */
+  readonly pod_cookie?: bigint;
+};
