@@ -1,7 +1,6 @@
 /** One request and its response: pick, send, retry when that is safe, answer, record. */
 
 import { type Refusal, refuse } from "#model/refusal.ts";
-import type { Channel } from "../../engine/channel.ts";
 import { isIdempotent, requestBody, responseBody } from "../../http/h1/body-kind.ts";
 import { BODY, METHOD, type Method } from "../../http/h1/codes.ts";
 import { Framer } from "../../http/h1/framer.ts";
@@ -14,13 +13,10 @@ import {
   type ResponseReceiver,
   type UpstreamFailure,
 } from "../../transport/http1.ts";
-import type { UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import { isGatewayFailure } from "../balance/outlier.ts";
-import type { Plan } from "../plan.ts";
-import type { LocalPod } from "../pod.ts";
 import type { RequestLine } from "../record.ts";
-import type { Target } from "../target.ts";
+import type { Client } from "./client.ts";
 import type { HttpContext } from "./context.ts";
 import { usableSince } from "./kept-connection.ts";
 import { RequestPick } from "./pick-request.ts";
@@ -32,21 +28,6 @@ import { refusalOf, statusOf } from "./upstream-failure.ts";
 
 /** The first try and at most this many more, each to another endpoint. */
 const MAX_RETRIES = 2;
-
-/** The client's side of an exchange. */
-export interface Client {
-  readonly channel: Channel;
-  readonly plan: Plan;
-  readonly target: Target;
-  readonly pod: LocalPod;
-  /** No new requests are wanted: the agent drains or the client has half-closed. */
-  readonly lastRequest: boolean;
-  poolOf(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream>;
-  /** The exchange is over; `keep`: the connection can take another request. */
-  finished(keep: boolean): void;
-  /** From here on both channels carry opaque bytes. */
-  tunnel(upstream: Channel): void;
-}
 
 /** A piece of the shared read buffer. */
 export interface Piece {

@@ -17,8 +17,9 @@ import { type ConnectionRecord, UNREAD } from "../record.ts";
 import type { Route } from "../route.ts";
 import type { Target } from "../target.ts";
 import type { Tie } from "../tie.ts";
+import type { Client } from "./client.ts";
 import type { HttpContext } from "./context.ts";
-import { type Client, Exchange } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
 
 /** What makes a session what it is. */
 export interface SessionInit {
