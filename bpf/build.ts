@@ -2,13 +2,14 @@
  * Compiles the eBPF programs of this folder and generates what TypeScript must know of them:
  * `bin/run bpf/build.ts` writes, `bin/run bpf/build.ts --check` compares with what is committed, byte for byte.
  * Nobody but contributors and CI needs it: the outputs are committed. May import what lies beside it and the
- * loader. Must never write anything but `bpf/*.bpf.o` and `*.gen.ts`, and must give the same bytes in any
+ * loader. Must never write anything but `bpf/*.bpf.o`, the
+ * loader's test fixtures and `*.gen.ts`, and must give the same bytes in any
  * directory of any machine with the pinned compiler.
  */
 
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { compileObject, ensureCompiler } from "./compiler.ts";
 import { generateLayout } from "./layout.ts";
 
@@ -36,12 +37,13 @@ function main(): void {
 function build(): Output[] {
   const scratch = mkdtempSync(join(tmpdir(), "nodemesh-bpf-"));
   try {
-    const objects = globSync("*.bpf.c", { cwd: BPF })
+    const objects = globSync(["*.bpf.c", "loader/test/fixtures/*.bpf.c"], { cwd: BPF })
       .sort()
       .map((source) => {
-        const name = source.replace(/\.c$/, ".o");
-        compileObject(BPF, source, join(scratch, name));
-        return { path: join(BPF, name), bytes: readFileSync(join(scratch, name)) };
+        const folder = join(BPF, dirname(source));
+        const name = basename(source).replace(/\.c$/, ".o");
+        compileObject(folder, basename(source), join(scratch, name));
+        return { path: join(folder, name), bytes: readFileSync(join(scratch, name)) };
       });
     const header = readFileSync(join(BPF, "mesh.h"), "utf8");
     const layout = new TextEncoder().encode(generateLayout(header));

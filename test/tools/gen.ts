@@ -22,7 +22,8 @@ const STEPS: readonly Step[] = [
       "bpf/connect.bpf.o",
       "bpf/lookup.bpf.o",
       "bpf/sockops.bpf.o",
-      "bpf/loader/test/fixtures/shared.bpf.o",
+      "bpf/loader/test/fixtures/kinds.bpf.o",
+      "bpf/loader/test/fixtures/shapes.bpf.o",
     ],
   },
 ];
