@@ -19,7 +19,7 @@ import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
 import { Directory } from "./flow/directory.ts";
 import { LocalPod } from "./flow/pod.ts";
-import type { TieEnd } from "./flow/tie.ts";
+import type { TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { FromWorker, PodInit, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
 import { AccessLogger } from "./telemetry/access-log.ts";
@@ -116,14 +116,17 @@ class DataWorker {
         wallClock: Date.now,
       }),
       timeouts,
-      tie: (client, server, onEnd) => this.#tie(client, server, onEnd),
+      tie: (client, server, watcher) => this.#tie(client, server, watcher),
     };
   }
 
-  #tie(client: Channel, server: Channel, onEnd: (end: TieEnd) => void): void {
+  #tie(client: Channel, server: Channel, watcher: TieWatcher): void {
     const options = { left: client, right: server, idleTimeoutMs: this.#init.timeouts.idleMs };
     relay(this.#loop, options, {
-      onRelayEnd: (_relay, end) => onEnd(end.side === "idle" ? "idle" : "closed"),
+      onRelayEnd: (_relay, end) => watcher.onEnd(end.side === "idle" ? "idle" : "closed"),
+      onFirstData: (side, bytes) => {
+        if (side === "right") watcher.onServerFirst?.(bytes);
+      },
     });
   }
 

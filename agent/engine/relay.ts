@@ -28,6 +28,8 @@ export interface RelayWatcher {
   onRelayEnd(relay: Relay, end: RelayEnd): void;
   /** An outbound side has connected. */
   onRelayOpen?(relay: Relay): void;
+  /** The very first bytes of either side, before they are passed on; the view lasts for the call only. */
+  onFirstData?(side: "left" | "right", bytes: Uint8Array): void;
 }
 
 /** A running relay. Byte counts are the channels' own (`bytesIn`, `bytesOut`). */
@@ -52,6 +54,7 @@ class Tie implements Relay {
   readonly #idleMs: number;
   #end: RelayEnd | undefined = undefined;
   #openSides = 2;
+  #silent = true;
 
   constructor(loop: Loop, options: RelayOptions, watcher: RelayWatcher) {
     this.left = options.left;
@@ -80,6 +83,15 @@ class Tie implements Relay {
   /** A byte moved. */
   touch(): void {
     if (this.#idleMs > 0) this.#loop.arm(this.#idle, this.#idleMs);
+  }
+
+  /** Bytes came in. */
+  moved(from: Channel, buffer: Uint8Array, start: number, end: number): void {
+    this.touch();
+    if (!this.#silent) return;
+    this.#silent = false;
+    const side = from === this.left ? "left" : "right";
+    this.#watcher.onFirstData?.(side, buffer.subarray(start, end));
   }
 
   opened(): void {
@@ -117,8 +129,8 @@ class Side implements ChannelHandler {
   }
 
   onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
+    this.#tie.moved(this.#self, buffer, start, end);
     if (!this.#peer.write(buffer, start, end)) this.#self.pause();
-    this.#tie.touch();
   }
 
   onEnd(): void {

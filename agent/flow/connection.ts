@@ -5,7 +5,7 @@ import type { Channel } from "../engine/channel.ts";
 import type { HeldBytes } from "../transport/held-bytes.ts";
 import { authorize } from "./authorize.ts";
 import type { EndpointSet } from "./balance/endpoint-set.ts";
-import type { ServerFirstMemory } from "./detect.ts";
+import { isHttpAnswer, type ServerFirstMemory } from "./detect.ts";
 import type { Directory } from "./directory.ts";
 import { type Accepted, identify } from "./identify.ts";
 import { Look, type Seen } from "./look.ts";
@@ -100,7 +100,7 @@ function carry(context: FlowContext, admitted: Admitted): void {
   const key = `${destination.address} ${destination.port}`;
   if (understanding === "http") carryHttp(context, admitted, undefined);
   else if (understanding === "opaque" || context.serverFirst.knows(key, context.now()))
-    carryOpaque(context, admitted, undefined);
+    carryOpaque(context, admitted, {});
   else lookFirst(context, admitted, key);
 }
 
@@ -111,10 +111,13 @@ function lookFirst(context: FlowContext, admitted: Admitted, key: string): void 
     if (seen.kind === "gone")
       context.recorder.connection(route.plan, undefined, "bytes").closed(undefined);
     else if (seen.kind === "silent") {
-      context.serverFirst.learn(key, context.now());
-      carryOpaque(context, admitted, undefined);
+      // Silence alone proves nothing: a probe connects and leaves, a browser connects ahead of its request.
+      const onServerFirst = (bytes: Uint8Array): void => {
+        if (!isHttpAnswer(bytes)) context.serverFirst.learn(key, context.now());
+      };
+      carryOpaque(context, admitted, { onServerFirst });
     } else if (seen.kind === "http") carryHttp(context, admitted, seen.bytes);
-    else carryOpaque(context, admitted, seen.bytes);
+    else carryOpaque(context, admitted, { first: seen.bytes });
     pod.release(look);
   });
   pod.carry(look);
@@ -137,13 +140,18 @@ function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | 
   if (first !== undefined) session.onData(channel, first.bytes, 0, first.length);
 }
 
-function carryOpaque(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
+function carryOpaque(
+  context: FlowContext,
+  admitted: Admitted,
+  { first, onServerFirst }: { first?: HeldBytes; onServerFirst?: (bytes: Uint8Array) => void },
+): void {
   const { pod, channel, route } = admitted;
   const connection = new OpaqueConnection(context, {
     channel,
     pod,
     route,
     first,
+    onServerFirst,
     tie: context.tie,
     ended: (ended) => pod.release(ended),
   });

@@ -57,11 +57,19 @@ function endsWithVersion(bytes: Uint8Array, start: number, lineEnd: number): boo
   return VERSION.every((byte, index) => bytes[at + index] === byte);
 }
 
+/** Whether a server's first bytes are an HTTP/1.x answer: what some send to a silent client before they hang up (408). */
+export function isHttpAnswer(bytes: Uint8Array): boolean {
+  return bytes.length >= ANSWER.length && ANSWER.every((byte, index) => bytes[index] === byte);
+}
+
+/** `HTTP/1.` */
+const ANSWER = [0x48, 0x54, 0x54, 0x50, 0x2f, 0x31, 0x2e] as const;
+
 /** Remembers, per destination, that the server speaks first, so that only one connection in ten minutes waits. */
 export class ServerFirstMemory {
   readonly #until: Map<string, number> = new Map();
 
-  /** Notes that a client sent nothing within the look. */
+  /** Notes that the server spoke while the client was silent. */
   learn(destination: string, nowMs: number): void {
     this.#until.delete(destination);
     this.#until.set(destination, nowMs + LEARNED_FOR_MS);

@@ -25,6 +25,8 @@ export interface OpaqueInit {
   readonly first: HeldBytes | undefined;
   readonly tie: Tie;
   readonly ended: (connection: OpaqueConnection) => void;
+  /** Told when the server speaks before the client does. */
+  readonly onServerFirst?: ((bytes: Uint8Array) => void) | undefined;
 }
 
 /** A connection carried as bytes. While it connects, it handles both channels; then the relay does. */
@@ -69,7 +71,10 @@ export class OpaqueConnection implements ChannelHandler, Carried {
       first.clear();
     }
     this.#relaying = true;
-    this.#init.tie(channel, upstream, (end) => this.#ended(end));
+    this.#init.tie(channel, upstream, {
+      onEnd: (end) => this.#ended(end),
+      onServerFirst: this.#clientSpoke() ? undefined : this.#init.onServerFirst,
+    });
     if (this.#clientEnded) channel.handler.onEnd(channel);
   }
 
@@ -126,6 +131,10 @@ export class OpaqueConnection implements ChannelHandler, Carried {
         this.#endpoint === undefined ? "" : `${this.#endpoint.address} ${this.#endpoint.port}`,
       phase: this.#relaying ? "relaying" : "connecting",
     };
+  }
+
+  #clientSpoke(): boolean {
+    return this.#init.channel.bytesIn > 0;
   }
 
   #connect(): void {

@@ -167,11 +167,13 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
     this.#finish();
     if (this.#held.length > 0) upstream.write(this.#held.bytes, 0, this.#held.length);
     this.#phase = "tunnel";
-    this.#init.tie(this.channel, upstream, (end) => {
-      this.#phase = "over";
-      this.#ending(
-        end === "idle" ? refuse("idle-timeout", "nothing was sent either way") : this.#cutBy,
-      );
+    this.#init.tie(this.channel, upstream, {
+      onEnd: (end) => {
+        this.#phase = "over";
+        this.#ending(
+          end === "idle" ? refuse("idle-timeout", "nothing was sent either way") : this.#cutBy,
+        );
+      },
     });
   }
 
