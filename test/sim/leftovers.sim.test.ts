@@ -11,7 +11,7 @@ import { openNetlink } from "../../agent/kernel/netlink.ts";
 import { listRules } from "../../agent/kernel/rules.ts";
 import { AF_INET, AF_INET6 } from "../../agent/kernel/socket-constants.ts";
 import { idlePod, MeshLab } from "../support/mesh-lab.ts";
-import { remains, type SimTraces, takeTraces } from "../support/sim-traces.ts";
+import { isAlive, remains, type SimTraces, takeTraces } from "../support/sim-traces.ts";
 import { until } from "../support/until.ts";
 
 const NAME = "leftovers";
@@ -92,10 +92,7 @@ test("all of it killed at once, as by a power cut: down removes what is left", a
   const traces = takeTraces(await lab.status(), NAME);
   // As `kill -9` of everything at once: nobody is left to say good-bye.
   for (const pid of traces.processes) kill(pid);
-  await until(
-    "all are dead",
-    () => ![...traces.processes].some((pid) => readdirSync("/proc").includes(String(pid))),
-  );
+  await until("all are dead", () => ![...traces.processes].some(isAlive));
   await lab.sim("down");
   await allGone(traces);
 });
@@ -114,7 +111,7 @@ async function startAndKill(): Promise<SimTraces> {
     (await readFile(join(status.directory, "supervisor.pid"), "utf8")).split(" ")[0],
   );
   kill(pid);
-  await until("the supervisor is dead", () => !readdirSync("/proc").includes(String(pid)));
+  await until("the supervisor is dead", () => !isAlive(pid));
   return traces;
 }
 

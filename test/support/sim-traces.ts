@@ -47,7 +47,7 @@ export function remains(traces: SimTraces): readonly string[] {
   const { name, processes, namespaces, links, programs, maps } = traces;
   const ours = new RegExp(`/nodemesh-sim/${name}(?:/|\\.|$| )`);
   return [
-    ...[...processes].filter((pid) => existsSync(`/proc/${pid}`)).map((pid) => `process ${pid}`),
+    ...[...processes].filter(isAlive).map((pid) => `process ${pid}`),
     ...processesIn(name).map((pid) => `process ${pid} in its cgroup`),
     ...namespacesInUse()
       .filter(
@@ -69,6 +69,13 @@ export function remains(traces: SimTraces): readonly string[] {
       .filter(({ id }) => maps.has(id))
       .map(({ id }) => `map ${id}`),
   ];
+}
+
+/** Whether a process runs. One that has ended and waits for its parent's look (a zombie, proc(5)) holds nothing any more. */
+export function isAlive(pid: number): boolean {
+  const stat = text(`/proc/${pid}/stat`);
+  const state = stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
+  return state !== "" && state !== "Z" && state !== "X";
 }
 
 interface BpfObject {
