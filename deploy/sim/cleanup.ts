@@ -28,15 +28,29 @@ export async function removeAll(sim: SimPaths): Promise<readonly string[]> {
   return removeLeftovers(sim);
 }
 
-/** The process id of the simulation's supervisor when that process is alive and really is one. */
+/** What a supervisor writes of itself: its process id, and when it began, because ids are used again. */
+export function supervisorMark(): string {
+  return `${process.pid} ${startTime(process.pid)}`;
+}
+
+/** The process id of the simulation's supervisor when that very process is alive. */
 export function livingSupervisor(sim: SimPaths): number | undefined {
   try {
-    const pid = Number(readFileSync(sim.pidFile, "utf8"));
-    const command = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-    return command.includes("deploy/sim/main.ts") ? pid : undefined;
+    const [pid, began] = readFileSync(sim.pidFile, "utf8").split(" ");
+    return startTime(Number(pid)) === began ? Number(pid) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Clock ticks from boot to the start of a living process (proc(5): field 22 of stat). Throws when there is none. */
+function startTime(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  // The second field is a name in brackets that may hold anything.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const [state = "", began = ""] = [fields[0], fields[19]];
+  if (state === "Z") throw new Error(`process ${pid} has ended`);
+  return began;
 }
 
 /** Mount points below (and at) a directory, in the order they were made. */

@@ -1,7 +1,7 @@
 /** `nodemesh sim`: argv in, verbs, exit code out. The only file of the simulator with console and exit codes. */
 
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import type { Terminal } from "./commands/context.ts";
+import { DEFAULT_NAME, type Terminal } from "./commands/context.ts";
 import { addExec } from "./commands/exec.ts";
 import { addObjectVerbs } from "./commands/objects.ts";
 import { addProcessVerbs } from "./commands/processes.ts";
@@ -12,7 +12,16 @@ import { NAME_PATTERN } from "./paths.ts";
 /** Exit code of wrong usage, as most programs have it. */
 const USAGE = 2;
 
+// A reader that has seen enough (`… | head -1`) is no error; the verb goes on to its end.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+
 const terminal: Terminal = {
+  write: (bytes) => {
+    process.stdout.write(bytes);
+  },
   out: (line) => console.log(line),
   err: (line) => console.error(line),
   setExitCode: (code) => {
@@ -23,8 +32,11 @@ const terminal: Terminal = {
 
 const program = new Command("nodemesh sim")
   .description("A Kubernetes-like cluster on this machine, with the real mesh. Needs root.")
-  .option("--name <name>", "which simulation, when there are several", simulationName, "default")
+  .option("--name <name>", "which simulation, when there are several", simulationName, DEFAULT_NAME)
   .enablePositionalOptions()
+  .showHelpAfterError(
+    "(`nodemesh sim --help` lists the verbs, `nodemesh sim VERB --help` what they take)",
+  )
   .exitOverride();
 addUpAndDown(program, terminal);
 addExec(program, terminal);

@@ -4,9 +4,11 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bindMount, mountBpf, setPropagation } from "../../agent/kernel/namespace-calls.ts";
+import type { Pod } from "../../control/k8s/api/pod.ts";
 import { createCgroup } from "./cgroups.ts";
-import { removeAll, removeLeftovers } from "./cleanup.ts";
+import { removeAll, removeLeftovers, supervisorMark } from "./cleanup.ts";
 import { Cluster } from "./cluster/cluster.ts";
+import { isReady } from "./cluster/endpoints.ts";
 import { systemObjects } from "./cluster/system-objects.ts";
 import { ClusterDns } from "./dns/server.ts";
 import { ClusterIpBalancer } from "./lb/cluster-ip.ts";
@@ -76,11 +78,16 @@ export class Simulation {
   }
 
   /** Waits until all pods are ready and all agents have acknowledged; throws what is missing after the time. */
-  async untilReady(timeoutMs: number, onProgress: (line: string) => void): Promise<void> {
+  async untilReady(
+    timeoutMs: number,
+    onProgress: (line: string) => void,
+    stopping?: AbortSignal,
+  ): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     let said = "";
     for (;;) {
       const awaited = await this.awaited();
+      if (stopping?.aborted) throw new Error("interrupted");
       if (awaited === "") return;
       if (awaited !== said) onProgress(`waiting for ${awaited}`);
       said = awaited;
@@ -94,14 +101,20 @@ export class Simulation {
   async awaited(): Promise<string> {
     if (!this.cluster.settled()) {
       const pods = this.cluster.pods();
-      const ready = pods.filter((pod) =>
-        pod.status.conditions.some((one) => one.type === "Ready" && one.status === "True"),
-      );
-      return `pods (${ready.length} of ${pods.length} ready)`;
+      const ready = pods.filter(isReady);
+      const ill = pods.map((pod) => this.#illness(pod)).find((words) => words !== undefined);
+      return `pods (${ready.length} of ${pods.length} ready${ill === undefined ? "" : `; ${ill}`})`;
     }
     const agents = (await this.mesh?.agents()) ?? [];
     const waiting = agents.find((agent) => !agent.ready);
     return waiting === undefined ? "" : `agent/${waiting.node} (${waiting.awaiting})`;
+  }
+
+  /** Why a pod will not become ready by waiting alone. */
+  #illness(pod: Pod): string | undefined {
+    const runner = this.cluster.runner(pod.metadata.uid);
+    const trouble = runner?.trouble;
+    return trouble === undefined ? undefined : `pod/${pod.metadata.name}: ${trouble}`;
   }
 
   #balance(): void {
@@ -131,5 +144,5 @@ function prepareDirectory(sim: SimPaths): void {
   setPropagation(sim.root, "shared");
   mkdirSync(join(sim.root, "bpf"));
   mountBpf(sim.bpf);
-  writeFileSync(sim.pidFile, String(process.pid));
+  writeFileSync(sim.pidFile, supervisorMark());
 }

@@ -3,25 +3,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { objectRef } from "../../../control/k8s/api/decode.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { decodeRaw, nameOf, type RawMeta, type RawObject, type Stored } from "../cluster/raw.ts";
+import { nameOf, type RawMeta, type RawObject, type Stored } from "../cluster/raw.ts";
+import { needsAddress, withAddress } from "../cluster/service-addresses.ts";
+import { checked, shortcomings } from "./check.ts";
 import type { Reply } from "./protocol.ts";
 
 /** Where the last applied form is kept, so that a field that a user deletes really goes. */
 const LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration";
-
-/** Kinds that the simulator can run or serve. */
-const APPLICABLE: ReadonlySet<string> = new Set([
-  "Namespace",
-  "Pod",
-  "Service",
-  "EndpointSlice",
-  "Deployment",
-  "ReplicaSet",
-  "StatefulSet",
-  "DaemonSet",
-  "ServiceAccount",
-  "ConfigMap",
-]);
 
 /** Applies all objects, Namespaces first. One line per object; the invalid ones are problems and change nothing. */
 export function applyObjects(
@@ -41,14 +29,11 @@ export function applyObjects(
       problems.push(error instanceof Error ? error.message : String(error));
     }
   }
-  return { lines, problems };
+  return { lines, problems, warnings: ordered.flatMap(shortcomings) };
 }
 
 function applyOne(cluster: Cluster, written: RawObject, namespace: string): string {
-  const { object } = decodeRaw(placed(written, namespace));
-  const ref = objectRef(object);
-  if (!APPLICABLE.has(ref.kind))
-    throw new Error(`${nameOf(ref)}: the simulator can't run a ${ref.kind}`);
+  const ref = objectRef(checked(placed(written, namespace)).object);
   if (
     ref.namespace !== "" &&
     cluster.store.get({ kind: "Namespace", namespace: "", name: ref.namespace }) === undefined
@@ -57,8 +42,14 @@ function applyOne(cluster: Cluster, written: RawObject, namespace: string): stri
       `${nameOf(ref)}: namespace "${ref.namespace}" not found; apply a Namespace object first`,
     );
   const before = cluster.store.get(ref);
-  const next = merge(placed(written, namespace), before);
+  const next = addressed(cluster, merge(placed(written, namespace), before));
   return `${nameOf(ref)} ${cluster.store.put(next)}`;
+}
+
+/** A Service gets its addresses at once: one that it can't have is its own problem, and nobody else's later. */
+function addressed(cluster: Cluster, raw: RawObject): RawObject {
+  if (raw.kind !== "Service" || !needsAddress(raw)) return raw;
+  return withAddress(raw, cluster.clusterIps());
 }
 
 /** The object with its namespace written out. */

@@ -4,10 +4,14 @@ import type { RawObject } from "../cluster/raw.ts";
 import type { DaemonState } from "../mesh/daemon.ts";
 import type { AgentStatus } from "../mesh/mesh.ts";
 
+/** As a target's namespace: all of them. */
+export const EVERY_NAMESPACE = "";
+
 /** Which objects a verb means. Exactly one of names, selector, all is used. */
 export interface Target {
   /** Kubernetes kind: `Pod`, `Deployment`… */
   readonly kind: string;
+  /** EVERY_NAMESPACE = all. */
   readonly namespace: string;
   readonly names: readonly string[];
   /** Label equalities; empty = none given. */
@@ -35,18 +39,42 @@ export type Request =
       readonly overwrite: boolean;
     }
   | { readonly verb: "scale"; readonly target: Target; readonly replicas: number }
-  | {
-      readonly verb: "kill";
-      readonly name: string;
-      readonly namespace: string;
-      readonly stayDead: boolean;
-    }
+  /** A process of the mesh. */
+  | { readonly verb: "kill"; readonly name: string; readonly stayDead: boolean }
+  /** The containers of pods. */
+  | { readonly verb: "crash"; readonly target: Target }
   | { readonly verb: "revive"; readonly name: string }
-  | { readonly verb: "logs"; readonly target: Target; readonly container?: string }
+  | {
+      readonly verb: "logs";
+      readonly target: Target;
+      readonly container?: string;
+      /** Only what was said after so many bytes, as an earlier answer's `next` had it. */
+      readonly from?: number;
+    }
   | { readonly verb: "get"; readonly target: Target }
   | { readonly verb: "locate"; readonly target: Target; readonly container?: string }
-  | { readonly verb: "wait"; readonly timeoutMs: number }
+  | { readonly verb: "wait"; readonly until?: Awaited; readonly timeoutMs: number }
   | { readonly verb: "down" };
+
+/** What `sim wait` waits for; absent: that everything is ready. */
+export interface Awaited {
+  readonly targets: readonly Target[];
+  readonly state: AwaitedState;
+}
+
+/** kubectl's conditions that the simulator knows, and `deleted`. */
+export type AwaitedState = "Ready" | "Available" | "Complete" | "Failed" | "deleted";
+
+/** A piece of a container's output. */
+export interface LogPiece {
+  /** The pod that was chosen. */
+  readonly namespace: string;
+  readonly pod: string;
+  /** Bytes of the output in base64: a piece may end in the middle of a letter. */
+  readonly base64: string;
+  /** Count of all bytes so far: `from` of the next question. */
+  readonly next: number;
+}
 
 /** Where `sim exec` must go. */
 export interface Location {
@@ -66,6 +94,7 @@ export interface Reply {
   readonly status?: StatusReport;
   readonly location?: Location;
   readonly objects?: readonly RawObject[];
+  readonly log?: LogPiece;
 }
 
 /** All that `sim status` knows. */

@@ -3,8 +3,9 @@
 import type { Pod } from "../../../control/k8s/api/pod.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { matchesLabels } from "../cluster/endpoints.ts";
+import { JOB_LABEL } from "../cluster/pod-factory.ts";
 import { nameOf, type Stored } from "../cluster/raw.ts";
-import type { Target } from "./protocol.ts";
+import { EVERY_NAMESPACE, type Target } from "./protocol.ts";
 
 /** Kinds without a namespace. */
 const CLUSTER_WIDE: ReadonlySet<string> = new Set(["Namespace", "Node"]);
@@ -21,7 +22,9 @@ export function findTarget(cluster: Cluster, target: Target): Found {
     .stored(target.kind)
     .filter(
       ({ object }) =>
-        CLUSTER_WIDE.has(target.kind) || object.metadata.namespace === target.namespace,
+        CLUSTER_WIDE.has(target.kind) ||
+        target.namespace === EVERY_NAMESPACE ||
+        object.metadata.namespace === target.namespace,
     );
   if (target.names.length === 0) {
     const chosen = inScope.filter(({ object }) =>
@@ -36,6 +39,20 @@ export function findTarget(cluster: Cluster, target: Target): Found {
       .filter((name) => !byName.has(name))
       .map((name) => notFound(target, name, [...byName.keys()])),
   };
+}
+
+/** kubectl's words when a selector or --all chose nothing. */
+export function noneFound(
+  target: Target,
+  objects: readonly unknown[],
+  missing: readonly string[],
+): readonly string[] {
+  if (objects.length > 0 || missing.length > 0) return [];
+  const where =
+    CLUSTER_WIDE.has(target.kind) || target.namespace === EVERY_NAMESPACE
+      ? ""
+      : ` in namespace ${target.namespace}`;
+  return [`no ${target.kind} found${where}; see: nodemesh sim get ${target.kind.toLowerCase()} -A`];
 }
 
 /** One pod for a verb that needs one: a pod by name, or a ready pod of a Deployment and the like. Throws when there is none. */
@@ -60,8 +77,8 @@ export function findPod(cluster: Cluster, target: Target): Pod {
   return chosen;
 }
 
-/** The pods that a controller or a Service selects. */
-function podsOf(cluster: Cluster, stored: Stored): readonly Pod[] {
+/** The pods that a controller or a Service selects. Throws when it is of a kind that has none. */
+export function podsOf(cluster: Cluster, stored: Stored): readonly Pod[] {
   const { object } = stored;
   const selector = selectorOf(stored);
   if (selector === undefined)
@@ -86,6 +103,8 @@ function selectorOf({ object }: Stored): Readonly<Record<string, string>> | unde
       return object.spec.selector.matchLabels;
     case "Service":
       return object.spec.selector;
+    case "Job":
+      return { [JOB_LABEL]: object.metadata.name };
     default:
       return undefined;
   }

@@ -23,20 +23,28 @@ export async function serveApi(
   return server;
 }
 
-/** Sends one request. Throws an Error with the next step when no simulation answers. */
-export async function callApi(path: string, request: Request): Promise<Reply> {
-  const asked = httpRequest({ socketPath: path, method: "POST", path: "/" });
+/** Nobody listens on the simulation's socket. */
+export class NoSupervisor extends Error {}
+
+/** Sends one request. Throws NoSupervisor when no simulation answers, an Error when it ends or `signal` says so meanwhile. */
+export async function callApi(
+  path: string,
+  request: Request,
+  signal?: AbortSignal,
+): Promise<Reply> {
+  const options = { socketPath: path, method: "POST", path: "/" };
+  const asked = httpRequest(signal === undefined ? options : { ...options, signal });
   asked.end(JSON.stringify(request));
-  let answered: Awaited<ReturnType<typeof once>>;
   try {
-    answered = await once(asked, "response");
+    const [answer] = await once(asked, "response");
+    return JSON.parse(await text(answer)) as Reply;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ECONNREFUSED")
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ECONNREFUSED") throw new NoSupervisor("nobody listens");
+    if (code === "ECONNRESET")
       throw new Error(
-        "no simulation is running; start one: nodemesh sim up -f deploy/samples/shop.yaml --detach",
+        "the simulation's supervisor ended before it answered; see: nodemesh sim status",
       );
     throw error;
   }
-  return JSON.parse(await text(answered[0])) as Reply;
 }

@@ -10,14 +10,14 @@ import { PodRunner } from "../kubelet/pod-runner.ts";
 import { MAX_PODS, type NodePlan } from "../net/plan.ts";
 import { nodePaths, type SimPaths } from "../paths.ts";
 import { ALPHABET, chooseNode, decidePods, isTerminating, type PodAction } from "./decide.ts";
-import { endpointSlices } from "./endpoints.ts";
+import { endpointSlices, isReady } from "./endpoints.ts";
 import { stampPod } from "./pod-factory.ts";
 import { nameOf, type RawObject, type Stored } from "./raw.ts";
 import { needsAddress, withAddress } from "./service-addresses.ts";
 import { ObjectStore } from "./store.ts";
 
 /** Kinds that make pods. */
-const CONTROLLER_KINDS = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet"] as const;
+const CONTROLLER_KINDS = ["Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"] as const;
 
 /** What the cluster runs on, and whom it tells. */
 export interface ClusterOptions {
@@ -50,6 +50,11 @@ export class Cluster {
   /** All pods, as the mesh reads them. */
   pods(): readonly Pod[] {
     return this.store.list("Pod");
+  }
+
+  /** Every ClusterIP in use. */
+  clusterIps(): ReadonlySet<string> {
+    return new Set(this.store.list("Service").flatMap((one) => one.spec.clusterIPs));
   }
 
   /** The running side of a pod, by uid. */
@@ -142,8 +147,7 @@ export class Cluster {
   #assignAddresses(): void {
     for (const { raw } of this.store.stored("Service")) {
       if (!needsAddress(raw)) continue;
-      const taken = new Set(this.store.list("Service").flatMap((one) => one.spec.clusterIPs));
-      this.store.put(withAddress(raw, taken));
+      this.store.put(withAddress(raw, this.clusterIps()));
     }
   }
 
@@ -185,12 +189,11 @@ export class Cluster {
   #startPod(pod: Pod): void {
     const node = this.nodes.find((one) => one.name === pod.spec.nodeName);
     if (node === undefined) return;
-    const place = {
-      node,
-      paths: nodePaths(this.#options.sim, node.name),
-      uid: pod.metadata.uid,
-      index: this.#freeIndex(node),
-    };
+    const index = this.#freeIndex(node);
+    // A full node: the pod stays pending, and is looked at again with the next change.
+    if (index === undefined) return;
+    const paths = nodePaths(this.#options.sim, node.name);
+    const place = { node, paths, uid: pod.metadata.uid, index };
     const runner = new PodRunner(pod, place, () => this.#wake());
     this.#runners.set(pod.metadata.uid, runner);
     this.#options.log(`start pod ${pod.metadata.namespace}/${pod.metadata.name} on ${node.name}`);
@@ -207,8 +210,11 @@ export class Cluster {
     });
   }
 
-  /** Numbers are given round robin, so that a new pod does not soon get the address of one just gone. */
-  #freeIndex(node: NodePlan): number {
+  /**
+   * Numbers are given round robin, so that a new pod does not soon get the address of one just gone;
+   * undefined when all are in use.
+   */
+  #freeIndex(node: NodePlan): number | undefined {
     const used = new Set(
       [...this.#runners.values()]
         .filter((one) => one.place.node === node)
@@ -221,7 +227,7 @@ export class Cluster {
       this.#lastIndex.set(node.name, index);
       return index;
     }
-    throw new Error(`node ${node.name} is full: it has ${MAX_PODS} pods`);
+    return undefined;
   }
 
   readonly #lastIndex = new Map<string, number>();
@@ -231,10 +237,11 @@ interface GraceMeta {
   readonly deletionGracePeriodSeconds?: number;
 }
 
-/** A pod that is as it should be: ready, or ended well. */
+/** A pod that is as it should be: ready, or ended well; of a Job also one that failed, it gets another. */
 function done(pod: Pod): boolean {
-  const ready = pod.status.conditions.some((one) => one.type === "Ready" && one.status === "True");
-  return ready || pod.status.phase === "Succeeded";
+  const ofJob = pod.metadata.ownerReferences.some(({ kind }) => kind === "Job");
+  const { phase } = pod.status;
+  return isReady(pod) || phase === "Succeeded" || (ofJob && phase === "Failed");
 }
 
 /** Slices a user wrote by hand (for a Service without selector) are left alone. */

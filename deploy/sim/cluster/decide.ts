@@ -1,10 +1,11 @@
 /** All controllers together: from the objects there are to what must be made or ended now. Pure. */
 
 import { createHash } from "node:crypto";
-import type { Controller } from "../../../control/k8s/api/controllers.ts";
+import type { Controller, Job } from "../../../control/k8s/api/controllers.ts";
 import type { Pod } from "../../../control/k8s/api/pod.ts";
 import { type OwnedPod, planDeployment } from "./deployment.ts";
 import { isReady } from "./endpoints.ts";
+import { planJob } from "./job.ts";
 import type { Stored } from "./raw.ts";
 import { planDaemonSet, planStatefulSet } from "./stateful-set.ts";
 
@@ -23,7 +24,7 @@ export type PodAction =
 
 /** What the controllers look at. */
 export interface Observed {
-  /** Deployments, ReplicaSets, StatefulSets and DaemonSets. */
+  /** Deployments, ReplicaSets, StatefulSets, DaemonSets and Jobs. */
   readonly controllers: readonly Stored[];
   readonly pods: readonly Pod[];
   readonly nodes: readonly string[];
@@ -35,6 +36,7 @@ export const HASH_LABELS = {
   ReplicaSet: "pod-template-hash",
   StatefulSet: "controller-revision-hash",
   DaemonSet: "controller-revision-hash",
+  Job: "controller-revision-hash",
 } as const;
 
 /** The next step of every controller; pods whose controller is gone are ended. */
@@ -85,7 +87,7 @@ export function isTerminating(pod: Pod): boolean {
 
 function decideOne(
   owner: Stored,
-  controller: Controller,
+  controller: Controller | Job,
   observed: Pick<Observed, "pods" | "nodes">,
 ): readonly PodAction[] {
   const hash = templateHash(owner.raw.spec?.["template"]);
@@ -105,6 +107,14 @@ function decideOne(
       const plan = planStatefulSet({ name, replicas: controller.spec.replicas, hash }, owned);
       const create = plan.create.map(
         (pod) => ({ kind: "create", owner, hash, name: pod }) as const,
+      );
+      return [...create, ...deletions(observed.pods, plan.remove)];
+    }
+    case "Job": {
+      const plan = planJob(controller.spec, observed.pods);
+      const create = Array.from(
+        { length: plan.create },
+        () => ({ kind: "create", owner, hash }) as const,
       );
       return [...create, ...deletions(observed.pods, plan.remove)];
     }
@@ -133,19 +143,19 @@ function ownedPod(pod: Pod): OwnedPod {
   };
 }
 
-function owns(controller: Controller, pod: Pod): boolean {
+function owns(controller: Controller | Job, pod: Pod): boolean {
   if (controller.metadata.namespace !== pod.metadata.namespace) return false;
   return controllerOf(pod) === `${ownerKind(controller.kind)}/${ownerName(controller, pod)}`;
 }
 
 /** A Deployment owns by way of a ReplicaSet named after the template's hash. */
-function ownerName(controller: Controller, pod: Pod): string {
+function ownerName(controller: Controller | Job, pod: Pod): string {
   const { name } = controller.metadata;
   if (controller.kind !== "Deployment") return name;
   return `${name}-${pod.metadata.labels["pod-template-hash"] ?? ""}`;
 }
 
-function ownerKind(kind: Controller["kind"]): string {
+function ownerKind(kind: (Controller | Job)["kind"]): string {
   return kind === "Deployment" ? "ReplicaSet" : kind;
 }
 
@@ -154,6 +164,6 @@ function controllerOf(pod: Pod): string | undefined {
   return owner === undefined ? undefined : `${owner.kind}/${owner.name}`;
 }
 
-function isController(object: Stored["object"]): object is Controller {
+function isController(object: Stored["object"]): object is Controller | Job {
   return object.kind in HASH_LABELS;
 }

@@ -4,6 +4,9 @@ import type { PodAction } from "./decide.ts";
 import { HASH_LABELS } from "./decide.ts";
 import type { RawMeta, RawObject } from "./raw.ts";
 
+/** Which Job a pod belongs to. */
+export const JOB_LABEL = "batch.kubernetes.io/job-name";
+
 /** What the caller knows that the template does not. */
 export interface Birth {
   readonly uid: string;
@@ -35,12 +38,13 @@ export function stampPod(action: Extract<PodAction, { kind: "create" }>, birth: 
         ...template.metadata?.labels,
         [HASH_LABELS[kind]]: action.hash,
         ...(kind === "StatefulSet" ? { "statefulset.kubernetes.io/pod-name": name } : {}),
+        ...(kind === "Job" ? { [JOB_LABEL]: raw.metadata.name } : {}),
       },
       annotations: { ...template.metadata?.annotations },
       creationTimestamp: birth.now,
       ownerReferences: [
         {
-          apiVersion: "apps/v1",
+          apiVersion: kind === "Job" ? "batch/v1" : "apps/v1",
           kind: kind === "Deployment" ? "ReplicaSet" : kind,
           name: owner,
           controller: true,

@@ -48,6 +48,11 @@ export class ObjectStore {
     return this.#objects.get(refKey(ref));
   }
 
+  /** All objects, in both forms. */
+  all(): readonly Stored[] {
+    return [...this.#objects.values()];
+  }
+
   /** All objects of one kind, in both forms. */
   stored(kind: string): readonly Stored[] {
     return [...this.#objects.values()].filter((one) => one.object.kind === kind);

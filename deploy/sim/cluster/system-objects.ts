@@ -3,10 +3,13 @@
 import type { NodePlan } from "../net/plan.ts";
 import type { RawObject } from "./raw.ts";
 
+/** Namespaces that are always there. */
+export const SYSTEM_NAMESPACES: readonly string[] = ["default", "kube-system"];
+
 /** Namespaces, nodes, and the kube-dns Service with its endpoints on the nodes. */
 export function systemObjects(nodes: readonly NodePlan[]): readonly RawObject[] {
   return [
-    ...["default", "kube-system"].map((name) => namespaceObject(name)),
+    ...SYSTEM_NAMESPACES.map((name) => namespaceObject(name)),
     ...nodes.map(nodeObject),
     dnsService(),
     ...(["ipv4", "ipv6"] as const).map((family) => dnsSlice(family, nodes)),

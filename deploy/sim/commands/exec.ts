@@ -5,10 +5,8 @@ import { once } from "node:events";
 import { constants } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Location } from "../api/protocol.ts";
-import { callApi } from "../api/wire.ts";
 import { sandboxed } from "../kubelet/sandbox.ts";
-import { simPaths } from "../paths.ts";
-import { simName, type Terminal } from "./context.ts";
+import { call, type Terminal } from "./context.ts";
 import { parseOne } from "./resource-args.ts";
 
 /** $0 cgroup, $1 network namespace, then the command. */
@@ -38,7 +36,7 @@ export function addExec(program: Command, terminal: Terminal): void {
         throw new InvalidArgumentError(
           "say what to run: exec deploy/user -- curl -s http://order/",
         );
-      const reply = await callApi(simPaths(simName(command)).api, {
+      const reply = await call(command, {
         verb: "locate",
         target: parseOne(word, options.namespace),
         ...(options.container === undefined ? {} : { container: options.container }),
@@ -50,17 +48,25 @@ export function addExec(program: Command, terminal: Terminal): void {
     });
 }
 
+/** Signals that end this process pass through it to the program. */
+const PASSED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+/** How long a program may take over its good-byes before it is killed. */
+const GRACE_MS = 3_000;
+
 /** Runs the command there and returns its exit code; 128 + the signal's number when it was killed, as a shell does. */
 async function run(location: Location, command: readonly string[]): Promise<number> {
   const [program = "", ...args] = commandAt(location, command);
-  // Signals of the terminal reach the program by its process group; this process waits for its end.
-  const ignore = (): void => undefined;
-  process.on("SIGINT", ignore);
-  process.on("SIGTERM", ignore);
   const child = spawn(program, args, { stdio: "inherit", env: environment(location) });
+  const pass = (signal: NodeJS.Signals): void => {
+    // Ctrl-C of a terminal reaches its whole process group: the program has them already, and
+    // an interactive one goes on.
+    if (process.stdin.isTTY && (signal === "SIGINT" || signal === "SIGQUIT")) return;
+    child.kill(signal);
+    setTimeout(() => child.kill("SIGKILL"), GRACE_MS).unref();
+  };
+  for (const signal of PASSED_ON) process.on(signal, pass);
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
-  process.off("SIGINT", ignore);
-  process.off("SIGTERM", ignore);
+  for (const one of PASSED_ON) process.off(one, pass);
   return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
 }
 

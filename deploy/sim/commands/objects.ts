@@ -1,11 +1,13 @@
-/** Verbs on objects: apply, delete, annotate, label, scale, get, wait. */
+/** Verbs that change objects (apply, delete, annotate, label, scale), and the door to get and wait. */
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { Target } from "../api/protocol.ts";
-import type { RawObject } from "../cluster/raw.ts";
 import { ask, type Terminal } from "./context.ts";
+import { addGet } from "./get.ts";
 import { readManifests } from "./manifest-files.ts";
-import { kindOf, parseMarks, parseTargets } from "./resource-args.ts";
+import { flag, replicaCount, seconds } from "./numbers.ts";
+import { parseMarks, parseTargets, refuseBadLabels } from "./resource-args.ts";
+import { addWait } from "./wait.ts";
 
 /** Adds the verbs to the program. */
 export function addObjectVerbs(program: Command, terminal: Terminal): void {
@@ -15,13 +17,7 @@ export function addObjectVerbs(program: Command, terminal: Terminal): void {
   addMark(program, terminal, { verb: "label", field: "labels" });
   addScale(program, terminal);
   addGet(program, terminal);
-  program
-    .command("wait")
-    .description("wait until all pods are ready and all agents have acknowledged")
-    .option("--timeout <seconds>", "give up after this long", seconds, 30)
-    .action(async (options: { timeout: number }, command: Command) => {
-      await ask(command, terminal, { verb: "wait", timeoutMs: options.timeout * 1_000 });
-    });
+  addWait(program, terminal);
 }
 
 function addApply(program: Command, terminal: Terminal): void {
@@ -44,6 +40,7 @@ interface DeleteOptions {
   readonly gracePeriod?: number;
   readonly wait: boolean;
   readonly ignoreNotFound?: boolean;
+  readonly now?: boolean;
 }
 
 function addDelete(program: Command, terminal: Terminal): void {
@@ -56,27 +53,34 @@ function addDelete(program: Command, terminal: Terminal): void {
     .option("-l, --selector <labels>", "KEY=VALUE[,KEY=VALUE]")
     .option("--all", "all objects of the kind in the namespace")
     .option("--grace-period <seconds>", "instead of the pod's own; 0 = at once", seconds)
-    .option("--no-wait", "return before the pods are gone")
+    .option("--wait <bool>", "false: return before the pods are gone", flag, true)
+    .option("--no-wait", "the same as --wait=false")
+    .option("--now", "with a grace period of 1 second")
+    .option("--force", "accepted for kubectl's sake: say --grace-period=0")
     .option("--ignore-not-found", "what is not there counts as deleted")
     .action(async (resources: string[], options: DeleteOptions, command: Command) => {
-      const targets =
-        options.filename.length > 0
-          ? readManifests(options.filename).map((raw) => ({
-              kind: raw.kind,
-              namespace: raw.metadata.namespace ?? options.namespace,
-              names: [raw.metadata.name],
-              selector: {},
-              all: false,
-            }))
-          : parseTargets(resources, options);
+      const targets = deleted(resources, options);
+      const graceSeconds = options.now === true ? 1 : options.gracePeriod;
       await ask(command, terminal, {
         verb: "delete",
         targets,
         wait: options.wait,
         ignoreNotFound: options.ignoreNotFound === true,
-        ...(options.gracePeriod === undefined ? {} : { graceSeconds: options.gracePeriod }),
+        ...(graceSeconds === undefined ? {} : { graceSeconds }),
       });
     });
+}
+
+function deleted(resources: readonly string[], options: DeleteOptions): readonly Target[] {
+  if (options.filename.length === 0) return parseTargets(resources, options);
+  if (resources.length > 0) throw new InvalidArgumentError("objects and -f can't be used together");
+  return readManifests(options.filename).map((raw) => ({
+    kind: raw.kind,
+    namespace: raw.metadata.namespace ?? options.namespace,
+    names: [raw.metadata.name],
+    selector: {},
+    all: false,
+  }));
 }
 
 interface MarkOptions {
@@ -101,6 +105,7 @@ function addMark(
     .option("--overwrite", "change a value that is set already")
     .action(async (words: string[], options: MarkOptions, command: Command) => {
       const { resources, changes } = parseMarks(words);
+      if (kind.field === "labels") refuseBadLabels(changes);
       for (const target of parseTargets(resources, options))
         await ask(command, terminal, {
           verb: "mark",
@@ -117,7 +122,7 @@ function addScale(program: Command, terminal: Terminal): void {
     .command("scale")
     .description("set the number of replicas: scale deploy/NAME 5, or deploy NAME --replicas=5")
     .argument("<words...>", "deploy/NAME [N] or deploy NAME [N]")
-    .option("--replicas <n>", "how many", count)
+    .option("--replicas <n>", "how many", replicaCount)
     .option("-n, --namespace <name>", "namespace", "default")
     .action(
       async (
@@ -127,7 +132,7 @@ function addScale(program: Command, terminal: Terminal): void {
       ) => {
         const last = words.at(-1) ?? "";
         const trailing = options.replicas === undefined && /^\d+$/.test(last);
-        const replicas = trailing ? count(last) : options.replicas;
+        const replicas = trailing ? replicaCount(last) : options.replicas;
         if (replicas === undefined)
           throw new InvalidArgumentError("say how many: scale deploy/NAME 3");
         const named = trailing ? words.slice(0, -1) : words;
@@ -135,59 +140,6 @@ function addScale(program: Command, terminal: Terminal): void {
           await ask(command, terminal, { verb: "scale", target, replicas });
       },
     );
-}
-
-interface GetOptions {
-  readonly namespace: string;
-  readonly selector?: string;
-  readonly output: string;
-}
-
-function addGet(program: Command, terminal: Terminal): void {
-  program
-    .command("get")
-    .description("print objects: names, or -o json")
-    .argument("<resource...>", "KIND [NAME…] or KIND/NAME…")
-    .option("-n, --namespace <name>", "namespace", "default")
-    .option("-l, --selector <labels>", "KEY=VALUE[,KEY=VALUE]")
-    .option("-o, --output <format>", "name or json", "name")
-    .action(async (words: string[], options: GetOptions, command: Command) => {
-      for (const target of getTargets(words, options)) {
-        const reply = await ask(command, terminal, { verb: "get", target });
-        showObjects(terminal, reply.objects ?? [], options.output);
-      }
-    });
-}
-
-/** `get pods` means all of them: the only verb where a kind alone is enough. */
-function getTargets(words: readonly string[], options: GetOptions): readonly Target[] {
-  const [first = ""] = words;
-  const kindAlone = words.length === 1 && !first.includes("/") && options.selector === undefined;
-  return parseTargets(words, kindAlone ? { ...options, all: true } : options);
-}
-
-function showObjects(terminal: Terminal, objects: readonly RawObject[], format: string): void {
-  if (format === "json") {
-    terminal.out(JSON.stringify({ apiVersion: "v1", kind: "List", items: objects }, null, 2));
-    return;
-  }
-  for (const raw of objects) terminal.out(`${kindOf(raw.kind).toLowerCase()}/${raw.metadata.name}`);
-}
-
-/** A whole number of replicas, 0 to 1000. */
-function count(text: string): number {
-  const value = Number(text);
-  if (!/^\d+$/.test(text) || value > 1_000)
-    throw new InvalidArgumentError("must be a whole number from 0 to 1000");
-  return value;
-}
-
-/** A number of seconds, 0 or more. */
-export function seconds(text: string): number {
-  const value = Number(text.replace(/s$/, ""));
-  if (text === "" || !Number.isFinite(value) || value < 0)
-    throw new InvalidArgumentError("must be a number of seconds, 0 or more");
-  return value;
 }
 
 /** For options that may be given several times. */

@@ -16,11 +16,12 @@ const KINDS: ReadonlyMap<string, string> = new Map(
       ["DaemonSet", ["daemonset", "daemonsets", "ds", "daemonset.apps"]],
       ["ReplicaSet", ["replicaset", "replicasets", "rs", "replicaset.apps"]],
       ["Service", ["service", "services", "svc"]],
-      ["EndpointSlice", ["endpointslice", "endpointslices"]],
+      ["EndpointSlice", ["endpointslice", "endpointslices", "endpointslice.discovery.k8s.io"]],
       ["Namespace", ["namespace", "namespaces", "ns"]],
       ["Node", ["node", "nodes", "no"]],
       ["ConfigMap", ["configmap", "configmaps", "cm"]],
       ["ServiceAccount", ["serviceaccount", "serviceaccounts", "sa"]],
+      ["Job", ["job", "jobs", "job.batch", "jobs.batch"]],
     ] as const
   ).flatMap(([kind, names]) => names.map((name) => [name, kind] as const)),
 );
@@ -42,8 +43,23 @@ export function kindOf(word: string): string {
   return kind;
 }
 
+/** Whether a word names a kind. */
+export function isKind(word: string): boolean {
+  return KINDS.has(word.toLowerCase());
+}
+
+/** What `all` stands for, as in kubectl: what runs, not all there is. */
+const ALL_KINDS = ["Pod", "Service", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job"];
+
+/** What a kind without names, -l or --all means to a verb. */
+export type KindAlone = "kind-alone-is-an-error" | "kind-alone-means-all";
+
 /** The targets of a verb's resource arguments. Throws InvalidArgumentError when they say nothing, or two things. */
-export function parseTargets(words: readonly string[], scope: Scope): readonly Target[] {
+export function parseTargets(
+  words: readonly string[],
+  scope: Scope,
+  kindAlone: KindAlone = "kind-alone-is-an-error",
+): readonly Target[] {
   const [first = ""] = words;
   const base = {
     namespace: scope.namespace,
@@ -53,17 +69,19 @@ export function parseTargets(words: readonly string[], scope: Scope): readonly T
   const selective = scope.selector !== undefined || base.all;
   if (first === "")
     throw new InvalidArgumentError("say which object: pod NAME, deploy/NAME, or pod -l KEY=VALUE");
-  if (first.includes("/")) {
+  if (scope.selector !== undefined && base.all)
+    throw new InvalidArgumentError("-l and --all can't be used together");
+  if (words.some((word) => word.includes("/"))) {
     if (selective) throw new InvalidArgumentError("a name and -l or --all can't be used together");
     return words.map((word) => ({ ...base, ...slashed(word) }));
   }
-  const kind = kindOf(first);
+  const kinds = first.split(",").flatMap((word) => (word === "all" ? ALL_KINDS : kindOf(word)));
   const names = words.slice(1);
   if (names.length > 0 && selective)
     throw new InvalidArgumentError("a name and -l or --all can't be used together");
-  if (names.length === 0 && !selective)
-    throw new InvalidArgumentError(`say which ${kind}: a name, -l KEY=VALUE, or --all`);
-  return [{ ...base, kind, names }];
+  if (names.length === 0 && !selective && kindAlone === "kind-alone-is-an-error")
+    throw new InvalidArgumentError(`say which ${kinds.join(", ")}: a name, -l KEY=VALUE, or --all`);
+  return kinds.map((kind) => ({ ...base, kind, names }));
 }
 
 /** One object of a verb that takes just one; a bare name is a pod. */
@@ -96,7 +114,26 @@ export function parseMarks(words: readonly string[]): {
   const changes = words.filter(isChange).map(parseChange);
   if (changes.length === 0)
     throw new InvalidArgumentError("say what to set: KEY=VALUE, or KEY- to remove");
+  for (const [key] of changes)
+    if (!QUALIFIED_NAME.test(key))
+      throw new InvalidArgumentError(
+        `"${key}" is not a key: letters, digits, -, _ and ., after PREFIX/ if any`,
+      );
   return { resources, changes: Object.fromEntries(changes) };
+}
+
+/** Keys of labels and annotations: an optional DNS name and a slash, then at most 63 characters. */
+const QUALIFIED_NAME =
+  /^(?:[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?\/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+const LABEL_VALUE = /^(?:[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$/;
+
+/** Throws InvalidArgumentError when one of the changes is no label. */
+export function refuseBadLabels(changes: Readonly<Record<string, string | null>>): void {
+  for (const [key, value] of Object.entries(changes))
+    if (value !== null && !LABEL_VALUE.test(value))
+      throw new InvalidArgumentError(
+        `${key}: "${value}" is no value of a label: at most 63 letters, digits, -, _ and .`,
+      );
 }
 
 function parseChange(word: string): readonly [string, string | null] {

@@ -3,16 +3,20 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError } from "commander";
-import { callApi } from "../api/wire.ts";
+import { problemsOf } from "../api/check.ts";
+import { callApi, NoSupervisor } from "../api/wire.ts";
 import { livingSupervisor, removeAll } from "../cleanup.ts";
+import type { RawObject } from "../cluster/raw.ts";
 import { MAX_NODES } from "../net/plan.ts";
 import { type SimPaths, simPaths } from "../paths.ts";
 import { checkRequirements } from "../requirements.ts";
 import { type SuperviseOptions, supervise } from "../supervisor.ts";
-import { simName, type Terminal } from "./context.ts";
+import { simCommand, simName, type Terminal } from "./context.ts";
 import { readManifests } from "./manifest-files.ts";
-import { collect, seconds } from "./objects.ts";
+import { seconds } from "./numbers.ts";
+import { collect } from "./objects.ts";
 
 interface UpOptions {
   readonly filename: readonly string[];
@@ -45,7 +49,7 @@ export function addUpAndDown(program: Command, terminal: Terminal): void {
       checkRequirements();
       refuseSecond(sim);
       // Read before anything is made: a typing mistake should cost nothing.
-      readManifests(options.filename);
+      checkManifests(readManifests(options.filename));
       if (options.detach === true) await upDetached(sim, options, terminal);
       else await superviseHere(sim, options, terminal);
     });
@@ -67,11 +71,16 @@ export function addUpAndDown(program: Command, terminal: Terminal): void {
     });
 }
 
+function checkManifests(objects: readonly RawObject[]): void {
+  const problems = problemsOf(objects);
+  if (problems.length > 0) throw new Error(problems.join("\nerror: "));
+}
+
 function refuseSecond(sim: SimPaths): void {
   const pid = livingSupervisor(sim);
   if (pid === undefined) return;
   throw new Error(
-    `a simulation named "${sim.name}" is running already (pid ${pid}): end it with \`nodemesh sim --name ${sim.name} down\`, or start another with --name OTHER`,
+    `a simulation named "${sim.name}" is running already (pid ${pid}): end it with \`${simCommand(sim.name)} down\`, or start another with --name OTHER`,
   );
 }
 
@@ -102,18 +111,28 @@ type Message =
 /** Runs in the detached process: progress goes to the parent while it listens, and to the log. */
 async function superviseForParent(sim: SimPaths, options: UpOptions): Promise<void> {
   const tell = (message: Message): void => {
-    if (process.connected) process.send?.(message);
+    // A parent that has just ended is noticed by "disconnect"; that nobody reads this is no error.
+    if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+  };
+  // Who started it was interrupted before it was ready: then nobody wants it.
+  const abandoned = new AbortController();
+  const abandon = (): void => abandoned.abort();
+  process.once("disconnect", abandon);
+  const log = (line: string): void => {
+    process.stderr.write(`${new Date().toISOString()} ${line}\n`);
+    tell({ kind: "progress", line });
   };
   try {
-    const supervisor = await supervise(superviseOptions(sim, options), (line) => {
-      process.stderr.write(`${new Date().toISOString()} ${line}\n`);
-      tell({ kind: "progress", line });
-    });
+    const supervisor = await supervise(superviseOptions(sim, options), log, abandoned.signal);
+    process.off("disconnect", abandon);
     tell({ kind: "ready" });
     if (process.connected) process.disconnect?.();
     await supervisor.ended;
   } catch (error) {
-    tell({ kind: "failed", problem: error instanceof Error ? error.message : String(error) });
+    const problem = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`failed: ${problem}\n`);
+    process.exitCode = 1;
+    tell({ kind: "failed", problem });
     if (process.connected) process.disconnect?.();
   }
 }
@@ -130,7 +149,7 @@ async function upDetached(sim: SimPaths, options: UpOptions, terminal: Terminal)
   });
   if (problem !== undefined) throw new Error(problem);
   child.unref();
-  terminal.err("ready; end it with: nodemesh sim down");
+  terminal.err(`ready; end it with: ${simCommand(sim.name)} down`);
 }
 
 function startSupervisor(sim: SimPaths, options: UpOptions): ChildProcess {
@@ -156,17 +175,38 @@ function openLog(path: string): number {
   return openSync(path, "w");
 }
 
+/** A supervisor that has not taken everything down by then is stuck. */
+const DOWN_PATIENCE_MS = 30_000;
+const POLL_MS = 20;
+
 async function down(sim: SimPaths, terminal: Terminal): Promise<void> {
   const pid = livingSupervisor(sim);
-  if (pid !== undefined) {
-    const { problems } = await callApi(sim.api, { verb: "down" });
-    if (problems.length > 0) throw new Error(problems.join("\n"));
+  if (pid !== undefined && (await endSupervisor(sim, pid))) {
     terminal.err("everything is removed");
     return;
   }
   const removed = await removeAll(sim);
   for (const line of removed) terminal.err(`removed ${line}`);
   terminal.err(removed.length === 0 ? "nothing was running" : "everything is removed");
+}
+
+/** Asks a supervisor to take everything down; false when it had to be killed, so that all is left to the caller. */
+async function endSupervisor(sim: SimPaths, pid: number): Promise<boolean> {
+  const patience = AbortSignal.timeout(DOWN_PATIENCE_MS);
+  try {
+    const { problems } = await callApi(sim.api, { verb: "down" }, patience);
+    if (problems.length > 0) throw new Error(problems.join("\n"));
+  } catch (error) {
+    if (patience.aborted) {
+      process.kill(pid, "SIGKILL");
+      return false;
+    }
+    if (!(error instanceof NoSupervisor)) throw error;
+    // It is just being started and does not listen yet.
+    process.kill(pid, "SIGTERM");
+  }
+  while (livingSupervisor(sim) !== undefined && !patience.aborted) await sleep(POLL_MS);
+  return !patience.aborted;
 }
 
 function wholeNumber(min: number, max: number): (text: string) => number {

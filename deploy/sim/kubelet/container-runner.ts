@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Probe } from "../../../control/k8s/api/pod.ts";
 import { createCgroup, removeCgroup } from "../cgroups.ts";
@@ -16,8 +17,11 @@ const RESTART_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
 /** A container that ran this long gets its back-off forgiven. */
 const FORGIVEN_AFTER_MS = 60_000;
-/** While a container has never been ready, it is asked this often: fast start without hammering. */
+/** While a container has never been ready or started, it is asked this often: fast start without hammering. */
 const STARTING_PERIOD_MS = 50;
+
+/** Exit code of a container that could not be started, as container runtimes have it. */
+const CANNOT_START = 128;
 
 /** Where a container is in its life. */
 export type ContainerState =
@@ -30,6 +34,8 @@ export interface ContainerSetup {
   readonly target: ProbeTarget;
   readonly invocation: Invocation;
   readonly restartPolicy: string;
+  /** Between the SIGTERM and the SIGKILL of a container that its probes gave up. */
+  readonly graceMs: number;
   readonly onChange: () => void;
 }
 
@@ -41,6 +47,7 @@ export class ContainerRunner {
   #state: ContainerState = { kind: "waiting", reason: "ContainerCreating" };
   #child: ChildProcess | undefined;
   #restarts = 0;
+  #lastExit: number | undefined;
   #done: Promise<void> | undefined;
 
   constructor(setup: ContainerSetup) {
@@ -57,6 +64,16 @@ export class ContainerRunner {
     return this.#restarts;
   }
 
+  /** Exit code of its last process that ended. */
+  get lastExit(): number | undefined {
+    return this.#lastExit;
+  }
+
+  /** Whether its process runs and its readiness probe is content. */
+  get isReady(): boolean {
+    return this.#state.kind === "running" && this.#state.ready;
+  }
+
   /** The container's name. */
   get name(): string {
     return this.#setup.target.container.name;
@@ -64,7 +81,12 @@ export class ContainerRunner {
 
   /** Starts the process, and again when it ends, as the restart policy says. */
   start(): void {
-    this.#done = this.#run();
+    this.#done = this.#run().catch((error: Error) => {
+      // The machine refused: no process, no cgroup. It must cost this container only.
+      this.log.append(Buffer.from(`nodemesh sim: ${error.message}\n`));
+      this.#lastExit = CANNOT_START;
+      this.#set({ kind: "ended", exitCode: CANNOT_START });
+    });
   }
 
   /** Waits until the process has ended for good (init containers, or after stop). */
@@ -94,6 +116,7 @@ export class ContainerRunner {
     for (;;) {
       const startedMs = Date.now();
       const exitCode = await this.#runOnce();
+      this.#lastExit = exitCode;
       this.#set({ kind: "ended", exitCode });
       if (this.#stopping.signal.aborted || !this.#mayRestart(exitCode)) return;
       await removeCgroup(this.#setup.target.sandbox.cgroup);
@@ -126,33 +149,70 @@ export class ContainerRunner {
     const exited = once(child, "exit");
     this.#set({
       kind: "running",
-      ready: this.#readinessProbe() === undefined,
+      ready: this.#readinessProbe() === undefined && target.container.startupProbe === undefined,
       pid: child.pid ?? 0,
     });
     const probing = new AbortController();
-    void this.#watchReadiness(probing.signal);
-    void this.#watchLiveness(probing.signal);
+    void this.#probe(probing.signal);
     const [code, signal] = await exited;
     probing.abort();
     this.#child = undefined;
-    return signal === null ? code : 137;
+    return signal === null ? code : 128 + constants.signals[signal as NodeJS.Signals];
+  }
+
+  /** The others wait for the start-up probe to be well once. */
+  async #probe(signal: AbortSignal): Promise<void> {
+    const { startupProbe } = this.#setup.target.container;
+    if (startupProbe !== undefined && !(await this.#started(startupProbe, signal))) return;
+    if (this.#readinessProbe() === undefined) this.#setReady(true);
+    await Promise.all([this.#watchReadiness(signal), this.#watchLiveness(signal)]);
+  }
+
+  async #started(probe: Probe, signal: AbortSignal): Promise<boolean> {
+    const started = new AbortController();
+    await this.#watch(probe, AbortSignal.any([signal, started.signal]), {
+      startingPeriodMs: Math.min(STARTING_PERIOD_MS, probe.periodSeconds * 1_000),
+      // Asked more often than it says, so as many more failures are allowed.
+      failures: Math.ceil(
+        (probe.failureThreshold * probe.periodSeconds * 1_000) / STARTING_PERIOD_MS,
+      ),
+      report: (well) => (well ? started.abort() : this.#giveUp()),
+    });
+    return started.signal.aborted;
   }
 
   async #watchReadiness(signal: AbortSignal): Promise<void> {
     const probe = this.#readinessProbe();
-    if (probe !== undefined) await this.#watch(probe, signal, (well) => this.#setReady(well));
+    if (probe === undefined) return;
+    await this.#watch(probe, signal, {
+      startingPeriodMs: STARTING_PERIOD_MS,
+      failures: probe.failureThreshold,
+      report: (well) => this.#setReady(well),
+    });
   }
 
   async #watchLiveness(signal: AbortSignal): Promise<void> {
     const probe = this.#setup.target.container.livenessProbe;
     if (probe === undefined) return;
-    await this.#watch(probe, signal, (well) => {
-      if (!well && this.#state.kind === "running") this.#child?.kill("SIGTERM");
+    await this.#watch(probe, signal, {
+      startingPeriodMs: probe.periodSeconds * 1_000,
+      failures: probe.failureThreshold,
+      report: (well) => {
+        if (!well) this.#giveUp();
+      },
     });
   }
 
-  /** Asks a probe for ever and reports each change of opinion, after the thresholds. */
-  async #watch(probe: Probe, signal: AbortSignal, report: (well: boolean) => void): Promise<void> {
+  /** A container that is not well is told to end, and started again by its restart policy. */
+  #giveUp(): void {
+    const child = this.#child;
+    if (child === undefined || this.#stopping.signal.aborted) return;
+    child.kill("SIGTERM");
+    setTimeout(() => child.kill("SIGKILL"), this.#setup.graceMs).unref();
+  }
+
+  /** Asks a probe until aborted and reports each change of opinion, after the thresholds. */
+  async #watch(probe: Probe, signal: AbortSignal, how: Watching): Promise<void> {
     const seen = { well: 0, ill: 0, everWell: false };
     if (!(await pause(probe.initialDelaySeconds * 1_000, signal))) return;
     do {
@@ -160,10 +220,12 @@ export class ContainerRunner {
       if (signal.aborted) return;
       seen.well = well ? seen.well + 1 : 0;
       seen.ill = well ? 0 : seen.ill + 1;
-      if (seen.well === probe.successThreshold) report(true);
-      if (seen.ill === probe.failureThreshold && seen.everWell) report(false);
       seen.everWell ||= well;
-    } while (await pause(seen.everWell ? probe.periodSeconds * 1_000 : STARTING_PERIOD_MS, signal));
+      if (seen.well === probe.successThreshold) how.report(true);
+      if (seen.ill === how.failures) how.report(false);
+    } while (
+      await pause(seen.everWell ? probe.periodSeconds * 1_000 : how.startingPeriodMs, signal)
+    );
   }
 
   #readinessProbe(): Probe | undefined {
@@ -190,8 +252,19 @@ export class ContainerRunner {
       { sandbox: this.#setup.target.sandbox, env: this.#setup.invocation.env },
       hook.exec.command,
     );
-    await Promise.race([once(child, "exit"), abortion(deadline)]);
+    // A hook that can't be run keeps nobody alive.
+    const ended = once(child, "exit").catch(() => undefined);
+    await Promise.race([ended, abortion(deadline)]);
   }
+}
+
+/** How a probe is watched. */
+interface Watching {
+  /** Pause between questions while it was never well. */
+  readonly startingPeriodMs: number;
+  /** So many failures in a row are one opinion. */
+  readonly failures: number;
+  readonly report: (well: boolean) => void;
 }
 
 /** Sleeps; false when aborted meanwhile. */

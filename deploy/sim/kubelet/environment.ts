@@ -37,9 +37,29 @@ const BUILT_IN: ReadonlyMap<string, string> = new Map([
  */
 export function invocation(container: Container, pod: PodFacts): Invocation {
   const env = environment(container.env, pod);
-  const entry = container.command.length > 0 ? container.command : builtIn(container);
+  const { problem, entry } = commandOf(container);
+  if (problem !== undefined) throw new Error(problem);
   const command = [...entry, ...container.args].map((word) => expand(word, env));
   return { command, env, workingDir: container.workingDir ?? "/" };
+}
+
+/** What a container starts, before its args; with a problem that names the container when that is nothing. */
+export function commandOf(container: Container): {
+  readonly entry: readonly string[];
+  readonly problem?: string;
+} {
+  if (container.command.length > 0) return { entry: container.command };
+  const image = container.image.replace(/(?:@sha256:.*|:[\w.-]+)$/, "");
+  const file = BUILT_IN.get(image);
+  if (file !== undefined)
+    return {
+      entry: [process.execPath, fileURLToPath(new URL(`../builtin/${file}`, import.meta.url))],
+    };
+  const known = [...BUILT_IN.keys()].join(", ");
+  return {
+    entry: [],
+    problem: `container ${container.name}: image "${container.image}" is not built into the simulator (${known} are) and the container has no command`,
+  };
 }
 
 function environment(vars: readonly EnvVar[], pod: PodFacts): Record<string, string> {
@@ -76,13 +96,3 @@ const FIELDS: Readonly<Record<string, (pod: PodFacts) => string>> = {
   "status.podIP": (pod) => pod.podIp,
   "status.podIPs": (pod) => pod.podIps.join(","),
 };
-
-function builtIn(container: Container): readonly string[] {
-  const image = container.image.replace(/(?:@sha256:.*|:[\w.-]+)$/, "");
-  const file = BUILT_IN.get(image);
-  if (file === undefined)
-    throw new Error(
-      `container ${container.name}: image "${container.image}" is not built into the simulator and the container has no command (built in: ${[...BUILT_IN.keys()].join(", ")})`,
-    );
-  return [process.execPath, fileURLToPath(new URL(`../builtin/${file}`, import.meta.url))];
-}

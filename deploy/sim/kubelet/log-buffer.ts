@@ -3,21 +3,29 @@
 /** Bytes kept per container; the oldest go first. */
 const LIMIT_BYTES = 256 * 1024;
 
-/** A ring of output, kept as text pieces. */
+/** A ring of output, kept as pieces. */
 export class LogBuffer {
   readonly #pieces: Buffer[] = [];
-  #bytes = 0;
+  #kept = 0;
+  #total = 0;
 
   /** Adds output, forgetting the oldest pieces beyond the limit. */
   append(piece: Buffer): void {
     this.#pieces.push(piece);
-    this.#bytes += piece.length;
-    while (this.#bytes > LIMIT_BYTES && this.#pieces.length > 1)
-      this.#bytes -= this.#pieces.shift()?.length ?? 0;
+    this.#kept += piece.length;
+    this.#total += piece.length;
+    while (this.#kept > LIMIT_BYTES && this.#pieces.length > 1)
+      this.#kept -= this.#pieces.shift()?.length ?? 0;
   }
 
-  /** All that is kept. */
-  text(): string {
-    return Buffer.concat(this.#pieces).toString();
+  /** Count of all bytes ever. */
+  get total(): number {
+    return this.#total;
+  }
+
+  /** What is kept of the output after its first `from` bytes. */
+  since(from: number): Buffer {
+    const forgotten = this.#total - this.#kept;
+    return Buffer.concat(this.#pieces).subarray(Math.max(0, from - forgotten));
   }
 }

@@ -11,8 +11,9 @@ import {
   type PodPlace,
   podNetnsPath,
 } from "../net/pod-network.ts";
-import { ContainerRunner } from "./container-runner.ts";
+import { ContainerRunner, type ContainerState } from "./container-runner.ts";
 import { invocation, type PodFacts } from "./environment.ts";
+import type { LogBuffer } from "./log-buffer.ts";
 import { hostsFile, resolvConf } from "./pod-files.ts";
 import { openSandbox, type Sandbox } from "./sandbox.ts";
 
@@ -46,9 +47,9 @@ export class PodRunner {
 
   /** Begins; progress is told by onChange. */
   start(): void {
-    this.#starting = this.#start().catch((error: Error) =>
-      this.#set({ kind: "failed", reason: error.message }),
-    );
+    this.#starting = this.#start().catch((error: Error) => {
+      if (this.#phase.kind === "starting") this.#set({ kind: "failed", reason: error.message });
+    });
   }
 
   /** The status field of the pod's object. */
@@ -63,8 +64,8 @@ export class PodRunner {
       containerStatuses: this.#containers.map((container) => ({
         name: container.name,
         restartCount: container.restarts,
-        ready: container.state.kind === "running" && container.state.ready,
-        state: container.state,
+        ready: container.isReady,
+        state: kubernetesState(container.state),
       })),
       ...(this.#phase.kind === "failed" ? { message: this.#phase.reason } : {}),
     };
@@ -85,6 +86,14 @@ export class PodRunner {
     return this.#containers.reduce((sum, container) => sum + container.restarts, 0);
   }
 
+  /** Why it is not well, in words; undefined while all goes as it should. */
+  get trouble(): string | undefined {
+    if (this.#phase.kind === "failed") return this.#phase.reason;
+    const ill = this.#containers.find(({ lastExit }) => lastExit !== undefined && lastExit !== 0);
+    if (ill === undefined || ill.isReady) return undefined;
+    return `container ${ill.name} ended with exit code ${ill.lastExit}; see: nodemesh sim logs ${this.pod.metadata.name} -n ${this.pod.metadata.namespace} -c ${ill.name}`;
+  }
+
   /** SIGKILL to all its containers, without warning. */
   crash(): void {
     for (const container of this.#containers) container.crash();
@@ -95,31 +104,31 @@ export class PodRunner {
     return join(this.#cgroup(), "exec");
   }
 
-  /** The environment of a container (the first when no name is given). */
+  /** The environment of a container (the first when no name is given). Throws when there is none of that name. */
   environment(container?: string): Readonly<Record<string, string>> {
-    const chosen = this.pod.spec.containers.find((one) => one.name === container);
-    return invocation(chosen ?? this.#firstContainer(), this.#facts()).env;
+    return invocation(this.#named(container), this.#facts()).env;
   }
 
-  /** The kept output of a container (the first when no name is given). Throws when there is none of that name. */
-  log(container?: string): string {
-    const found =
-      container === undefined
-        ? this.#containers.at(-1 * this.pod.spec.containers.length)
-        : this.#containers.find((one) => one.name === container);
-    if (found === undefined && container !== undefined)
-      throw new Error(`pod ${this.pod.metadata.name} has no container "${container}"`);
-    return found?.log.text() ?? "";
+  /**
+   * The kept output of a container (the first when no name is given); undefined while it has not begun.
+   * Throws when there is none of that name.
+   */
+  log(container?: string): LogBuffer | undefined {
+    const { name } = this.#named(container);
+    return this.#containers.find((one) => one.name === name)?.log;
   }
 
   /** Ends the pod: its endpoint is withdrawn already; then preStop, SIGTERM, grace, SIGKILL, network gone. */
   async terminate(graceMs: number): Promise<void> {
     if (this.#phase.kind === "terminating" || this.#phase.kind === "gone") return;
     const wasServing = this.#isReady();
+    const initCount = this.pod.spec.initContainers.length;
     this.#set({ kind: "terminating" });
+    // The start may be waiting for an init container that never ends by itself.
+    await Promise.all(this.#containers.slice(0, initCount).map((one) => one.stop(graceMs)));
     await this.#starting;
     if (wasServing && graceMs > 0) await sleep(WITHDRAWAL_LEAD_MS);
-    await Promise.all(this.#containers.map((container) => container.stop(graceMs)));
+    await Promise.all(this.#containers.slice(initCount).map((one) => one.stop(graceMs)));
     this.#sandbox?.close();
     await removeCgroup(this.#cgroup());
     this.#sandbox = undefined;
@@ -179,6 +188,7 @@ export class PodRunner {
       },
       invocation: how,
       restartPolicy,
+      graceMs: this.pod.spec.terminationGracePeriodSeconds * 1_000,
       onChange: () => this.#onChange(),
     });
   }
@@ -200,10 +210,13 @@ export class PodRunner {
     };
   }
 
-  #firstContainer(): Container {
-    const [first] = this.pod.spec.containers;
-    if (first === undefined) throw new Error(`pod ${this.pod.metadata.name} has no containers`);
-    return first;
+  #named(name: string | undefined): Container {
+    const { initContainers, containers } = this.pod.spec;
+    const all = [...containers, ...initContainers];
+    const found = name === undefined ? all[0] : all.find((one) => one.name === name);
+    if (found !== undefined) return found;
+    const known = all.map((one) => one.name).join(", ");
+    throw new Error(`pod ${this.pod.metadata.name} has no container "${name}"; it has: ${known}`);
   }
 
   #isReady(): boolean {
@@ -234,5 +247,17 @@ export class PodRunner {
   #set(phase: Phase): void {
     this.#phase = phase;
     this.#onChange();
+  }
+}
+
+/** As core/v1 ContainerState has it. */
+function kubernetesState(state: ContainerState): Readonly<Record<string, unknown>> {
+  switch (state.kind) {
+    case "waiting":
+      return { waiting: { reason: state.reason } };
+    case "running":
+      return { running: {} };
+    case "ended":
+      return { terminated: { exitCode: state.exitCode } };
   }
 }

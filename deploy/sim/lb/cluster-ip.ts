@@ -20,6 +20,9 @@ import type { VirtualPort } from "./tables.ts";
 
 const OBJECT: string = join(import.meta.dirname, "../bpf/clusterip.bpf.o");
 
+/** Longer than any connect() takes between reading a service and reading its endpoint. */
+const READERS_MS = 100;
+
 interface ServiceValue {
   readonly id: number;
   readonly count: number;
@@ -46,6 +49,7 @@ export class ClusterIpBalancer implements Disposable {
   readonly #endpoints: HashMap<EndpointKey, Uint8Array>;
   readonly #written = new Map<string, Written>();
   #lastId = 0;
+  #closed = false;
 
   /** Attaches to the simulation's cgroup. Throws the loader's errors. */
   constructor(cgroup: string) {
@@ -78,6 +82,7 @@ export class ClusterIpBalancer implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#closed = true;
     for (const link of this.#links) link[Symbol.dispose]();
     this.#collection[Symbol.dispose]();
   }
@@ -98,9 +103,13 @@ export class ClusterIpBalancer implements Disposable {
     if (before) this.#forget(before);
   }
 
+  /** Not at once: a connect() that has just read the old service is about to read its endpoints. */
   #forget(written: Written): void {
-    for (const slot of written.port.endpoints.keys())
-      this.#endpoints.delete({ id: written.id, slot });
+    setTimeout(() => {
+      if (this.#closed) return;
+      for (const slot of written.port.endpoints.keys())
+        this.#endpoints.delete({ id: written.id, slot });
+    }, READERS_MS).unref();
   }
 }
 

@@ -74,7 +74,7 @@ export class Daemon {
     const child = this.#child;
     if (stayDead) this.#halt();
     if (child === undefined) return;
-    const gone = once(child, "exit");
+    const gone = once(child, "exit").catch(() => undefined);
     child.kill("SIGKILL");
     await gone;
   }
@@ -121,8 +121,14 @@ export class Daemon {
     });
     closeSync(log);
     this.#child = child;
-    const [code, signal] = await once(child, "exit");
-    this.#child = undefined;
-    this.#exit = signal === null ? `exit code ${code}` : String(signal);
+    try {
+      const [code, signal] = await once(child, "exit");
+      this.#exit = signal === null ? `exit code ${code}` : String(signal);
+    } catch (error) {
+      // It could not be started at all, for example out of processes: tried again after the pause.
+      this.#exit = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#child = undefined;
+    }
   }
 }
