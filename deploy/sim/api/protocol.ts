@@ -123,6 +123,9 @@ export interface NodeStatus {
   readonly log?: string;
 }
 
+/** Where a pod's connections go. */
+export type PodPath = "proxy" | "direct" | "unknown";
+
 /** One pod. */
 export interface PodReport {
   readonly namespace: string;
@@ -136,8 +139,13 @@ export interface PodReport {
   readonly addresses: readonly string[];
   /** Whether its annotations (or its namespace's) ask for the mesh. */
   readonly enrolled: boolean;
-  /** What the node's agent does with its traffic: `proxy`, or `direct` when the mesh leaves it alone. */
-  readonly path: "proxy" | "direct";
+  /**
+   * What the node's agent says it does with the pod's new connections: `proxy`, or `direct` when it leaves
+   * them alone; `unknown` when an enrolled pod's agent does not answer (then its `mesh/fail` holds).
+   */
+  readonly path: PodPath;
+  /** The agent's own word for the pod's state, for example `caught` or `leaving`. */
+  readonly agentState?: string;
   readonly netns: string;
   readonly cgroup: string;
   /** Why it is not running, when it is not. */

@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { Pod } from "../../../control/k8s/api/pod.ts";
 import { isReady } from "../cluster/endpoints.ts";
+import { type AgentView, askAgent } from "../mesh/agent-admin.ts";
 import { AGENT_METRICS_PORT } from "../mesh/mesh.ts";
 import type { NodePlan } from "../net/plan.ts";
 import { nodePaths } from "../paths.ts";
@@ -13,7 +14,7 @@ import type { NodeStatus, PodReport, ServiceReport, StatusReport } from "./proto
 export async function reportStatus(sim: Simulation): Promise<StatusReport> {
   const control = sim.mesh?.controlState();
   const agents = (await sim.mesh?.agents()) ?? [];
-  const serving = new Set(agents.filter((agent) => agent.ready).map((agent) => agent.node));
+  const views = await agentViews(sim);
   return {
     name: sim.sim.name,
     awaiting: await sim.awaited(),
@@ -21,10 +22,25 @@ export async function reportStatus(sim: Simulation): Promise<StatusReport> {
     cgroup: sim.sim.cgroup,
     ...(control === undefined ? {} : { control }),
     nodes: sim.cluster.nodes.map((node) => nodeStatus(sim, node)),
-    agents,
-    pods: sim.cluster.pods().map((pod) => podReport(sim, pod, serving)),
+    agents: agents.map((agent) => ({
+      ...agent,
+      ...(views.has(agent.node) && { kernelEvents: views.get(agent.node)?.kernelEvents }),
+    })),
+    pods: sim.cluster.pods().map((pod) => podReport(sim, pod, views)),
     services: serviceReports(sim),
   };
+}
+
+type AgentViews = ReadonlyMap<string, AgentView>;
+
+/** The agents that answer, by node. */
+async function agentViews(sim: Simulation): Promise<AgentViews> {
+  if (sim.mesh === undefined) return new Map();
+  const asked = sim.cluster.nodes.map(async ({ name }) => {
+    const view = await askAgent(nodePaths(sim.sim, name).agentAdmin);
+    return view === undefined ? [] : [[name, view] as const];
+  });
+  return new Map((await Promise.all(asked)).flat());
 }
 
 function nodeStatus(sim: Simulation, node: NodePlan): NodeStatus {
@@ -43,7 +59,7 @@ function nodeStatus(sim: Simulation, node: NodePlan): NodeStatus {
   };
 }
 
-function podReport(sim: Simulation, pod: Pod, serving: ReadonlySet<string>): PodReport {
+function podReport(sim: Simulation, pod: Pod, views: AgentViews): PodReport {
   const { name, namespace, uid } = pod.metadata;
   const paths = nodePaths(sim.sim, pod.spec.nodeName);
   const status = sim.cluster.runner(uid)?.status();
@@ -59,11 +75,29 @@ function podReport(sim: Simulation, pod: Pod, serving: ReadonlySet<string>): Pod
     restarts: sim.cluster.runner(uid)?.restarts ?? 0,
     addresses: pod.status.podIPs.map(({ ip }) => ip),
     enrolled,
-    path: enrolled && serving.has(pod.spec.nodeName) ? "proxy" : "direct",
+    ...pathOf(pod, { enrolled, mesh: sim.mesh !== undefined, view: views.get(pod.spec.nodeName) }),
     netns: join(paths.pods, uid),
     cgroup: join(paths.cgroup, `pod-${uid}`),
     ...(status?.message === undefined ? {} : { message: status.message }),
   };
+}
+
+interface Circumstances {
+  readonly enrolled: boolean;
+  readonly mesh: boolean;
+  /** Absent: the node's agent does not answer. */
+  readonly view: AgentView | undefined;
+}
+
+/** Where the pod's new connections go, by its agent's own word. */
+function pathOf(
+  pod: Pod,
+  { enrolled, mesh, view }: Circumstances,
+): Pick<PodReport, "path" | "agentState"> {
+  if (view === undefined) return { path: enrolled && mesh ? "unknown" : "direct" };
+  const state = view.pods.find(({ uid }) => uid === pod.metadata.uid)?.state;
+  if (state === undefined) return { path: "direct" };
+  return { path: state === "caught" ? "proxy" : "direct", agentState: state };
 }
 
 /** Annotation before label, the pod before its namespace: as product.md says. */

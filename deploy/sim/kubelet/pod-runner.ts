@@ -178,7 +178,7 @@ export class PodRunner {
       target: {
         container,
         podIp: podAddress(this.place.node.number, this.place.index).ipv4,
-        netns: podNetnsPath(this.place),
+        nodeNetns: this.place.paths.netns,
         sandbox: {
           pid: sandbox.pid,
           cgroup: join(this.#cgroup(), container.name),

@@ -1,6 +1,8 @@
 /**
- * Probes: is a container well? Asked from inside the pod's own network namespace, at the pod's own address,
- * so that the answer is the application's and never the network's between.
+ * Probes: is a container well? HTTP and TCP are asked from the node's network namespace, as a kubelet asks, so
+ * they go the way of every connection from outside: into an enrolled pod through its agent. Commands run
+ * inside the pod. With a dead agent `mesh/fail` holds for them too: open = the application answers; closed =
+ * refused, so the pod, which nobody can reach, is not ready (and a liveness probe restarts it).
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -16,8 +18,8 @@ import { type InSandbox, sandboxed } from "./sandbox.ts";
 export interface ProbeTarget {
   readonly container: Container;
   readonly podIp: string;
-  /** File of the pod's network namespace. */
-  readonly netns: string;
+  /** File of the node's network namespace. */
+  readonly nodeNetns: string;
   readonly sandbox: InSandbox;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -54,7 +56,7 @@ async function askHttp(
   target: ProbeTarget,
   deadline: AbortSignal,
 ): Promise<boolean> {
-  const socket = connectInPod(target, get.port);
+  const socket = connectFromNode(target, get.port);
   try {
     const asked = request({
       createConnection: () => socket,
@@ -75,7 +77,7 @@ async function askTcp(
   target: ProbeTarget,
   deadline: AbortSignal,
 ): Promise<boolean> {
-  const socket = connectInPod(target, port);
+  const socket = connectFromNode(target, port);
   try {
     await once(socket, "connect", { signal: deadline });
     return true;
@@ -104,9 +106,9 @@ export function spawnInSandbox(
   return spawn(program, args, { stdio: "ignore", env: { ...target.env } });
 }
 
-function connectInPod(target: ProbeTarget, port: PortOrName): Socket {
+function connectFromNode(target: ProbeTarget, port: PortOrName): Socket {
   const number = portNumber(port, target.container);
-  return connectInNetns(target.netns, { host: target.podIp, port: number });
+  return connectInNetns(target.nodeNetns, { host: target.podIp, port: number });
 }
 
 function portNumber(port: PortOrName, container: Container): number {

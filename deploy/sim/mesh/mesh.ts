@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { AGENT_NODE_FLAGS } from "../../../agent/node-flags.ts";
 import type { NodePlan } from "../net/plan.ts";
 import { nodePaths, type SimPaths } from "../paths.ts";
+import type { KernelEvents } from "./agent-admin.ts";
 import { Daemon, type DaemonState } from "./daemon.ts";
 import { fetchInNetns } from "./netns-fetch.ts";
 
@@ -22,6 +23,8 @@ export interface AgentStatus {
   readonly awaiting: string;
   /** Of the snapshot it has taken; undefined when it does not answer. */
   readonly snapshotVersion?: number;
+  /** What the kernel's programs counted, from its admin socket; absent when it does not answer. */
+  readonly kernelEvents?: KernelEvents | undefined;
 }
 
 /** Control and agents. */
