@@ -3,6 +3,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, openSync } from "node:fs";
+import { getCompileCacheDir } from "node:module";
+import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createCgroup, removeCgroup } from "../cgroups.ts";
 import { DEFAULT_PATH } from "../kubelet/sandbox.ts";
@@ -117,7 +119,7 @@ export class Daemon {
     const args = ["-c", RUN, this.#spec.cgroup, this.#spec.netns, ...this.#spec.command];
     const child = spawn("/bin/sh", args, {
       stdio: ["ignore", log, log],
-      env: { PATH: DEFAULT_PATH, HOME: "/root" },
+      env: { PATH: DEFAULT_PATH, HOME: "/root", ...compileCache() },
     });
     closeSync(log);
     this.#child = child;
@@ -131,4 +133,11 @@ export class Daemon {
       this.#child = undefined;
     }
   }
+}
+
+/** Without the cache a process carries the type stripper: 50 MB that an image with stripped files never has. */
+function compileCache(): NodeJS.ProcessEnv {
+  // Node tells the folder of its own version, below the one that it was given.
+  const folder = getCompileCacheDir();
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) };
 }
