@@ -54,6 +54,16 @@ export class OwnAgent {
     return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
+  /** Its process: the shell and nsenter that started it became it. */
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  /** How it ended by itself; null before, and when a signal ended it. */
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
   /** Asks it to end, as a kubelet does. */
   terminate(): void {
     this.#child.kill("SIGTERM");
