@@ -40,8 +40,14 @@ export {
 } from "./errors.ts";
 export { type Feature, featureSince, hasFeature } from "./kernel/features.ts";
 export { forgetKernelTypes } from "./kernel/kernel-types.ts";
-export { attachCgroup, attachNetns, attachSkMsg, attachSkSkb } from "./links/attach.ts";
+export { attachCgroup, attachNetns, attachSkMsg, attachSkSkb, attachTcx } from "./links/attach.ts";
 export { openPinnedLink } from "./links/kernel-link.ts";
+export {
+  attachKprobe,
+  attachTracepoint,
+  attachTracing,
+  type KprobeTarget,
+} from "./links/tracing.ts";
 export { openPinnedProgram } from "./load/kernel-program.ts";
 export { load } from "./load/load.ts";
 export { arrayMap } from "./maps/array-map.ts";

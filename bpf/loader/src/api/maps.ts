@@ -18,7 +18,9 @@ export interface HashMap<K, V> {
   keys(): IterableIterator<K>;
   /** Writes all in as few calls as the kernel allows. */
   setMany(entries: Iterable<readonly [K, V]>): void;
-  /** Removes all; missing keys are ignored. Returns how many were there. */
+  /** All entries at once, in as few calls as the kernel allows: much faster than `entries()`, more memory. */
+  readAll(): [K, V][];
+  /** Removes all, in as few calls as the kernel allows; missing keys are ignored. Returns how many were there. */
   deleteMany(keys: Iterable<K>): number;
   /** Removes every entry. */
   clear(): void;

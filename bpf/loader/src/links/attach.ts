@@ -60,6 +60,19 @@ export function attachSkSkb(program: Program, map: MapHandle): Link {
   return attachToSockets(program, map);
 }
 
+/**
+ * Attaches a tcx program (`SEC("tcx/ingress")`, `SEC("tcx/egress")`) to a network interface of this thread's
+ * namespace, behind those that are there. Needs Linux 6.6.
+ */
+export function attachTcx(program: Program, interfaceIndex: number): Link {
+  requireFeature("tcx-links");
+  return createLink(kernelHost(), program, {
+    target: interfaceIndex,
+    attachType: program.attachType,
+    what: `interface ${interfaceIndex}`,
+  });
+}
+
 function attachToSockets(program: Program, map: MapHandle): Link {
   requireFeature("sockmap-links");
   return createLink(kernelHost(), program, {

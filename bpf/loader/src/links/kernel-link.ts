@@ -61,6 +61,8 @@ export interface LinkRequest {
   readonly target: number;
   readonly attachType: number;
   readonly flags?: number;
+  /** For tcx: the revision of the chain that is expected, 0 = any. */
+  readonly expectedRevision?: bigint;
   /** For the error message: what it is attached to. */
   readonly what: string;
 }
@@ -72,7 +74,8 @@ export function createLink(host: Host, program: Program, request: LinkRequest): 
     .u32(0, program.fd)
     .u32(4, request.target)
     .u32(8, request.attachType)
-    .u32(12, request.flags ?? 0);
+    .u32(12, request.flags ?? 0)
+    .u64(24, request.expectedRevision ?? 0n);
   const fd = call.run(BPF.linkCreate, 48);
   if (fd < 0) throw new SystemError(`attach program "${program.name}" to ${request.what}`, -fd);
   return new KernelLink(host, fd);

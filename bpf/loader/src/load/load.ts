@@ -18,11 +18,12 @@ import { fillMapSlots, fillProgramSlots, prepare } from "./prepare.ts";
  */
 export function load(spec: CollectionSpec, options: LoadOptions = {}): Collection {
   if (!(spec instanceof ParsedObject)) throw new TypeError("load() takes what parse() returned");
+  const chosen = chosenPrograms(spec, options);
   using stack = new DisposableStack();
   const session = prepare(kernelHost(), spec, options, stack);
   fillMapSlots(session);
   const programs = new Map<string, KernelProgram>();
-  for (const program of chosenPrograms(spec, options)) {
+  for (const program of chosen) {
     programs.set(program.name, stack.use(loadProgram(session, program)));
   }
   fillProgramSlots(session, programs);

@@ -1,4 +1,4 @@
-import { BPF, ERRNO } from "../sys/constants.ts";
+import { BPF, ERRNO, MAP_TYPE } from "../sys/constants.ts";
 import type { KernelMap } from "./kernel-map.ts";
 
 /** Most entries of one batch call: bounds the native memory to a few hundred kilobytes for usual sizes. */
@@ -37,6 +37,34 @@ export function runBatch(
   const result = call.run(command, 56);
   if (result >= 0) return { done: packed.count, errno: 0 };
   return { done: Math.min(call.read(32), packed.count), errno: -result };
+}
+
+/** Copies every entry of a hash map by batches; undefined when this kind of map or kernel has none. */
+export function readBatches(map: KernelMap): Packed[] | undefined {
+  // Other maps walk by key, and start over when the key that they stand at is deleted.
+  const { type, keySize, valueSize } = map.definition;
+  if (type !== MAP_TYPE.hash && type !== MAP_TYPE.lruHash) return undefined;
+  const pages: Packed[] = [];
+  let from: Uint8Array | undefined;
+  for (let room = BATCH; ; ) {
+    const call = map.host.call.begin().u32(32, room).u32(36, map.fd);
+    if (from !== undefined) call.data(0, from);
+    const cursor = call.room(Math.max(4, keySize));
+    const keys = call.room(room * keySize);
+    const values = call.room(room * valueSize);
+    call.u64(8, cursor.address).u64(16, keys.address).u64(24, values.address);
+    const result = call.run(BPF.mapLookupBatch, 56);
+    if (result === -ERRNO.ENOSPC) {
+      room *= 2; // a bucket with more entries than asked for
+      continue;
+    }
+    if (isUnsupported(-result)) return undefined;
+    if (result < 0 && result !== -ERRNO.ENOENT) throw map.error("read", -result);
+    const count = Math.min(call.read(32), room);
+    pages.push({ count, keys: keys.bytes.slice(), values: values.bytes.slice() });
+    if (result < 0) return pages;
+    from = cursor.bytes.slice();
+  }
 }
 
 /** Errors that say "no batch operations here": the caller then goes one by one. */

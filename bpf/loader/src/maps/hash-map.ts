@@ -2,11 +2,13 @@ import type { Codec } from "../api/codec.ts";
 import type { HashMap, SetMode } from "../api/maps.ts";
 import type { MapHandle } from "../api/objects.ts";
 import { BPF, ERRNO, MAP_TYPE, UPDATE } from "../sys/constants.ts";
-import { inBatches, isUnsupported, runBatch } from "./batch.ts";
+import { inBatches, isUnsupported, readBatches, runBatch } from "./batch.ts";
 import { expectMap } from "./check-codec.ts";
 import { type LpmKey, lpmKey } from "./codecs.ts";
 import type { KernelMap } from "./kernel-map.ts";
 import { walkKeys } from "./walk-keys.ts";
+
+const NOTHING = new Uint8Array(0);
 
 /** A typed view of a hash or LRU hash map. Throws `TypeError` when sizes or type don't fit the codecs. */
 export function hashMap<K, V>(map: MapHandle, key: Codec<K>, value: Codec<V>): HashMap<K, V> {
@@ -85,13 +87,45 @@ class TypedHash<K, V> implements HashMap<K, V> {
 
   deleteMany(keys: Iterable<K>): number {
     let count = 0;
-    for (const key of keys) if (this.delete(key)) count++;
+    for (const batch of inBatches(keys)) count += this.#deleteBatch(batch);
     return count;
+  }
+
+  readAll(): [K, V][] {
+    const pages = readBatches(this.map);
+    if (pages === undefined) return [...this.entries()];
+    return pages.flatMap(({ count, keys, values }) => {
+      const keyView = new DataView(keys.buffer);
+      const valueView = new DataView(values.buffer);
+      return Array.from({ length: count }, (_, i): [K, V] => [
+        this.#key.decode(keyView, i * this.#key.size),
+        this.#value.decode(valueView, i * this.#value.size),
+      ]);
+    });
   }
 
   clear(): void {
     // Until nothing is left: a delete may make the walk start over.
     for (const key of this.keys()) this.delete(key);
+  }
+
+  /** The kernel stops at the first key that is not there: it is skipped, and the rest goes on. */
+  #deleteBatch(batch: readonly K[]): number {
+    const { size } = this.#key;
+    const keys = new Uint8Array(size * batch.length);
+    const view = new DataView(keys.buffer);
+    for (const [i, key] of batch.entries()) this.#key.encode(key, view, i * size);
+    let deleted = 0;
+    for (let at = 0; at < batch.length; ) {
+      const rest = { count: batch.length - at, keys: keys.subarray(at * size), values: NOTHING };
+      const { done, errno } = runBatch(this.map, BPF.mapDeleteBatch, rest);
+      if (isUnsupported(errno))
+        return batch.slice(at).reduce((sum, key) => sum + (this.delete(key) ? 1 : 0), deleted);
+      if (errno !== 0 && errno !== ERRNO.ENOENT) throw this.map.error("delete from", errno);
+      deleted += done;
+      at += errno === 0 ? done : done + 1;
+    }
+    return deleted;
   }
 
   #setBatch(batch: readonly (readonly [K, V])[]): void {
