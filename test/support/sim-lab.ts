@@ -1,9 +1,10 @@
 /** A simulated cluster without the mesh, for tests of the simulator itself: `nodemesh sim` as a user runs it. */
 
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Ran } from "./mesh-lab.ts";
@@ -31,6 +32,11 @@ export class SimLab implements AsyncDisposable {
     return lab;
   }
 
+  /** The simulation of that name, which somebody else brought up and takes down. */
+  static of(name: string): SimLab {
+    return new SimLab(name);
+  }
+
   /** Runs a verb; what it printed. Throws with its words. */
   async sim(...args: readonly string[]): Promise<string> {
     const { code, stdout, stderr } = await this.run(...args);
@@ -51,7 +57,7 @@ export class SimLab implements AsyncDisposable {
   }
 
   /** Starts a verb without waiting for its end. */
-  spawn(...args: readonly string[]): ChildProcess {
+  spawn(...args: readonly string[]): ChildProcessByStdio<Writable, Readable, null> {
     return spawn(CLI, ["sim", "--name", this.name, ...args], {
       stdio: ["pipe", "pipe", "inherit"],
     });
