@@ -15,7 +15,7 @@ import type { LocalPod } from "./pod.ts";
 import type { HttpContext } from "./request/context.ts";
 import { HttpSession } from "./request/session.ts";
 import type { Route } from "./route.ts";
-import { balancedTarget, fixedTarget } from "./target.ts";
+import { balancedTarget, dualTarget, fixedTarget } from "./target.ts";
 import type { Tie } from "./tie.ts";
 
 /** What all connections of a worker share. */
@@ -84,7 +84,8 @@ function targetOf(context: FlowContext, { nextHop, destination }: Plan): Route["
   const entry = context.directory.service(destination.address, destination.port);
   // plan() has just seen the service under the same revision.
   if (entry === undefined) throw new Error(`service port ${destination.port} vanished`);
-  return balancedTarget(entry.state);
+  const other = context.directory.otherFamily(destination.address, destination.port);
+  return other === undefined ? balancedTarget(entry.state) : dualTarget(entry.state, other.state);
 }
 
 /** A fixed next hop is kept: its one endpoint carries the counts of what is in flight. */

@@ -62,7 +62,16 @@ export class Directory<State = unknown> {
 
   /** The service port at this virtual address. The entry keeps its identity until the service changes. */
   service(address: string, port: number): ServicePortEntry<State> | undefined {
-    const slot = this.#byVirtualAddress.get(address)?.get(slotKey(port, familyOf(address)));
+    return this.#entry(address, port, familyOf(address));
+  }
+
+  /** The same service port by its endpoints of the other address family; undefined when the service has none. */
+  otherFamily(address: string, port: number): ServicePortEntry<State> | undefined {
+    return this.#entry(address, port, familyOf(address) === 4 ? 6 : 4);
+  }
+
+  #entry(address: string, port: number, family: Family): ServicePortEntry<State> | undefined {
+    const slot = this.#byVirtualAddress.get(address)?.get(slotKey(port, family));
     if (slot === undefined) return undefined;
     slot.entry ??= {
       service: slot.service,

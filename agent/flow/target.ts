@@ -39,6 +39,47 @@ export function balancedTarget(set: EndpointSet): Target {
   };
 }
 
+/**
+ * Any endpoint of a dual-stack service, of the family that the client dialled. Without a mesh a client whose
+ * connection is refused in one family tries the other (RFC 8305); the proxy has accepted the connection before
+ * it can know, so it does that for the client: when nobody answers, and as the last try of a request.
+ */
+export function dualTarget(set: EndpointSet, other: EndpointSet): Target {
+  const family = balancedTarget(set);
+  const fallback = balancedTarget(other);
+  /** Endpoints of the other family that were ever picked: they are given back to where they came from. */
+  const lent = new WeakSet<LiveEndpoint>();
+  let anyLent = false;
+  const of = (endpoint: LiveEndpoint): Target =>
+    anyLent && lent.has(endpoint) ? fallback : family;
+  const pickLent = (request: PickRequest): LiveEndpoint | Refusal => {
+    const picked = fallback.pick(request);
+    if (picked.kind === "refusal") return picked;
+    lent.add(picked);
+    anyLent = true;
+    return picked;
+  };
+  return {
+    get hashKey() {
+      return set.hashKey;
+    },
+    pick: (request) => {
+      const otherFirst = request.tried.length >= LAST_TRY || (set.refuses && !other.refuses);
+      const picked = otherFirst ? pickLent(request) : family.pick(request);
+      if (picked.kind === "endpoint") return picked;
+      return otherFirst ? family.pick(request) : pickLent(request);
+    },
+    answered: (endpoint, latencyMs) => of(endpoint).answered(endpoint, latencyMs),
+    failed: (endpoint, failure) => of(endpoint).failed(endpoint, failure),
+    release: (endpoint) => of(endpoint).release(endpoint),
+    deposit: () => family.deposit(),
+    mayRetry: () => family.mayRetry(),
+  };
+}
+
+/** Tries after which the other family is asked: flow makes three at most. */
+const LAST_TRY = 2;
+
 /** Exactly one address: there is nobody else to try, so nothing is ejected; a stale connection is retried once. */
 export function fixedTarget({ address, port }: SocketAddress): Target {
   const endpoint = liveEndpoint({ address, port, state: "ready" }, 0);

@@ -34,6 +34,9 @@ export interface EndpointSetInputs {
   readonly random: Random;
 }
 
+/** How long a refused connection speaks for the next ones, milliseconds. */
+const REFUSAL_MEMORY_MS = 5_000;
+
 /**
  * Running state of a service port. The contract with the caller: every endpoint that pick() returns is given
  * back by release() exactly once; in between, answered() and failed() report what was seen of it.
@@ -56,6 +59,8 @@ export class EndpointSet {
   /** When the first ejected endpoint's time is up; Infinity when none is ejected. */
   #nextHalfOpen = Number.POSITIVE_INFINITY;
   #none: Refusal;
+  /** When an endpoint last refused a connection; -Infinity when that is long ago. */
+  #refusedAt = Number.NEGATIVE_INFINITY;
 
   constructor(spec: PortSpec, inputs: EndpointSetInputs) {
     this.#inputs = inputs;
@@ -94,6 +99,15 @@ export class EndpointSet {
     this.#sort();
   }
 
+  /** Whether nobody listens: lately all ready endpoints have failed since their last answer, one by refusing. */
+  get refuses(): boolean {
+    if (this.#refusedAt === Number.NEGATIVE_INFINITY) return false;
+    if (this.#inputs.clock() - this.#refusedAt > REFUSAL_MEMORY_MS)
+      this.#refusedAt = Number.NEGATIVE_INFINITY;
+    else return this.#all.every((one) => one.state !== "ready" || one.failures > 0);
+    return false;
+  }
+
   /** Chooses an endpoint and counts it as active. The refusal is `no-endpoints`, also when all were tried. */
   pick(request: PickRequest): LiveEndpoint | Refusal {
     if (this.#nextHalfOpen !== Number.POSITIVE_INFINITY) this.#halfOpenDue();
@@ -119,6 +133,7 @@ export class EndpointSet {
   /** The endpoint failed. */
   failed(endpoint: LiveEndpoint, failure: Failure): void {
     const { settings, clock, random } = this.#inputs;
+    if (failure === "connect") this.#refusedAt = clock();
     if (!countFailure(endpoint, failure, settings)) return;
     if (endpoint.health === "healthy" && !this.#canSpare()) return;
     eject(endpoint, settings, { now: clock(), random });
