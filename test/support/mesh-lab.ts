@@ -1,21 +1,15 @@
 /** A simulated cluster with the real mesh, for tests that talk through it: `nodemesh sim` as a user runs it. */
 
-import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { fetchInNetns } from "../../deploy/sim/mesh/netns-fetch.ts";
 import { LibcPeer } from "./libc-peer.ts";
 import { PodPeer } from "./pod-peer.ts";
+import { CLI, type Ran, SimVerbs, withFile } from "./sim-verbs.ts";
 
-const CLI: string = fileURLToPath(new URL("../../bin/nodemesh", import.meta.url));
 const DRIVER: string = fileURLToPath(new URL("../netns/peers/driver.ts", import.meta.url));
 const LIBC_DRIVER: string = fileURLToPath(
   new URL("../netns/peers/libc-driver.ts", import.meta.url),
 );
-const OUTPUT_BYTES = 64 << 20;
 
 /** What tests read of `sim status -o json`. */
 export interface LabStatus {
@@ -45,22 +39,10 @@ export interface LabStatus {
   readonly services: readonly { readonly name: string; readonly clusterIPs: readonly string[] }[];
 }
 
-/** Result of a command in a pod. */
-export interface Ran {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
 /** A running simulation of its own name. Dispose of it at the end. */
-export class MeshLab implements AsyncDisposable {
-  readonly name: string;
+export class MeshLab extends SimVerbs implements AsyncDisposable {
   /** They stay the same as long as the simulation runs. */
   #nodes: LabStatus["nodes"] | undefined;
-
-  private constructor(name: string) {
-    this.name = name;
-  }
 
   /** Brings up two nodes with these manifests (YAML). The name must be unique among tests that run together. */
   static async start(name: string, manifests: string, nodes = 2): Promise<MeshLab> {
@@ -72,37 +54,15 @@ export class MeshLab implements AsyncDisposable {
   /** The same, over whatever a killed simulation of that name left. */
   static async startOver(name: string, manifests: string, nodes = 2): Promise<MeshLab> {
     const lab = new MeshLab(name);
-    const directory = await mkdtemp(join(tmpdir(), "nodemesh-lab-"));
-    const file = join(directory, "lab.yaml");
-    await writeFile(file, manifests);
     try {
-      await lab.sim("up", "-f", file, "--nodes", String(nodes), "--detach");
+      await withFile(manifests, (file) =>
+        lab.sim("up", "-f", file, "--nodes", String(nodes), "--detach"),
+      );
     } catch (error) {
       await lab[Symbol.asyncDispose]();
       throw error;
-    } finally {
-      await rm(directory, { recursive: true });
     }
     return lab;
-  }
-
-  /** Runs a verb of the simulator; what it printed. Throws with its words. */
-  async sim(...args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.run(...args);
-    if (code !== 0) throw new Error(`sim ${args.join(" ")}: exit ${code}: ${stderr}${stdout}`);
-    return stdout;
-  }
-
-  /** The same, whatever the exit code. */
-  async run(...args: readonly string[]): Promise<Ran> {
-    const options = { maxBuffer: OUTPUT_BYTES };
-    try {
-      const done = await promisify(execFile)(CLI, ["sim", "--name", this.name, ...args], options);
-      return { code: 0, ...done };
-    } catch (error) {
-      const { code, stdout, stderr } = error as Ran;
-      return { code, stdout, stderr };
-    }
   }
 
   /** Runs a command in a pod. */

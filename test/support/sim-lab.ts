@@ -1,25 +1,11 @@
 /** A simulated cluster without the mesh, for tests of the simulator itself: `nodemesh sim` as a user runs it. */
 
-import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import type { Ran } from "./mesh-lab.ts";
-
-const CLI: string = fileURLToPath(new URL("../../bin/nodemesh", import.meta.url));
-const OUTPUT_BYTES = 16 << 20;
+import { CLI, type Ran, SimVerbs, withFile } from "./sim-verbs.ts";
 
 /** A running simulation of its own name. Dispose of it at the end. */
-export class SimLab implements AsyncDisposable {
-  readonly name: string;
-
-  private constructor(name: string) {
-    this.name = name;
-  }
-
+export class SimLab extends SimVerbs implements AsyncDisposable {
   /** Brings up a cluster with these manifests (YAML) and flags of `up`. The name must be unique among tests. */
   static async start(
     name: string,
@@ -28,32 +14,13 @@ export class SimLab implements AsyncDisposable {
   ): Promise<SimLab> {
     const lab = new SimLab(name);
     await lab.sim("down");
-    await lab.withFile(manifests, (file) => lab.sim("up", "-f", file, "--detach", ...flags));
+    await withFile(manifests, (file) => lab.sim("up", "-f", file, "--detach", ...flags));
     return lab;
   }
 
   /** The simulation of that name, which somebody else brought up and takes down. */
   static of(name: string): SimLab {
     return new SimLab(name);
-  }
-
-  /** Runs a verb; what it printed. Throws with its words. */
-  async sim(...args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.run(...args);
-    if (code !== 0) throw new Error(`sim ${args.join(" ")}: exit ${code}: ${stderr}${stdout}`);
-    return stdout;
-  }
-
-  /** The same, whatever the exit code. */
-  async run(...args: readonly string[]): Promise<Ran> {
-    const options = { maxBuffer: OUTPUT_BYTES };
-    try {
-      const done = await promisify(execFile)(CLI, ["sim", "--name", this.name, ...args], options);
-      return { code: 0, ...done };
-    } catch (error) {
-      const { code, stdout, stderr } = error as Ran;
-      return { code, stdout, stderr };
-    }
   }
 
   /** Starts a verb without waiting for its end. */
@@ -70,19 +37,7 @@ export class SimLab implements AsyncDisposable {
 
   /** Applies manifests. */
   async apply(manifests: string): Promise<Ran> {
-    return this.withFile(manifests, (file) => this.run("apply", "-f", file));
-  }
-
-  /** Gives `use` a file that holds the text while it runs. */
-  async withFile<T>(text: string, use: (file: string) => Promise<T>): Promise<T> {
-    const directory = await mkdtemp(join(tmpdir(), "nodemesh-sim-lab-"));
-    const file = join(directory, "lab.yaml");
-    await writeFile(file, text);
-    try {
-      return await use(file);
-    } finally {
-      await rm(directory, { recursive: true });
-    }
+    return withFile(manifests, (file) => this.run("apply", "-f", file));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
