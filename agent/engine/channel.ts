@@ -59,6 +59,8 @@ export interface Channel {
   readonly open: boolean;
   /** Whether onClose has been called or is about to be: nothing more can be written or read. */
   readonly closed: boolean;
+  /** Whether the peer has sent something (bytes, FIN, RST) that the handler has not been told yet. */
+  readonly unread: boolean;
   /** Bytes given to onData so far. */
   readonly bytesIn: number;
   /** Bytes that the kernel has taken so far. */

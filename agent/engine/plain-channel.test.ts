@@ -6,6 +6,7 @@ import { addressOf, libc } from "../kernel/ffi.ts";
 import { SO_RCVBUF, SO_SNDBUF, SOL_SOCKET } from "../kernel/socket-constants.ts";
 import { Sockets } from "../kernel/sockets.ts";
 import type { Channel, CloseCause } from "./channel.ts";
+import { TICK_MS, Timer } from "./timers.ts";
 
 const HELLO = Buffer.from("hello");
 
@@ -263,6 +264,30 @@ test("onClose never comes from inside the call that caused it", () => {
     assert.equal(client.write(HELLO, 0, 5), true);
     lab.until(() => causes.length > 0, "told");
     assert.deepEqual(causes, [{ kind: "closed" }]);
+  });
+});
+
+test("what came from the peer is known as unread before its turn, and no more after it", () => {
+  withLab((lab) => {
+    const { client, server, atServer } = pair(lab);
+    assert.equal(server.unread, false);
+    let seen: boolean | undefined;
+    // Timers fire after events were noted and before anything is read: as another channel's turn does.
+    const timer = new Timer({
+      onTimer: () => {
+        seen = server.unread;
+      },
+    });
+    lab.loop.arm(timer, 0);
+    const fires = performance.now() + 2 * TICK_MS;
+    client.write(HELLO, 0, 5);
+    while (performance.now() < fires);
+    lab.loop.turn(0);
+    assert.equal(seen, true);
+    lab.until(() => atServer.bytes.length === 5, "read");
+    assert.equal(server.unread, false);
+    client.reset();
+    server.reset();
   });
 });
 

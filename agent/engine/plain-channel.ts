@@ -23,13 +23,10 @@ import {
   THREW,
   TIMED_OUT,
 } from "./close-cause.ts";
-import type { Loop } from "./loop.ts";
-import { READ_BYTES } from "./loop.ts";
+import { type Loop, READ_BYTES } from "./loop.ts";
 import { Outgoing, OVER_LIMIT, QUEUED, SENT } from "./outgoing.ts";
 import { Task } from "./owner.ts";
-
-import type { TimerHandler } from "./timers.ts";
-import { Timer } from "./timers.ts";
+import { Timer, type TimerHandler } from "./timers.ts";
 
 /** Milliseconds a closed channel waits for the peer's FIN, discarding what comes, before it gives up. */
 export const LINGER_MS: number = 2000;
@@ -98,6 +95,10 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
 
   get bytesOut(): number {
     return this.#out.bytes;
+  }
+
+  get unread(): boolean {
+    return this.#readable;
   }
 
   get open(): boolean {

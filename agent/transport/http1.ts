@@ -82,6 +82,10 @@ export class Http1Upstream implements ChannelHandler, Poolable {
     return this.#answered;
   }
 
+  get unread(): boolean {
+    return this.channel.unread;
+  }
+
   /** Whether the connection is established. */
   get opened(): boolean {
     return this.#opened;

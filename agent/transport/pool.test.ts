@@ -4,6 +4,7 @@ import { type Poolable, UpstreamPool } from "./pool.ts";
 
 class Fake implements Poolable {
   disposed = 0;
+  unread = false;
   readonly idleSince: number;
 
   constructor(idleSince = 0) {
@@ -23,6 +24,18 @@ test("the connection used last is taken first", () => {
   assert.equal(pool.take(0), second);
   assert.equal(pool.take(0), first);
   assert.equal(pool.take(0), undefined);
+});
+
+test("a connection with something unread is left to its own turn", () => {
+  const pool = new UpstreamPool<Fake>();
+  const [clean, spoken] = [new Fake(), new Fake()];
+  pool.put(clean);
+  pool.put(spoken);
+  spoken.unread = true;
+  assert.equal(pool.take(0), clean);
+  assert.equal(pool.take(0), undefined);
+  assert.deepEqual([spoken.disposed, pool.idle], [0, 1]);
+  assert.equal(pool.remove(spoken), true);
 });
 
 test("none that is idle for too long is taken; the oldest makes room for its successor", () => {

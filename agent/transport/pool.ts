@@ -4,6 +4,8 @@
 export interface Poolable {
   /** Clock time (ms) at which it became idle; set before put(). */
   readonly idleSince: number;
+  /** Something came from the server meanwhile: its end, or an answer that nobody asked for. */
+  readonly unread: boolean;
   /** Closes the idle connection. The pool has already forgotten it. */
   dispose(): void;
 }
@@ -27,13 +29,22 @@ export class UpstreamPool<Connection extends Poolable> {
   }
 
   /**
-   * Takes the newest idle connection out, if it became idle at `since` (clock time, ms) or later. If not, the oldest
-   * makes room for the one that the caller opens.
+   * Takes the newest idle connection out that became idle at `since` (clock time, ms) or later. Ones with something
+   * unread stay: their own turn comes, and a request sent now would get the wrong answer or none. When all are
+   * too old, the oldest makes room for the one that the caller opens.
    */
   take(since: number): Connection | undefined {
-    const newest = this.#idle.at(-1);
-    if (newest === undefined || newest.idleSince >= since) return this.#idle.pop();
-    this.#idle.shift()?.dispose();
+    for (let at = this.#idle.length - 1; at >= 0; at--) {
+      const connection = this.#idle[at] as Connection;
+      if (connection.idleSince < since) {
+        this.#idle.shift()?.dispose();
+        return undefined;
+      }
+      if (connection.unread) continue;
+      if (at === this.#idle.length - 1) this.#idle.pop();
+      else this.#idle.splice(at, 1);
+      return connection;
+    }
     return undefined;
   }
 
