@@ -63,6 +63,9 @@ async function dialed(port: number): Promise<string> {
   return "connected";
 }
 
+/** The kernel's function behind getpgid(2). */
+const GETPGID = process.arch === "x64" ? "__x64_sys_getpgid" : "__arm64_sys_getpgid";
+
 test("connect4: attached, replaced in place, pinned, opened again, detached", async (t) => {
   const { loaded, path } = lab(t, "connect4", "refuse4");
   using home = new CgroupHome();
@@ -180,14 +183,13 @@ test("sk_lookup on a namespace and tcx on an interface run while they are attach
 const getpgid = koffi.load(null).func("int getpgid(int pid)");
 
 test("fentry runs at a kernel function's entry", (t) => {
-  const name = process.arch === "x64" ? "__x64_sys_getpgid" : "__arm64_sys_getpgid";
   const pins = new PinLab();
   t.after(() => pins[Symbol.dispose]());
   const options = {
     pinDirectory: pins.path,
     programs: ["entered_call"],
     variables: { only_pid: process.pid },
-    attachTargets: { entered_call: name },
+    attachTargets: { entered_call: GETPGID },
   };
   try {
     using loaded = load(spec, options);
@@ -228,7 +230,7 @@ test("a tracepoint's program runs for it, one that is not there is named", (t) =
 test("a kprobe runs at its function, or the kernel is said to have none", (t) => {
   const { loaded } = lab(t, "probed");
   const program = loaded.program("probed");
-  const target = { function: "__x64_sys_getpgid" };
+  const target = { function: GETPGID };
   try {
     using _link = attachKprobe(program, target);
     getpgid(0);

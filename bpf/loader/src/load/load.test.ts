@@ -37,10 +37,10 @@ function refusal(bytes: Uint8Array): string {
 
 test("what is no usable object is refused with the reason", () => {
   const EI_DATA = 5;
-  assert.match(refusal(new Uint8Array(0)), /\w/);
+  assert.match(refusal(new Uint8Array(0)), /^not an ELF file$/);
   assert.match(refusal(new TextEncoder().encode("#!/bin/sh\n".repeat(20))), /ELF/);
   assert.match(refusal(patched(EI_DATA, 2)), /endian/);
-  assert.match(refusal(fixture("legacy")), /old_map|legacy|maps/);
+  assert.match(refusal(fixture("legacy")), /^legacy map definitions \(section "maps"\)/);
 });
 
 test("a file cut anywhere is refused or read, never trapped on", () => {
