@@ -15,10 +15,26 @@ import { until } from "../support/until.ts";
 const PORT = 7000;
 const FLIPS = 20;
 
+/** A closed pod that its node probes. */
+const PROBED = `---
+apiVersion: v1
+kind: Pod
+metadata: { name: probed, annotations: { mesh/enabled: "true", mesh/fail: closed } }
+spec:
+  nodeName: node-1
+  terminationGracePeriodSeconds: 1
+  containers:
+    - name: echo
+      image: nodemesh/echo
+      ports: [{ containerPort: 8080 }]
+      readinessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1, failureThreshold: 1 }
+`;
+
 const MANIFESTS =
   idlePod("client", "node-1") +
   idlePod("server", "node-2") +
   idlePod("closed", "node-1", { "mesh/fail": "closed", "mesh/enabled": "true" }) +
+  PROBED +
   serviceOf("server", { bytes: [PORT, "tcp"] });
 
 let lab: MeshLab;
@@ -118,9 +134,11 @@ test("with mesh/fail=closed a killed agent means refused at once, never a hang",
   const started = performance.now();
   await assert.rejects(closed.connect(host, PORT), /ECONNREFUSED/);
   assert.ok(performance.now() - started < 1_000, "the refusal took too long");
+  await until("its node's probe is refused too", async () => !(await lab.pod("probed")).ready);
   await lab.sim("revive", "agent/node-1");
   await lab.sim("wait");
   await echoes(await closed.connect(host, PORT), "after");
+  await until("the probed pod is ready again", async () => (await lab.pod("probed")).ready);
 });
 
 test("control may die and come back: traffic goes on, and then changes arrive again", async () => {
