@@ -67,6 +67,35 @@ test("requests on one kept connection are spread over all endpoints", async () =
   for (const one of backends) one[Symbol.dispose]();
 });
 
+test("more requests in flight than the worker has slots are all answered, also after their server dies", async () => {
+  const IN_FLIGHT = 1_200;
+  const held: http.ServerResponse[] = [];
+  const urls: string[] = [];
+  using dying = await backend((incoming, response) => {
+    held.push(response);
+    urls.push(incoming.url ?? "");
+  });
+  using steady = await backend((incoming, response) => response.end(incoming.url));
+  await using rig = await WorkerRig.start({ endpoints: [at(dying.port)] });
+  const agent = new http.Agent({ keepAlive: true });
+  const asked = Array.from({ length: IN_FLIGHT }, (_, n) =>
+    request(agent, rig.port, { path: `/${n}` }),
+  );
+  while (held.length < IN_FLIGHT) await once(dying.server, "request");
+  assert.equal(new Set(urls).size, IN_FLIGHT);
+  // Every request is still kept: what the dead server did not answer, the other one gets, unchanged.
+  await rig.update({ endpoints: [at(dying.port), at(steady.port)] });
+  for (const response of held.splice(0, 100)) response.socket?.resetAndDestroy();
+  for (const response of held) response.end(response.req.url);
+  const answers = await Promise.all(asked);
+  const wrong = answers.filter(({ status, body }, n) => status === 200 && body !== `/${n}`);
+  assert.deepEqual(wrong, []);
+  const served = answers.filter(({ status }) => status === 200).length;
+  // The retry budget (a fifth of the requests) is larger than what the resets asked for.
+  assert.equal(served, IN_FLIGHT);
+  agent.destroy();
+});
+
 test("request and response bodies of every framing arrive whole", async () => {
   using echo = await backend((incoming, response) => {
     if (incoming.headers["x-length"] !== undefined)
