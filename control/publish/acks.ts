@@ -11,11 +11,20 @@ const nodeName = z
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
   .max(253);
 
-const ack = z.object({
+/** An ack as it came. */
+export interface AckWords {
+  readonly node: string;
+  readonly epoch: string;
+  readonly version: number;
+  /** Present = a refusal, a nack. */
+  readonly problem?: string | undefined;
+  readonly field: string;
+}
+
+const ack: z.ZodType<AckWords> = z.object({
   node: nodeName,
   epoch: z.string().min(1).max(128),
   version: z.int().min(0),
-  /** Present = a refusal. */
   problem: z.string().max(2048).optional(),
   field: z.string().max(512).default(""),
 });
@@ -31,22 +40,24 @@ export function parseNodeName(text: string | null): string | undefined {
   return result.success ? result.data : undefined;
 }
 
-/** Reads an ack or nack and notes it. `admit` says why the sender may not speak for a node. */
-export function takeAck(
-  body: string,
-  agents: AgentRegistry,
-  admit: (node: string) => string | undefined,
-): AckVerdict {
+/** What a body says: an ack, or why it is none. */
+export type AckReading =
+  | { readonly kind: "ack"; readonly ack: AckWords }
+  | { readonly kind: "refused"; readonly problem: string };
+
+/** Reads the body of an ack. */
+export function readAck(body: string): AckReading {
   const result = ack.safeParse(parseJson(body));
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    return { kind: "refused", problem: `${issue?.path.join(".")}: ${issue?.message}` };
-  }
-  const { node, epoch, version, field, problem } = result.data;
+  if (result.success) return { kind: "ack", ack: result.data };
+  const [issue] = result.error.issues;
+  return { kind: "refused", problem: `${issue?.path.join(".")}: ${issue?.message}` };
+}
+
+/** Notes an ack or nack of a sender who may speak for the node. */
+export function takeAck(words: AckWords, agents: AgentRegistry): AckVerdict {
+  const { node, epoch, version, field, problem } = words;
   if (agents.get(node) === undefined)
     return { kind: "refused", problem: `node ${node} has no stream here` };
-  const stranger = admit(node);
-  if (stranger !== undefined) return { kind: "refused", problem: stranger };
   if (problem === undefined) agents.acked(node, { epoch, version });
   else agents.nacked(node, { version, field, problem });
   return { kind: "taken", node, refusal: problem !== undefined };

@@ -6,12 +6,14 @@
 
 import {
   createServer,
+  type Http2SecureServer,
   type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from "node:http2";
-import { MAX_ACK_BYTES, parseNodeName, takeAck } from "./acks.ts";
+import type { Socket } from "node:net";
+import { MAX_ACK_BYTES, parseNodeName, readAck, takeAck } from "./acks.ts";
 import { serveAgent } from "./agent-stream.ts";
 import type { AgentRegistry } from "./agents.ts";
 import type { Position, Publisher } from "./publisher.ts";
@@ -20,35 +22,52 @@ import type { Position, Publisher } from "./publisher.ts";
 const DEFAULT_PING_MS = 5000;
 /** What a stopping server gives its connections to end by themselves. */
 const CLOSE_GRACE_MS = 500;
+/** Admissions are not asked for more often than this, whatever the answers say. */
+const SHORTEST_ADMISSION_MS = 1000;
 
 /** What the server serves, and its seams. */
 export interface PublishServerOptions {
   readonly publisher: Publisher;
   readonly agents: AgentRegistry;
   /**
-   * Decides whether a connection may speak for a node; the text is why not. Without it everybody may:
-   * the place where tokens and client certificates will be checked.
+   * Decides whether who shows this `authorization` header may speak for a node. Must not reject. Without it
+   * everybody may: a unix socket or the simulator's network, where whoever gets there may do more anyway.
    */
-  readonly admit?: (node: string, session: ServerHttp2Session) => string | undefined;
-  /** The HTTP/2 server; default cleartext. The place where TLS comes in. */
-  readonly server?: Http2Server;
+  readonly admit?: (node: string, authorization: string | undefined) => Promise<StreamAdmission>;
+  /** The HTTP/2 server; default cleartext. See control/tls/serving.ts for the other. */
+  readonly server?: Http2Server | Http2SecureServer;
   readonly pingMs?: number;
+  /** Told when an agent is refused, at its first word or later, when its token ends. */
+  readonly onRefused?: (node: string, problem: string) => void;
   /** Told of every ack (refusal false) and nack (true). */
   readonly onAck?: (node: string, refusal: boolean) => void;
 }
 
+/** A yes, and when to ask again; or a no with HTTP's status and the cause in words. */
+export type StreamAdmission =
+  | { readonly kind: "admitted"; readonly againMs: number }
+  | { readonly kind: "refused"; readonly status: number; readonly problem: string };
+
 /** The server, not yet listening: call listen on `server`. */
 export class PublishServer {
-  readonly server: Http2Server;
+  readonly server: Http2Server | Http2SecureServer;
   readonly #options: PublishServerOptions;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Connections, also those that never become a session: a TLS handshake may hang. */
+  readonly #sockets = new Set<Socket>();
+  /** The newest admitted header of each session: agents show a renewed token with an ack. */
+  readonly #shown = new WeakMap<ServerHttp2Session, string>();
   readonly #streams = new Set<ServerHttp2Stream>();
 
   constructor(options: PublishServerOptions) {
     this.#options = options;
     // An agent needs one stream for snapshots and one per ack.
     this.server = options.server ?? createServer({ settings: { maxConcurrentStreams: 16 } });
-    this.server.on("session", (session) => this.#adopt(session));
+    this.server.on("session", (session: ServerHttp2Session) => this.#adopt(session));
+    this.server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
   }
 
   /** Says GOAWAY to all agents and ends; connections that linger are cut. */
@@ -58,6 +77,7 @@ export class PublishServer {
     for (const session of this.#sessions) session.close();
     const cut = setTimeout(() => {
       for (const session of this.#sessions) session.destroy();
+      for (const socket of this.#sockets) socket.destroy();
     }, CLOSE_GRACE_MS);
     // Snapshot streams have no end of their own.
     for (const stream of this.#streams) stream.end();
@@ -82,35 +102,75 @@ export class PublishServer {
     stream.on("error", () => {});
     const method = headers[":method"];
     const url = URL.parse(headers[":path"] ?? "/", "http://control");
-    if (url?.pathname === "/v1/snapshots" && method === "GET") this.#snapshots(stream, url);
-    else if (url?.pathname === "/v1/acks" && method === "POST") this.#ack(stream);
+    const { authorization } = headers;
+    if (url?.pathname === "/v1/snapshots" && method === "GET")
+      void this.#snapshots(stream, url, authorization);
+    else if (url?.pathname === "/v1/acks" && method === "POST") this.#ack(stream, authorization);
     else answer(stream, 404, "no such endpoint; see GET /v1/snapshots and POST /v1/acks");
   }
 
-  #snapshots(stream: ServerHttp2Stream, url: URL): void {
+  async #snapshots(
+    stream: ServerHttp2Stream,
+    url: URL,
+    authorization: string | undefined,
+  ): Promise<void> {
     const { publisher, agents } = this.#options;
     const node = parseNodeName(url.searchParams.get("node"));
     if (node === undefined) {
       answer(stream, 400, "node: must be a node's name");
       return;
     }
-    const refusal = this.#admit(stream, node);
-    if (refusal !== undefined) {
-      answer(stream, 403, refusal);
+    const admission = await this.#admit(stream, node, authorization);
+    if (admission.kind === "refused") {
+      answer(stream, admission.status, admission.problem);
       return;
     }
+    if (stream.destroyed) return;
     this.#streams.add(stream);
     stream.on("close", () => this.#streams.delete(stream));
+    this.#admitAgain(stream, node, admission.againMs);
     const have = parsePosition(url.searchParams.get("have"));
     serveAgent({ stream, node, have, publisher, agents });
   }
 
-  #admit(stream: ServerHttp2Stream, node: string): string | undefined {
+  async #admit(
+    stream: ServerHttp2Stream,
+    node: string,
+    authorization: string | undefined,
+  ): Promise<StreamAdmission> {
+    const { admit, onRefused } = this.#options;
+    if (admit === undefined) return { kind: "admitted", againMs: Infinity };
+    const admission = await admit(node, authorization);
+    if (admission.kind === "refused") onRefused?.(node, admission.problem);
+    // The type checker does not know that a destroyed stream has lost its session.
     const session = stream.session as ServerHttp2Session | undefined;
-    return session === undefined ? "the connection is gone" : this.#options.admit?.(node, session);
+    if (session !== undefined && admission.kind === "admitted" && authorization !== undefined)
+      this.#shown.set(session, authorization);
+    return admission;
   }
 
-  #ack(stream: ServerHttp2Stream): void {
+  /** Asks again when the admission ends, with the newest token; a no ends the stream, and the agent comes back. */
+  #admitAgain(stream: ServerHttp2Stream, node: string, againMs: number): void {
+    if (againMs === Infinity) return;
+    let timer: NodeJS.Timeout | undefined;
+    const wait = (ms: number): void => {
+      timer = setTimeout(() => void again(), Math.max(ms, SHORTEST_ADMISSION_MS));
+      timer.unref();
+    };
+    const again = async (): Promise<void> => {
+      const { session } = stream;
+      if (session === undefined || stream.destroyed) return;
+      const shown = this.#shown.get(session as ServerHttp2Session);
+      const admission = await this.#admit(stream, node, shown);
+      if (stream.destroyed) return;
+      if (admission.kind === "admitted") wait(admission.againMs);
+      else stream.end();
+    };
+    wait(againMs);
+    stream.once("close", () => clearTimeout(timer));
+  }
+
+  #ack(stream: ServerHttp2Stream, authorization: string | undefined): void {
     const pieces: Buffer[] = [];
     let bytes = 0;
     stream.on("data", (piece: Buffer) => {
@@ -119,13 +179,27 @@ export class PublishServer {
     });
     stream.on("end", () => {
       if (bytes > MAX_ACK_BYTES) answer(stream, 413, `is over ${MAX_ACK_BYTES} bytes`);
-      else this.#takeAck(stream, Buffer.concat(pieces).toString());
+      else void this.#takeAck(stream, Buffer.concat(pieces).toString(), authorization);
     });
   }
 
-  #takeAck(stream: ServerHttp2Stream, body: string): void {
+  async #takeAck(
+    stream: ServerHttp2Stream,
+    body: string,
+    authorization: string | undefined,
+  ): Promise<void> {
     const { agents, onAck } = this.#options;
-    const verdict = takeAck(body, agents, (node) => this.#admit(stream, node));
+    const read = readAck(body);
+    if (read.kind === "refused") {
+      answer(stream, 400, read.problem);
+      return;
+    }
+    const admission = await this.#admit(stream, read.ack.node, authorization);
+    if (admission.kind === "refused") {
+      answer(stream, admission.status, admission.problem);
+      return;
+    }
+    const verdict = takeAck(read.ack, agents);
     if (verdict.kind === "refused") {
       answer(stream, 400, verdict.problem);
       return;

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Admission, Admitter, ReviewUnavailable } from "./admitter.ts";
+import type { ReviewStatus } from "./verdict.ts";
+
+const MINUTE_MS = 60_000;
+
+const GOOD: ReviewStatus = {
+  authenticated: true,
+  audiences: ["nodemesh-control"],
+  user: {
+    username: "system:serviceaccount:nodemesh:nodemesh-agent",
+    extra: { "authentication.kubernetes.io/node-name": ["n1"] },
+  },
+};
+
+/** A token of the shape of a JWT that ends at a time (ms). */
+function token(ends: number, name: string = "t"): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({ alg: "none" })}.${part({ exp: ends / 1000, name })}.c2ln`;
+}
+
+class Lab {
+  now = 1_000_000_000;
+  /** What the API server says; an error = it is away. */
+  answer: ReviewStatus | Error = GOOD;
+  readonly asked: string[] = [];
+  readonly admitter: Admitter;
+
+  constructor() {
+    this.admitter = new Admitter({
+      namespace: "nodemesh",
+      nodeOfPod: () => undefined,
+      now: () => this.now,
+      review: async (text) => {
+        this.asked.push(text);
+        if (this.answer instanceof Error) throw this.answer;
+        return this.answer;
+      },
+    });
+  }
+
+  admit(text: string): Promise<Admission> {
+    return this.admitter.admit("n1", `Bearer ${text}`);
+  }
+
+  async statusOf(text: string): Promise<number> {
+    const admission = await this.admit(text);
+    return admission.kind === "admitted" ? 200 : admission.status;
+  }
+}
+
+test("a good token is asked about once in ten minutes", async () => {
+  const lab = new Lab();
+  const good = token(lab.now + 60 * MINUTE_MS);
+  assert.deepEqual(await lab.admit(good), { kind: "admitted", againMs: 10 * MINUTE_MS });
+  lab.now += 4 * MINUTE_MS;
+  assert.deepEqual(await lab.admit(good), { kind: "admitted", againMs: 6 * MINUTE_MS });
+  assert.equal(lab.asked.length, 1);
+  lab.now += 6 * MINUTE_MS;
+  lab.answer = { authenticated: false, error: "pod is gone" };
+  assert.equal(await lab.statusOf(good), 401);
+  assert.equal(lab.asked.length, 2);
+});
+
+test("an admission ends with its token", async () => {
+  const lab = new Lab();
+  const short = token(lab.now + 2 * MINUTE_MS);
+  assert.deepEqual(await lab.admit(short), { kind: "admitted", againMs: 2 * MINUTE_MS });
+});
+
+test("a refusal is asked about again after seconds", async () => {
+  const lab = new Lab();
+  lab.answer = { authenticated: false };
+  assert.equal(await lab.statusOf("x"), 401);
+  assert.equal(await lab.statusOf("x"), 401);
+  assert.equal(lab.asked.length, 1);
+  lab.now += 5000;
+  lab.answer = GOOD;
+  assert.equal(await lab.statusOf("x"), 200);
+});
+
+test("with the API server away only tokens that were good go on, until they end", async () => {
+  const lab = new Lab();
+  const known = token(lab.now + 15 * MINUTE_MS);
+  const bad = token(lab.now + 60 * MINUTE_MS, "bad");
+  await lab.admit(known);
+  lab.answer = { authenticated: false };
+  await lab.admit(bad);
+  lab.answer = new ReviewUnavailable("the API server does not answer");
+  lab.now += 11 * MINUTE_MS;
+  assert.deepEqual(await lab.admit(known), { kind: "admitted", againMs: 30_000 });
+  assert.equal(await lab.statusOf(bad), 503);
+  assert.equal(await lab.statusOf(token(lab.now + MINUTE_MS, "new")), 503);
+  assert.equal((await lab.admitter.admit("n2", `Bearer ${known}`)).kind, "refused");
+  lab.now += 4 * MINUTE_MS;
+  assert.equal(await lab.statusOf(known), 503);
+});
+
+test("a thousand agents with their tokens at once are a few questions at a time, one for each token", async () => {
+  let busy = 0;
+  let most = 0;
+  let asked = 0;
+  const admitter = new Admitter({
+    namespace: "nodemesh",
+    nodeOfPod: () => undefined,
+    now: () => 0,
+    review: async () => {
+      asked++;
+      most = Math.max(most, ++busy);
+      await new Promise(setImmediate);
+      busy--;
+      return GOOD;
+    },
+  });
+  const all = Array.from({ length: 1000 }, (_, i) => admitter.admit("n1", `Bearer t${i % 500}`));
+  const admissions = await Promise.all(all);
+  assert.equal(admissions.filter(({ kind }) => kind === "admitted").length, 1000);
+  assert.equal(asked, 500);
+  assert.ok(most <= 17, `${most} questions at a time`);
+});
+
+test("what is no token is refused without asking anybody", async () => {
+  const lab = new Lab();
+  for (const header of [undefined, "", "Bearer", "Bearer ", "Basic abc", "Bearer a b", "token"])
+    assert.equal((await lab.admitter.admit("n1", header)).kind, "refused", header);
+  assert.equal(await lab.statusOf("x".repeat(10_000)), 401);
+  assert.deepEqual(lab.asked, []);
+});
+
+test("words that look like a token are never believed about their end before the API server has spoken", async () => {
+  const lab = new Lab();
+  lab.answer = { authenticated: false };
+  const forged = token(lab.now + 1e12);
+  assert.equal(await lab.statusOf(forged), 401);
+  lab.answer = new ReviewUnavailable("away");
+  lab.now += MINUTE_MS;
+  assert.equal(await lab.statusOf(forged), 503);
+});
