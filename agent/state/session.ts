@@ -1,10 +1,12 @@
 /** One HTTP/2 connection to control: the stream of messages, acks, and the watch whether the peer lives. */
 
+import { readFileSync } from "node:fs";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
   connect,
   type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
 } from "node:http2";
 import { connect as connectSocket } from "node:net";
 
@@ -22,12 +24,112 @@ export interface Ack {
   readonly problem?: string;
 }
 
-/** Opens a cleartext HTTP/2 connection. TLS will be another function of this shape. */
+/** How control is reached over TLS. The kubelet rewrites both files now and then. */
+export interface TlsControl {
+  readonly host: string;
+  readonly port: number;
+  /** PEM of the mesh's authorities: nobody else's certificate is taken, also none of the system's. */
+  readonly caFile: string;
+  /** This agent's ServiceAccount token for control. */
+  readonly tokenFile: string;
+  /** The name that control's certificate must have. */
+  readonly serverName: string;
+}
+
+/** Sessions that show a token, and where it is. */
+const tokenFiles = new WeakMap<ClientHttp2Session, string>();
+
+/** Opens a cleartext HTTP/2 connection: to a unix socket, or in the simulator. */
 export function connectCleartext(address: ControlAddress): ClientHttp2Session {
   if (address.kind === "unix")
     return connect("http://control", { createConnection: () => connectSocket(address.path) });
-  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
-  return connect(`http://${host}:${address.port}`);
+  return connect(`http://${hostText(address.host)}:${address.port}`);
+}
+
+/**
+ * Opens an HTTP/2 connection over TLS 1.3 on which every request shows the token. The CA is read now, the
+ * token for each request. Throws when a file can't be used; what is wrong with control's certificate shows
+ * as the first request's error.
+ */
+export function connectTls(control: TlsControl): ClientHttp2Session {
+  const ca = readText(control.caFile, "the mesh's CA");
+  // An empty list would make Node trust the system's authorities.
+  if (!ca.includes("-----BEGIN CERTIFICATE-----"))
+    throw new Error(`${control.caFile}: holds no certificate; it must be nodemesh-root's ca.crt`);
+  readToken(control.tokenFile);
+  const session = connect(`https://${hostText(control.host)}:${control.port}`, {
+    ca,
+    servername: control.serverName,
+    minVersion: "TLSv1.3",
+  });
+  tokenFiles.set(session, control.tokenFile);
+  return session;
+}
+
+function hostText(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** What each request of a session shows about who sends it. */
+function credentials(session: ClientHttp2Session): OutgoingHttpHeaders {
+  const file = tokenFiles.get(session);
+  return file === undefined ? {} : { authorization: `Bearer ${readToken(file)}` };
+}
+
+function readToken(file: string): string {
+  const token = readText(file, "this agent's token").trim();
+  if (/^[\w.~+/-]+=*$/.test(token)) return token;
+  throw new Error(`${file}: holds no token; it must be a projected serviceAccountToken`);
+}
+
+/** Small files of a projected volume: replaced by renaming, so never half-written. */
+function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`can't read ${what}: ${problem}; see the volume nodemesh of the agent's pod`, {
+      cause,
+    });
+  }
+}
+
+/** What a failed handshake means here, by OpenSSL's and Node's codes. */
+const TLS_CAUSES: Readonly<Record<string, string>> = {
+  SELF_SIGNED_CERT_IN_CHAIN: "is not signed by the mesh's CA",
+  DEPTH_ZERO_SELF_SIGNED_CERT: "is not signed by the mesh's CA",
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: "is not signed by the mesh's CA",
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: "is not signed by the mesh's CA",
+  CERT_SIGNATURE_FAILURE: "is not signed by the mesh's CA",
+  INVALID_CA: "is signed by something that is no CA",
+  CERT_HAS_EXPIRED: "has expired",
+  CERT_NOT_YET_VALID: "is not valid yet",
+  ERR_TLS_CERT_ALTNAME_INVALID: "is for another name",
+};
+
+const TLS_NEXT_STEPS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: "compare this node's clock with control's, then restart control",
+  CERT_NOT_YET_VALID: "compare this node's clock with control's",
+  ERR_TLS_CERT_ALTNAME_INVALID: "check --control-name and where --control leads",
+};
+
+const DEFAULT_NEXT_STEP =
+  "compare ConfigMap nodemesh-root with Secret nodemesh-ca; restart control to renew both";
+
+/** Says what is wrong with control's certificate, and what to do; other errors as they are. */
+function explained(thrown: unknown): Error {
+  const cause = rootOf(thrown);
+  const { code = "", message } = cause;
+  const problem = TLS_CAUSES[code];
+  if (problem === undefined) return cause;
+  const next = TLS_NEXT_STEPS[code] ?? DEFAULT_NEXT_STEP;
+  return new Error(`control's certificate ${problem} (${code}, ${message}): ${next}`, { cause });
+}
+
+/** A stream of a session that failed tells of it in a cause only. */
+function rootOf(thrown: unknown): NodeJS.ErrnoException {
+  if (!(thrown instanceof Error)) return new Error(String(thrown));
+  return thrown.cause instanceof Error ? thrown.cause : thrown;
 }
 
 /**
@@ -39,7 +141,11 @@ export async function openSnapshots(
   path: string,
   timeoutMs: number,
 ): Promise<ClientHttp2Stream> {
-  const stream = session.request({ ":method": "GET", ":path": path });
+  const stream = session.request({
+    ":method": "GET",
+    ":path": path,
+    ...credentials(session),
+  });
   const timer = setTimeout(
     () => session.destroy(new Error(`control did not answer within ${timeoutMs} ms`)),
     timeoutMs,
@@ -56,7 +162,11 @@ export async function openSnapshots(
 
 /** Sends an ack; resolves when control has taken it, rejects with why it has not. */
 export async function sendAck(session: ClientHttp2Session, ack: Ack): Promise<void> {
-  const stream = session.request({ ":method": "POST", ":path": "/v1/acks" });
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/v1/acks",
+    ...credentials(session),
+  });
   stream.end(JSON.stringify(ack));
   const headers = await responseOf(session, stream);
   const text = await textOf(stream);
@@ -98,11 +208,12 @@ function responseOf(
 ): Promise<IncomingHttpHeaders> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingHttpHeaders>();
   stream.once("response", resolve);
-  stream.once("error", reject);
+  const failed = (cause: unknown): void => reject(explained(cause));
+  stream.once("error", failed);
   stream.once("close", () => reject(new Error("the stream ended before an answer")));
-  session.once("error", reject);
+  session.once("error", failed);
   void promise
-    .finally(() => session.off("error", reject))
+    .finally(() => session.off("error", failed))
     // The caller gets the same rejection.
     .catch(() => {});
   return promise;

@@ -56,7 +56,8 @@ export async function followControl(options: FollowOptions): Promise<void> {
   const backoff = new Backoff(options.random);
   const memory: Memory = { resync: false, enforceAll: false, upToDate: false };
   while (!signal.aborted) {
-    const problem = await followOnce(options, backoff, memory);
+    // Connecting throws when there is nothing to connect with, such as a token.
+    const problem = await followOnce(options, backoff, memory).catch(messageOf);
     if (signal.aborted) return;
     const retryInMs = backoff.next();
     onStatus({ kind: "lost", problem, retryInMs });
@@ -90,11 +91,15 @@ async function followOnce(
     await takeMessages({ options, session, stream, backoff, memory });
     return "control closed the stream";
   } catch (cause) {
-    return cause instanceof Error ? cause.message : String(cause);
+    return messageOf(cause);
   } finally {
     options.signal.removeEventListener("abort", end);
     session.destroy();
   }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }
 
 function pathOf({ node, store }: FollowOptions, everything: boolean): string {

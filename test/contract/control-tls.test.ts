@@ -1,0 +1,305 @@
+/** Agents and control over real TLS sockets; only the API server's word on tokens is a stand-in, to be wrong at will. */
+import assert from "node:assert/strict";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { connect as connectHttp2 } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { connect as connectRaw } from "node:tls";
+import { connectTls, type TlsControl } from "../../agent/state/session.ts";
+import { Admitter, ReviewUnavailable } from "../../control/admission/admitter.ts";
+import type { ReviewStatus } from "../../control/admission/verdict.ts";
+import { AgentRegistry } from "../../control/publish/agents.ts";
+import { Publisher } from "../../control/publish/publisher.ts";
+import { PublishServer } from "../../control/publish/server.ts";
+import { makeAuthority, readAuthority, servingNames } from "../../control/tls/authority.ts";
+import { startServing } from "../../control/tls/serving.ts";
+import { partsOf, startAgent, type TestAgent, Witness } from "./control-link.ts";
+
+const SERVER_NAME = "nodemesh-control.nodemesh.svc";
+const HOUR_MS = 3_600_000;
+
+/** What the API server says of each token; a token that is not here is unknown to it. */
+type Reviews = Map<string, ReviewStatus>;
+
+function agentOf(node: string, over: ReviewStatus = {}): ReviewStatus {
+  return {
+    authenticated: true,
+    audiences: ["nodemesh-control"],
+    user: {
+      username: "system:serviceaccount:nodemesh:nodemesh-agent",
+      extra: { "authentication.kubernetes.io/node-name": [node] },
+    },
+    ...over,
+  };
+}
+
+interface TlsLab extends AsyncDisposable {
+  readonly agents: AgentRegistry;
+  readonly publisher: Publisher;
+  readonly reviews: Reviews;
+  readonly refusals: string[];
+  /** Whether the API server does not answer, and control's clock. */
+  readonly state: { away: boolean; clock: number };
+  readonly renewals: number[];
+  readonly control: TlsControl;
+  agent(over?: Partial<TlsControl>): TestAgent;
+  write(file: "token" | "ca.crt", text: string): Promise<void>;
+}
+
+async function startLab(witness: Witness): Promise<TlsLab> {
+  const stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), "nodemesh-tls-"));
+  stack.defer(() => rm(directory, { recursive: true }));
+  const write = (file: string, text: string): Promise<void> =>
+    writeFile(join(directory, file), text);
+  const authority = readAuthority(makeAuthority(Date.now()), Date.now());
+  await write("ca.crt", authority.certificate);
+  await write("token", "agent-1\n");
+
+  const reviews: Reviews = new Map([["agent-1", agentOf("n1")]]);
+  const refusals: string[] = [];
+  const renewals: number[] = [];
+  const publisher = new Publisher("e1");
+  publisher.publish(partsOf(["a"]));
+  const agents = new AgentRegistry(() => new Date());
+  const state = { away: false, clock: Date.now() };
+  const now = (): number => state.clock;
+  const admitter = new Admitter({
+    namespace: "nodemesh",
+    nodeOfPod: () => undefined,
+    now,
+    review: (token) =>
+      state.away
+        ? Promise.reject(new ReviewUnavailable("the API server does not answer"))
+        : Promise.resolve(reviews.get(token) ?? { authenticated: false }),
+  });
+  const serving = startServing({
+    authority,
+    dnsNames: servingNames("nodemesh-control", "nodemesh"),
+    now,
+    lookMs: 10,
+    onRenewed: (at) => {
+      renewals.push(at);
+      witness.changed();
+    },
+  });
+  stack.use(serving);
+  const server = new PublishServer({
+    publisher,
+    agents,
+    server: serving.server,
+    admit: (node, authorization) => admitter.admit(node, authorization),
+    onRefused: (_, problem) => refusals.push(problem),
+    onAck: () => witness.changed(),
+  });
+  stack.defer(() => server.close());
+  const { promise, resolve } = Promise.withResolvers<void>();
+  server.server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  const control: TlsControl = {
+    host: "127.0.0.1",
+    // A TCP server's address is never a text.
+    port: (server.server.address() as AddressInfo).port,
+    caFile: join(directory, "ca.crt"),
+    tokenFile: join(directory, "token"),
+    serverName: SERVER_NAME,
+  };
+  return {
+    agents,
+    publisher,
+    reviews,
+    refusals,
+    renewals,
+    state,
+    control,
+    agent: (over) => startAgent(0, witness, { connect: () => connectTls({ ...control, ...over }) }),
+    write,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Follows until the connection is lost for the first time; why. */
+async function lossOf(
+  lab: TlsLab,
+  witness: Witness,
+  over: Partial<TlsControl> = {},
+): Promise<string> {
+  await using agent = lab.agent(over);
+  await witness.until("loss", () => agent.statuses.at(-1)?.kind === "lost");
+  const last = agent.statuses.at(-1);
+  return last?.kind === "lost" ? last.problem : "";
+}
+
+test("an agent with its node's token follows over TLS", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  assert.equal(lab.agents.get("n1")?.acked?.version, 1);
+  assert.deepEqual(lab.refusals, []);
+});
+
+test("every token but the right one is refused, and the agent is told why", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  const other = { username: "system:serviceaccount:shop:user", extra: {} };
+  const unbound = { username: "system:serviceaccount:nodemesh:nodemesh-agent", extra: {} };
+  lab.reviews.set("node-2", agentOf("n2"));
+  lab.reviews.set("audience", agentOf("n1", { audiences: ["https://kubernetes.default.svc"] }));
+  lab.reviews.set("said", { authenticated: false, error: "token audiences [x] is invalid" });
+  lab.reviews.set("account", agentOf("n1", { user: other }));
+  lab.reviews.set("unbound", agentOf("n1", { user: unbound }));
+  const expected = {
+    unknown: /^control answered 401: the API server does not accept the token$/,
+    audience: /^control answered 401: the token is for https:.*, not for nodemesh-control$/,
+    said: /^control answered 401: the token is for another audience, not for nodemesh-control$/,
+    account: /^control answered 403: the token is system:serviceaccount:shop:user's, agents are/,
+    unbound: /^control answered 403: the token is bound to no pod/,
+    "node-2": /^control answered 403: the token is for node n2, not for n1$/,
+  };
+  for (const [token, problem] of Object.entries(expected)) {
+    await lab.write("token", token);
+    assert.match(await lossOf(lab, witness), problem);
+  }
+  assert.equal(lab.agents.get("n1"), undefined);
+});
+
+test("an ack for another node is refused", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  lab.reviews.set("agent-2", agentOf("n2"));
+  await lab.write("token", "agent-2");
+  lab.publisher.publish(partsOf(["a", "b"]));
+  await witness.until("loss", () => agent.statuses.at(-1)?.kind === "lost");
+  assert.match(lab.refusals[0] ?? "", /for node n2, not for n1/);
+  assert.equal(lab.agents.get("n1")?.acked?.version, 1);
+});
+
+test("no token, no stream", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  await lab.write("token", "");
+  assert.match(await lossOf(lab, witness), /token: holds no token; it must be a projected/);
+  assert.match(
+    await lossOf(lab, witness, { tokenFile: "/nowhere/token" }),
+    /can't read this agent's token: ENOENT.*; see the volume/,
+  );
+  const { caFile, port } = lab.control;
+  const ca = await readFile(caFile);
+  const session = connectHttp2(`https://127.0.0.1:${port}`, { ca, servername: SERVER_NAME });
+  const stream = session.request({ ":path": "/v1/snapshots?node=n1" });
+  const { promise, resolve } = Promise.withResolvers<number>();
+  stream.once("response", (headers) => resolve(Number(headers[":status"])));
+  assert.equal(await promise, 401);
+  session.destroy();
+});
+
+test("only the mesh's CA is believed, and only for control's name", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  assert.match(
+    await lossOf(lab, witness, { serverName: "other.nodemesh.svc" }),
+    /^control's certificate is for another name \(ERR_TLS_CERT_ALTNAME_INVALID, .*\): check --control-name/,
+  );
+  const good = await readFile(lab.control.caFile, "utf8");
+  const stranger = makeAuthority(Date.now()).certificate;
+  await lab.write("ca.crt", stranger);
+  assert.match(await lossOf(lab, witness), /^control's certificate is not signed by the mesh's CA/);
+  await lab.write("ca.crt", "");
+  assert.match(await lossOf(lab, witness), /ca\.crt: holds no certificate/);
+  // Both roots, as while the CA is being changed; read again at the next connect.
+  await lab.write("ca.crt", stranger + good);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+});
+
+test("an expired certificate is named as such", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  lab.state.clock -= 72 * HOUR_MS;
+  const past = lab.state.clock;
+  const texts = makeAuthority(past);
+  const serving = startServing({
+    authority: readAuthority(texts, past),
+    dnsNames: [SERVER_NAME],
+    now: () => past,
+  });
+  await using stack = new AsyncDisposableStack();
+  stack.use(serving);
+  stack.defer(() => {
+    serving.server.close();
+  });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  serving.server.listen(0, "127.0.0.1", resolve);
+  await promise;
+  await lab.write("ca.crt", texts.certificate);
+  const { port } = serving.server.address() as AddressInfo;
+  assert.match(
+    await lossOf(lab, witness, { port }),
+    /^control's certificate has expired \(CERT_HAS_EXPIRED, .*\): compare this node's clock/,
+  );
+});
+
+test("a renewed certificate is shown to new connections while old ones go on", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  const before = await serialShown(lab.control);
+  assert.equal(await serialShown(lab.control), before);
+  // Two thirds of the certificate's day.
+  lab.state.clock += 16 * HOUR_MS;
+  await witness.until("a renewal", () => lab.renewals.length > 0);
+  assert.notEqual(await serialShown(lab.control), before);
+  lab.publisher.publish(partsOf(["a", "b"], lab.publisher.snapshot));
+  await witness.until("version 2", () => lab.agents.get("n1")?.acked?.version === 2);
+  assert.equal(agent.statuses.filter(({ kind }) => kind === "lost").length, 0);
+});
+
+/** The serial number of the certificate that a new connection sees. */
+async function serialShown({ port }: TlsControl): Promise<string> {
+  const socket = connectRaw({ port, host: "127.0.0.1", rejectUnauthorized: false });
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  socket.once("secureConnect", resolve);
+  socket.once("error", reject);
+  await promise;
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
+test("TLS below 1.3, cleartext and half a handshake leave the server well", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  const { port } = lab.control;
+  const old = connectRaw({ port, host: "127.0.0.1", maxVersion: "TLSv1.2" });
+  const refused = Promise.withResolvers<string>();
+  old.once("error", (error: NodeJS.ErrnoException) => refused.resolve(error.code ?? ""));
+  assert.equal(await refused.promise, "ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION");
+  const clear = connectHttp2(`http://127.0.0.1:${port}`);
+  const closed = Promise.withResolvers<void>();
+  clear.once("error", () => {});
+  clear.once("close", () => closed.resolve());
+  await closed.promise;
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+});
+
+test("with the API server away a known token goes on, a new one has to wait", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  await using first = lab.agent();
+  await witness.until("synced", () => first.statuses.at(-1)?.kind === "synced");
+  lab.state.away = true;
+  await using again = lab.agent();
+  await witness.until("synced again", () => again.statuses.at(-1)?.kind === "synced");
+  await lab.write("token", "agent-new");
+  assert.match(
+    await lossOf(lab, witness),
+    /^control answered 503: the token can't be checked now: the API server does not answer$/,
+  );
+});
