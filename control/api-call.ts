@@ -3,6 +3,7 @@
  * of a closed list of causes. Callers decide by the cause, never by a text.
  */
 
+import { STATUS_CODES } from "node:http";
 import {
   ApiException,
   type ConfigurationOptions,
@@ -39,7 +40,7 @@ export interface CallError {
 /** Sorts whatever an API call threw. `signal` is the one the call was made with. */
 export function callError(cause: unknown, signal?: AbortSignal): CallError {
   if (cause instanceof ApiException)
-    return { failure: failureOf(cause.code), problem: `${cause.code}: ${messageOf(cause.body)}` };
+    return { failure: failureOf(cause.code), problem: textOf(cause) };
   if (signal?.aborted === true) return { failure: "cancelled", problem: "cancelled" };
   return { failure: "away", problem: rootOf(cause) };
 }
@@ -52,12 +53,12 @@ function failureOf(code: number): CallFailure {
   return "invalid";
 }
 
-/** A Status object's message; the body is an object, its JSON text, or no JSON at all. */
-function messageOf(body: unknown): string {
+/** The code and a Status object's message; the body is an object, its JSON text, or no JSON at all. */
+function textOf({ code, body }: ApiException<unknown>): string {
   const status = typeof body === "string" ? parsed(body) : body;
-  if (typeof status === "object" && status !== null && "message" in status)
-    return String(status.message);
-  return String(body).slice(0, 200);
+  const message =
+    typeof status === "object" && status !== null && "message" in status ? status.message : status;
+  return `${code}: ${String(message ?? STATUS_CODES[code]).slice(0, 500)}`;
 }
 
 function parsed(text: string): unknown {
