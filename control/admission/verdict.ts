@@ -93,7 +93,10 @@ export function cannotCheck(problem: string): Verdict {
 
 function unauthenticated(error: string): Verdict {
   // The API server's authenticators say so in words only.
-  if (/audience/i.test(error)) return refused("other-audience", 401, otherAudience([]));
+  if (/audience/i.test(error)) {
+    const found = /token audiences \[([^\]]*)\]/.exec(error)?.[1];
+    return refused("other-audience", 401, otherAudience(found === undefined ? [] : [found]));
+  }
   const detail = error === "" ? "" : `: ${error}`;
   return refused("not-authenticated", 401, `the API server does not accept the token${detail}`);
 }

@@ -39,6 +39,8 @@ interface TlsLab extends AsyncDisposable {
   readonly agents: AgentRegistry;
   readonly publisher: Publisher;
   readonly reviews: Reviews;
+  /** The tokens that the API server was asked about. */
+  readonly asked: readonly string[];
   readonly refusals: string[];
   /** Whether the API server does not answer, and control's clock. */
   readonly state: { away: boolean; clock: number };
@@ -59,6 +61,7 @@ async function startLab(witness: Witness): Promise<TlsLab> {
   await write("token", "agent-1\n");
 
   const reviews: Reviews = new Map([["agent-1", agentOf("n1")]]);
+  const asked: string[] = [];
   const refusals: string[] = [];
   const renewals: number[] = [];
   const publisher = new Publisher("e1");
@@ -70,10 +73,12 @@ async function startLab(witness: Witness): Promise<TlsLab> {
     namespace: "nodemesh",
     nodeOfPod: () => undefined,
     now,
-    review: (token) =>
-      state.away
-        ? Promise.reject(new ReviewUnavailable("the API server does not answer"))
-        : Promise.resolve(reviews.get(token) ?? { authenticated: false }),
+    review: async (token) => {
+      asked.push(token);
+      witness.changed();
+      if (state.away) throw new ReviewUnavailable("the API server does not answer");
+      return reviews.get(token) ?? { authenticated: false };
+    },
   });
   const serving = startServing({
     authority,
@@ -110,6 +115,7 @@ async function startLab(witness: Witness): Promise<TlsLab> {
     agents,
     publisher,
     reviews,
+    asked,
     refusals,
     renewals,
     state,
@@ -154,7 +160,7 @@ test("every token but the right one is refused, and the agent is told why", asyn
   const expected = {
     unknown: /^control answered 401: the API server does not accept the token$/,
     audience: /^control answered 401: the token is for https:.*, not for nodemesh-control$/,
-    said: /^control answered 401: the token is for another audience, not for nodemesh-control$/,
+    said: /^control answered 401: the token is for x, not for nodemesh-control$/,
     account: /^control answered 403: the token is system:serviceaccount:shop:user's, agents are/,
     unbound: /^control answered 403: the token is bound to no pod/,
     "node-2": /^control answered 403: the token is for node n2, not for n1$/,
@@ -302,4 +308,50 @@ test("with the API server away a known token goes on, a new one has to wait", as
     await lossOf(lab, witness),
     /^control answered 503: the token can't be checked now: the API server does not answer$/,
   );
+});
+
+/** A token of the shape of a JWT, which says when it ends. */
+function tokenUntil(ends: number, name: string): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  return `${part({})}.${part({ exp: ends / 1000, name })}.c2ln`;
+}
+
+test("a stream ends with its token, and the agent comes back with the one it has then", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  const short = tokenUntil(lab.state.clock + 1000, "short");
+  lab.reviews.set(short, agentOf("n1"));
+  await lab.write("token", short);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  // As after the pod's deletion: the API server knows the token no more.
+  lab.reviews.delete(short);
+  lab.state.clock += 1000;
+  await lab.write("token", "agent-1");
+  await witness.until("the loss", () => agent.statuses.at(-1)?.kind === "lost");
+  assert.match(lab.refusals[0] ?? "", /does not accept the token/);
+  await witness.until("synced again", () => agent.statuses.at(-1)?.kind === "synced");
+});
+
+test("a renewed token that came with an ack keeps the stream open", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  const short = tokenUntil(lab.state.clock + 1000, "short");
+  lab.reviews.set(short, agentOf("n1"));
+  await lab.write("token", short);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  const renewed = tokenUntil(lab.state.clock + HOUR_MS, "renewed");
+  lab.reviews.set(renewed, agentOf("n1"));
+  await lab.write("token", renewed);
+  lab.publisher.publish(partsOf(["a", "b"], lab.publisher.snapshot));
+  await witness.until("ack of 2", () => lab.agents.get("n1")?.acked?.version === 2);
+  lab.reviews.delete(short);
+  lab.state.clock += 10 * 60_000;
+  const asked = lab.asked.length;
+  await witness.until("a new question", () => lab.asked.length > asked);
+  assert.equal(lab.asked.at(-1), renewed);
+  lab.publisher.publish(partsOf(["a"], lab.publisher.snapshot));
+  await witness.until("ack of 3", () => lab.agents.get("n1")?.acked?.version === 3);
+  assert.equal(agent.statuses.filter(({ kind }) => kind === "lost").length, 0);
 });
