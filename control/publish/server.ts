@@ -22,6 +22,8 @@ import type { Position, Publisher } from "./publisher.ts";
 const DEFAULT_PING_MS = 5000;
 /** What a stopping server gives its connections to end by themselves. */
 const CLOSE_GRACE_MS = 500;
+/** With `admit`: a session that was not admitted for anything in this time is nobody's and is cut. */
+const DEFAULT_STRANGER_MS = 30_000;
 /** Admissions are not asked for more often than this, whatever the answers say. */
 const SHORTEST_ADMISSION_MS = 1000;
 
@@ -37,6 +39,7 @@ export interface PublishServerOptions {
   /** The HTTP/2 server; default cleartext. See control/tls/serving.ts for the other. */
   readonly server?: Http2Server | Http2SecureServer;
   readonly pingMs?: number;
+  readonly strangerMs?: number;
   /** Told when an agent is refused, at its first word or later, when its token ends. */
   readonly onRefused?: (node: string, problem: string) => void;
   /** Told of every ack (refusal false) and nack (true). */
@@ -88,9 +91,15 @@ export class PublishServer {
   #adopt(session: ServerHttp2Session): void {
     this.#sessions.add(session);
     session.on("stream", (stream, headers) => this.#route(stream, headers));
-    const timer = watchPeer(session, this.#options.pingMs ?? DEFAULT_PING_MS);
+    const { admit, pingMs = DEFAULT_PING_MS, strangerMs = DEFAULT_STRANGER_MS } = this.#options;
+    const timer = watchPeer(session, pingMs);
+    const stranger = setTimeout(() => {
+      if (admit !== undefined && !this.#shown.has(session)) session.destroy();
+    }, strangerMs);
+    stranger.unref();
     session.on("close", () => {
       clearInterval(timer);
+      clearTimeout(stranger);
       this.#sessions.delete(session);
     });
     // Connection errors end in "close"; without a listener they would end the process.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { connect as connectHttp2 } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect as connectSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -95,6 +95,7 @@ async function startLab(witness: Witness): Promise<TlsLab> {
     publisher,
     agents,
     server: serving.server,
+    strangerMs: 300,
     admit: (node, authorization) => admitter.admit(node, authorization),
     onRefused: (_, problem) => refusals.push(problem),
     onAck: () => witness.changed(),
@@ -278,7 +279,7 @@ async function serialShown({ port }: TlsControl): Promise<string> {
   return serialNumber;
 }
 
-test("TLS below 1.3, cleartext and half a handshake leave the server well", async () => {
+test("TLS below 1.3, cleartext and half a handshake leave the server well, and don't hold up its end", async () => {
   const witness = new Witness();
   await using lab = await startLab(witness);
   const { port } = lab.control;
@@ -291,8 +292,34 @@ test("TLS below 1.3, cleartext and half a handshake leave the server well", asyn
   clear.once("error", () => {});
   clear.once("close", () => closed.resolve());
   await closed.promise;
+  const silent = connectSocket(port, "127.0.0.1");
+  const cut = Promise.withResolvers<void>();
+  silent.once("close", () => cut.resolve());
+  silent.once("error", () => {});
+  silent.resume();
+  {
+    await using agent = lab.agent();
+    await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  }
+  await lab[Symbol.asyncDispose]();
+  await cut.promise;
+});
+
+test("a session that nobody admits is cut, one that was admitted is not", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
   await using agent = lab.agent();
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  const ca = await readFile(lab.control.caFile);
+  const url = `https://127.0.0.1:${lab.control.port}`;
+  const stranger = connectHttp2(url, { ca, servername: SERVER_NAME });
+  const closed = Promise.withResolvers<void>();
+  stranger.once("close", () => closed.resolve());
+  stranger.once("error", () => {});
+  await closed.promise;
+  lab.publisher.publish(partsOf(["a", "b"], lab.publisher.snapshot));
+  await witness.until("ack of 2", () => lab.agents.get("n1")?.acked?.version === 2);
+  assert.equal(agent.statuses.filter(({ kind }) => kind === "lost").length, 0);
 });
 
 test("with the API server away a known token goes on, a new one has to wait", async () => {
