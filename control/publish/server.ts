@@ -51,6 +51,13 @@ export type StreamAdmission =
   | { readonly kind: "admitted"; readonly againMs: number }
   | { readonly kind: "refused"; readonly status: number; readonly problem: string };
 
+/** A header that was good for a node, until a time of performance.now(). */
+interface Shown {
+  readonly node: string;
+  readonly authorization: string | undefined;
+  readonly until: number;
+}
+
 /** The server, not yet listening: call listen on `server`. */
 export class PublishServer {
   readonly server: Http2Server | Http2SecureServer;
@@ -58,8 +65,8 @@ export class PublishServer {
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Connections, also those that never become a session: a TLS handshake may hang. */
   readonly #sockets = new Set<Socket>();
-  /** The newest admitted header of each session: agents show a renewed token with an ack. */
-  readonly #shown = new WeakMap<ServerHttp2Session, string>();
+  /** What each session was last admitted with: agents show a renewed token with an ack. */
+  readonly #shown = new WeakMap<ServerHttp2Session, Shown>();
   readonly #streams = new Set<ServerHttp2Stream>();
 
   constructor(options: PublishServerOptions) {
@@ -149,12 +156,19 @@ export class PublishServer {
   ): Promise<StreamAdmission> {
     const { admit, onRefused } = this.#options;
     if (admit === undefined) return { kind: "admitted", againMs: Infinity };
-    const admission = await admit(node, authorization);
-    if (admission.kind === "refused") onRefused?.(node, admission.problem);
     // The type checker does not know that a destroyed stream has lost its session.
     const session = stream.session as ServerHttp2Session | undefined;
-    if (session !== undefined && admission.kind === "admitted" && authorization !== undefined)
-      this.#shown.set(session, authorization);
+    const shown = session && this.#shown.get(session);
+    const left = shown === undefined ? 0 : shown.until - performance.now();
+    // Nearly every ack: the same words again, which costs no hash and no turn of the loop.
+    if (left > 0 && shown?.node === node && shown.authorization === authorization)
+      return { kind: "admitted", againMs: left };
+    const admission = await admit(node, authorization);
+    if (admission.kind === "refused") onRefused?.(node, admission.problem);
+    else if (session !== undefined) {
+      const until = performance.now() + admission.againMs;
+      this.#shown.set(session, { node, authorization, until });
+    }
     return admission;
   }
 
@@ -170,7 +184,7 @@ export class PublishServer {
       const { session } = stream;
       if (session === undefined || stream.destroyed) return;
       const shown = this.#shown.get(session as ServerHttp2Session);
-      const admission = await this.#admit(stream, node, shown);
+      const admission = await this.#admit(stream, node, shown?.authorization);
       if (stream.destroyed) return;
       if (admission.kind === "admitted") wait(admission.againMs);
       else stream.end();
