@@ -5,8 +5,11 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 
-/** Who needs a package: `test` = npm test, `ci` = rebuilding BPF objects and the loader's corpus, `bench` = npm run bench. */
-export type Need = "test" | "ci" | "bench";
+/**
+ * Who needs a package: `test` = npm test, `ci` = rebuilding BPF objects and the loader's corpus, `bench` = npm run
+ * bench, `cluster` = a test cluster of real Kubernetes nodes (npm run cluster, npm run test:cluster).
+ */
+export type Need = "test" | "ci" | "bench" | "cluster";
 
 /** One package that some run needs. */
 export interface DebianPackage {
@@ -20,10 +23,20 @@ export interface DebianPackage {
 
 /** Every Debian package that this checkout's own programs run. */
 export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
-  pack("curl", "/usr/bin/curl", ["test", "bench"], "an ordinary HTTP client inside pods"),
-  pack("wrk", "/usr/bin/wrk", ["test", "bench"], "an ordinary load generator inside pods"),
+  pack(
+    "curl",
+    "/usr/bin/curl",
+    ["test", "bench", "cluster"],
+    "an ordinary HTTP client inside pods",
+  ),
+  pack(
+    "wrk",
+    "/usr/bin/wrk",
+    ["test", "bench", "cluster"],
+    "an ordinary load generator inside pods",
+  ),
   pack("nginx", "/usr/sbin/nginx", ["test", "bench"], "an ordinary HTTP server inside pods"),
-  pack("busybox-static", "/bin/busybox", ["test"], "a statically linked client"),
+  pack("busybox-static", "/bin/busybox", ["test", "cluster"], "a statically linked client"),
   pack("bpftool", "/usr/sbin/bpftool", ["test", "ci"], "a second opinion on what is loaded"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),
   pack("python3-venv", "/usr/share/doc/python3-venv", ["bench"], "a place to install Envoy into"),
@@ -36,8 +49,13 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     "BPF headers, and libbpf to compare with",
   ),
   pack("linux-libc-dev", "/usr/include/linux/bpf.h", ["ci"], "kernel headers of the BPF programs"),
-  pack("gcc", "/usr/bin/gcc", ["ci"], "builds the corpus's libbpf reference program"),
-  pack("libc6-dev", "/usr/include/stdio.h", ["ci"], "C headers of that program"),
+  pack(
+    "gcc",
+    "/usr/bin/gcc",
+    ["ci", "cluster"],
+    "builds the corpus's libbpf reference and the cluster's pause program",
+  ),
+  pack("libc6-dev", "/usr/include/stdio.h", ["ci", "cluster"], "C headers of those programs"),
   pack(
     "linux-source-6.12",
     "/usr/src/linux-source-6.12.tar.xz",
@@ -45,6 +63,22 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     "the kernel's BPF self-tests, the loader's corpus",
   ),
   pack("xz-utils", "/usr/bin/xz", ["ci"], "unpacks the kernel source"),
+  // etcd for the bench of scale too: it runs a control plane without nodes.
+  pack("etcd-server", "/usr/bin/etcd", ["bench", "cluster"], "the API server's database"),
+  pack("containerd", "/usr/bin/containerd", ["cluster"], "runs the pods of a node"),
+  pack("runc", "/usr/sbin/runc", ["cluster"], "makes containerd's containers"),
+  pack(
+    "containernetworking-plugins",
+    "/usr/lib/cni/bridge",
+    ["cluster"],
+    "gives pods their network namespace and address",
+  ),
+  pack("iproute2", "/sbin/ip", ["cluster"], "joins the nodes' network namespaces"),
+  pack("iptables", "/usr/sbin/iptables", ["cluster"], "kube-proxy in iptables mode, hostPort"),
+  pack("nftables", "/usr/sbin/nft", ["cluster"], "kube-proxy in nftables mode"),
+  pack("conntrack", "/usr/sbin/conntrack", ["cluster"], "kube-proxy forgets UDP flows with it"),
+  pack("socat", "/usr/bin/socat", ["cluster"], "kubectl port-forward"),
+  pack("ethtool", "/usr/sbin/ethtool", ["cluster"], "kubelet looks at interfaces with it"),
 ];
 
 function pack(name: string, probe: string, needs: readonly Need[], why: string): DebianPackage {
