@@ -67,6 +67,8 @@ export class PublishServer {
   readonly #sockets = new Set<Socket>();
   /** What each session was last admitted with: agents show a renewed token with an ack. */
   readonly #shown = new WeakMap<ServerHttp2Session, Shown>();
+  /** Sessions that were admitted for something, once. */
+  readonly #known = new WeakSet<ServerHttp2Session>();
   readonly #streams = new Set<ServerHttp2Stream>();
 
   constructor(options: PublishServerOptions) {
@@ -101,7 +103,7 @@ export class PublishServer {
     const { admit, pingMs = DEFAULT_PING_MS, strangerMs = DEFAULT_STRANGER_MS } = this.#options;
     const timer = watchPeer(session, pingMs);
     const stranger = setTimeout(() => {
-      if (admit !== undefined && !this.#shown.has(session)) session.destroy();
+      if (admit !== undefined && !this.#known.has(session)) session.destroy();
     }, strangerMs);
     stranger.unref();
     session.on("close", () => {
@@ -168,6 +170,7 @@ export class PublishServer {
     else if (session !== undefined) {
       const until = performance.now() + admission.againMs;
       this.#shown.set(session, { node, authorization, until });
+      this.#known.add(session);
     }
     return admission;
   }
@@ -184,6 +187,7 @@ export class PublishServer {
       const { session } = stream;
       if (session === undefined || stream.destroyed) return;
       const shown = this.#shown.get(session as ServerHttp2Session);
+      this.#shown.delete(session as ServerHttp2Session);
       const admission = await this.#admit(stream, node, shown?.authorization);
       if (stream.destroyed) return;
       if (admission.kind === "admitted") wait(admission.againMs);
