@@ -9,6 +9,7 @@ import type { KubeObject } from "./k8s/api/decode.ts";
 import type { Pod } from "./k8s/api/pod.ts";
 import type { ObjectRef } from "./k8s/api/schema.ts";
 import type { EndpointSlice, Service } from "./k8s/api/service.ts";
+import type { ServiceMesh } from "./k8s/api/service-mesh.ts";
 
 /** All objects that matter for a snapshot, by `namespace/name` (namespaces by name). */
 export interface World {
@@ -16,6 +17,7 @@ export interface World {
   readonly pods: ReadonlyMap<string, Pod>;
   readonly services: ReadonlyMap<string, Service>;
   readonly endpointSlices: ReadonlyMap<string, EndpointSlice>;
+  readonly serviceMeshes: ReadonlyMap<string, ServiceMesh>;
 }
 
 /** One object came, changed or went. */
@@ -29,6 +31,7 @@ export const EMPTY_WORLD: World = {
   pods: new Map(),
   services: new Map(),
   endpointSlices: new Map(),
+  serviceMeshes: new Map(),
 };
 
 /** Which map holds which kind. Kinds not named here don't change the world. */
@@ -37,6 +40,7 @@ const MAP_OF: ReadonlyMap<string, keyof World> = new Map<string, keyof World>([
   ["Pod", "pods"],
   ["Service", "services"],
   ["EndpointSlice", "endpointSlices"],
+  ["ServiceMesh", "serviceMeshes"],
 ]);
 
 /**

@@ -19,6 +19,7 @@ import { type World, worldKey } from "../world.ts";
 import { type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
 import { mergeDeclaredPorts } from "./declared-ports.ts";
 import { patched } from "./patched.ts";
+import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
 import { type CompiledService, compileService, servicesSlices } from "./services.ts";
 import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
 
@@ -39,6 +40,7 @@ interface Memo {
   readonly services: ReadonlyMap<string, Entry<ServiceInput, CompiledService>>;
   readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
   readonly portConditions: readonly Condition[];
+  readonly meshed: Meshed;
   readonly pods: ReadonlyMap<string, Entry<PodInput, CompiledPod>>;
   readonly workloads: Resolved<Workload>;
   /** Services with virtual addresses. */
@@ -59,6 +61,7 @@ interface PodInput {
   readonly pod: Pod;
   readonly namespace: NamespaceWords;
   readonly ports: readonly WorkloadPort[];
+  readonly meshes: readonly string[];
 }
 
 /** The compilation of the empty world. */
@@ -71,6 +74,7 @@ export const EMPTY_COMPILATION: Compilation = {
     services: new Map(),
     ports: new Map(),
     portConditions: [],
+    meshed: UNMESHED,
     pods: new Map(),
     workloads: UNCONTESTED,
     virtual: UNCONTESTED,
@@ -80,6 +84,7 @@ export const EMPTY_COMPILATION: Compilation = {
 const NO_WORDS: NamespaceWords = { words: {}, conditions: [] };
 const NO_PORTS: readonly WorkloadPort[] = [];
 const NO_SLICES: readonly EndpointSlice[] = [];
+const NO_MESHES: readonly string[] = [];
 
 /** Compiles a world. The result depends on the world alone; `previous` only saves work. */
 export function compile(world: World, previous: Compilation = EMPTY_COMPILATION): Compilation {
@@ -104,22 +109,34 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
     make: (input: ServiceInput) => compileService(input.service, input.slices),
   });
   const { ports, portConditions } = declaredPorts(services, old);
+  const meshed = compileMeshes(world, slices, old.meshed);
   const wordsOf = ({ metadata }: Pod): NamespaceWords =>
     namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
   const portsOf = ({ metadata }: Pod): readonly WorkloadPort[] =>
     ports.get(metadata.uid) ?? NO_PORTS;
+  const meshesOf = ({ metadata }: Pod): readonly string[] =>
+    meshed.byPod.get(metadata.uid) ?? NO_MESHES;
   // Mostly nothing around the pods has changed: then looking at the pods alone will do.
-  const settled = namespaces === old.namespaces && ports === old.ports;
+  const settled =
+    namespaces === old.namespaces && ports === old.ports && meshed.byPod === old.meshed.byPod;
   const pods = remake({
     objects: world.pods,
     old: old.pods,
     fits: (input, pod) =>
       input.pod === pod &&
-      (settled || (input.namespace === wordsOf(pod) && input.ports === portsOf(pod))),
-    inputOf: (pod: Pod): PodInput => ({ pod, namespace: wordsOf(pod), ports: portsOf(pod) }),
+      (settled ||
+        (input.namespace === wordsOf(pod) &&
+          input.ports === portsOf(pod) &&
+          input.meshes === meshesOf(pod))),
+    inputOf: (pod: Pod): PodInput => ({
+      pod,
+      namespace: wordsOf(pod),
+      ports: portsOf(pod),
+      meshes: meshesOf(pod),
+    }),
     make: compileWorkload,
   });
-  return assemble({ namespaces, services, ports, portConditions, pods }, previous);
+  return assemble({ namespaces, services, ports, portConditions, meshed, pods }, previous);
 }
 
 /** Resolves what only shows when all are seen together, and lays out the result. */
@@ -135,6 +152,7 @@ function assemble(
     ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
     ...outputs(memo.services).flatMap((output) => output.conditions),
     ...memo.portConditions,
+    ...memo.meshed.meshes.flatMap((mesh) => mesh.conditions),
     ...outputs(memo.pods).flatMap((output) => output.conditions),
     ...virtual.conditions,
     ...workloads.conditions,
@@ -193,8 +211,8 @@ function readNamespace(namespace: Namespace): NamespaceWords {
   return { words: value, conditions: wordConditions(namespace, problems) };
 }
 
-function compileWorkload({ pod, namespace, ports }: PodInput): CompiledPod {
-  return compilePod(pod, namespace.words, ports);
+function compileWorkload({ pod, namespace, ports: declared, meshes }: PodInput): CompiledPod {
+  return compilePod(pod, { namespace: namespace.words, declared, meshes });
 }
 
 function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {

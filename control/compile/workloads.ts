@@ -30,18 +30,26 @@ export interface CompiledPod {
   readonly conditions: readonly Condition[];
 }
 
-/** Compiles a pod. `declared` = the ports that Services declare for it. */
-export function compilePod(
-  pod: Pod,
-  namespace: EnrolmentWords,
-  declared: readonly WorkloadPort[],
-): CompiledPod {
+/** What others say about a pod. */
+export interface PodContext {
+  readonly namespace: EnrolmentWords;
+  /** The ports that Services declare for it. */
+  readonly declared: readonly WorkloadPort[];
+  /** Keys of the ServiceMeshes that enrol it. */
+  readonly meshes: readonly string[];
+}
+
+/** Compiles a pod. Its own word comes before that of a ServiceMesh, and that before its namespace's. */
+export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext): CompiledPod {
   const { metadata, spec } = pod;
   const said = readEnrolmentWords(metadata);
-  const wanted = resolveEnrolment(said.value, namespace);
+  const meshed = meshes.length > 0 ? { ...namespace, enabled: true } : namespace;
+  const wanted = resolveEnrolment(said.value, meshed);
   const addresses = podAddresses(pod);
   const conditions = [...wordConditions(pod, said.problems), ...addresses.conditions];
   if (wanted !== undefined && spec.hostNetwork) conditions.push(hostNetwork(pod));
+  if (said.value.enabled === false && meshes[0] !== undefined)
+    conditions.push(optedOut(pod, meshes[0]));
   const absent = isFinished(pod) || (addresses.texts.length === 0 && !spec.hostNetwork);
   const value: Workload = {
     uid: metadata.uid,
@@ -100,6 +108,16 @@ function hostNetwork(pod: Pod): Condition {
     field: "spec.hostNetwork",
     problem: "asks for the mesh but uses its node's network, which the mesh never touches",
     nextStep: "remove hostNetwork, or set mesh/enabled=false on the pod",
+  };
+}
+
+function optedOut(pod: Pod, mesh: string): Condition {
+  return {
+    ref: objectRef(pod),
+    reason: "enrolment-conflict",
+    field: 'metadata.annotations["mesh/enabled"]',
+    problem: `false keeps the pod out of the mesh, though ServiceMesh ${mesh} names its Service`,
+    nextStep: "remove the annotation, or take the Service out of the ServiceMesh",
   };
 }
 

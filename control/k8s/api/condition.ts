@@ -21,7 +21,15 @@ export type ConditionReason =
   /** A port's protocol name is not known; the first bytes decide. */
   | "unknown-protocol"
   /** Two Services declare different protocols for one port of a pod. */
-  | "protocol-conflict";
+  | "protocol-conflict"
+  /** A pod says mesh/enabled=false while a ServiceMesh would enrol it; the pod wins. */
+  | "enrolment-conflict"
+  /** A ServiceMesh names a Service that is not there. */
+  | "service-not-found"
+  /** A ServiceMesh names a Service of another namespace. */
+  | "foreign-service"
+  /** A ServiceMesh asks for a tracer that does not exist. */
+  | "unknown-tracer";
 
 /** One statement about one field of one object. */
 export interface Condition {

@@ -15,6 +15,7 @@ import { type Controller, controller, type Job, job } from "./controllers.ts";
 import { type Pod, pod } from "./pod.ts";
 import type { ObjectRef } from "./schema.ts";
 import { type EndpointSlice, endpointSlice, type Service, service } from "./service.ts";
+import { type ServiceMesh, serviceMesh } from "./service-mesh.ts";
 
 /** Any object the mesh or the simulator reads. */
 export type KubeObject =
@@ -26,7 +27,8 @@ export type KubeObject =
   | Service
   | EndpointSlice
   | Controller
-  | Job;
+  | Job
+  | ServiceMesh;
 
 /** The verdict on one object. */
 export type Decoded =
@@ -58,6 +60,7 @@ const KINDS: ReadonlyMap<string, z.ZodType<KubeObject>> = new Map<string, z.ZodT
   ["apps/v1/ReplicaSet", controller],
   ["apps/v1/DaemonSet", controller],
   ["batch/v1/Job", job],
+  ["linkerd.io/v1alpha2/ServiceMesh", serviceMesh],
 ]);
 
 const CLUSTER_WIDE: ReadonlySet<string> = new Set(["Namespace", "Node"]);
