@@ -1,24 +1,29 @@
 /**
- * Control's composition root: manifests -> world -> compile -> publish -> agents, and the windows through
- * which others look in. Builds in order, stops in reverse.
+ * Control's composition root: manifests or the Kubernetes API -> world -> compile -> publish -> agents, and the
+ * windows through which others look in. Builds in order, stops in reverse.
  */
 
-import type { ControlConfig, ListenAddress } from "./config.ts";
+import type { ControlConfig, KubernetesConfig, ListenAddress } from "./config.ts";
 import { json, type Routes, readOnlyServer, text } from "./http.ts";
+import { loadKubeConfig } from "./k8s/kubeconfig.ts";
+import { KubernetesSource } from "./k8s/source.ts";
 import { Readiness } from "./lifecycle.ts";
 import { listenOn } from "./listen.ts";
 import { ManifestSource } from "./manifests/source.ts";
-import { makeMetrics } from "./metrics.ts";
+import { type ControlMetrics, makeMetrics } from "./metrics.ts";
 import { Pipeline } from "./pipeline.ts";
 import { AgentRegistry } from "./publish/agents.ts";
 import { Publisher } from "./publish/publisher.ts";
-import { PublishServer } from "./publish/server.ts";
+import { PublishServer, type PublishServerOptions } from "./publish/server.ts";
+import { startReplica } from "./replica.ts";
 
 /** What the process gives: its log, clock and a name that no other control process has. */
 export interface ControlSeams {
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
   readonly now: () => Date;
   readonly epoch: string;
+  /** Ends a start that waits for the API server. */
+  readonly signal: AbortSignal;
 }
 
 /** A running control. Dispose to stop. */
@@ -31,50 +36,31 @@ export interface Control extends AsyncDisposable {
   };
 }
 
+/** The parts that do not depend on where the world comes from. */
+interface Core {
+  readonly seams: ControlSeams;
+  readonly readiness: Readiness;
+  readonly publisher: Publisher;
+  readonly agents: AgentRegistry;
+  readonly pipeline: Pipeline;
+  readonly metrics: ControlMetrics;
+}
+
 /** Starts control. Rejects with a message for the operator when something can't start; nothing is left running then. */
 export async function startControl(config: ControlConfig, seams: ControlSeams): Promise<Control> {
   await using started = new AsyncDisposableStack();
-  const readiness = new Readiness();
-  const manifestsRead = readiness.await("manifests read");
-  const listening = readiness.await("listening for agents");
-  const publisher = new Publisher(seams.epoch);
-  const agents = new AgentRegistry(seams.now);
-  const pipeline = new Pipeline(publisher, seams.log);
-  const metrics = makeMetrics({ publisher, agents, pipeline });
-  pipeline.observe(metrics);
-
-  const windows = {
-    "/metrics": async () => ({
-      status: 200,
-      type: metrics.registry.contentType,
-      body: await metrics.registry.metrics(),
-    }),
-    "/ready": () => ready(readiness),
-  };
-  const admin = {
-    "/conditions": () => json(pipeline.conditions()),
-    "/agents": () => json(agents.list()),
-    "/snapshot": () => json(publisher.snapshot),
-    "/ready": () => ready(readiness),
-  };
-  const addresses = {
-    metrics: config.metrics && (await serve(started, config.metrics, windows)),
-    admin: config.admin && (await serve(started, { kind: "unix", path: config.admin }, admin)),
-  };
-
-  const source = await ManifestSource.open({
-    paths: config.manifests,
-    onChanges: (changes) => pipeline.take(changes),
-  });
-  started.use(source);
-  pipeline.start(() => source.conditions());
-  manifestsRead();
-
+  const core = makeCore(seams);
+  const listening = core.readiness.await("listening for agents");
+  const addresses = await openWindows(core, config, started);
+  const admission = config.kubernetes
+    ? await startOnCluster(core, config.kubernetes, started)
+    : await startOnManifests(core, config.manifests, started);
+  const { publisher, agents, metrics } = core;
   const onAck = (node: string, refusal: boolean): void => {
     metrics.acks.inc({ verdict: refusal ? "refused" : "taken" });
     if (refusal) seams.log("nack", { node, nack: agents.get(node)?.nacks[0] });
   };
-  const server = new PublishServer({ publisher, agents, onAck });
+  const server = new PublishServer({ ...admission, publisher, agents, onAck });
   const listen = await listenOn(server.server, config.listen);
   started.defer(() => server.close());
   listening();
@@ -83,6 +69,90 @@ export async function startControl(config: ControlConfig, seams: ControlSeams): 
     addresses: { listen, ...addresses },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+function makeCore(seams: ControlSeams): Core {
+  const publisher = new Publisher(seams.epoch);
+  const agents = new AgentRegistry(seams.now);
+  const pipeline = new Pipeline(publisher, seams.log);
+  const metrics = makeMetrics({ publisher, agents, pipeline });
+  pipeline.observe(metrics);
+  return { seams, readiness: new Readiness(), publisher, agents, pipeline, metrics };
+}
+
+/** Opened first: whoever waits for control can see what it waits for. */
+async function openWindows(
+  { readiness, metrics, pipeline, agents, publisher }: Core,
+  config: ControlConfig,
+  started: AsyncDisposableStack,
+): Promise<Omit<Control["addresses"], "listen">> {
+  const windows = {
+    "/metrics": async () => ({
+      status: 200,
+      type: metrics.registry.contentType,
+      body: await metrics.registry.metrics(),
+    }),
+    "/ready": () => ready(readiness),
+    "/live": () => text(200, "live"),
+  };
+  const admin = {
+    "/conditions": () => json(pipeline.conditions()),
+    "/agents": () => json(agents.list()),
+    "/snapshot": () => json(publisher.snapshot),
+    "/ready": () => ready(readiness),
+  };
+  return {
+    metrics: config.metrics && (await serve(started, config.metrics, windows)),
+    admin: config.admin && (await serve(started, { kind: "unix", path: config.admin }, admin)),
+  };
+}
+
+/** How agents are let in: everybody, over cleartext, unless the cluster says otherwise. */
+type Admission = Pick<PublishServerOptions, "server" | "admit" | "onRefused">;
+
+async function startOnManifests(
+  { readiness, pipeline }: Core,
+  paths: readonly string[],
+  started: AsyncDisposableStack,
+): Promise<Admission> {
+  const manifestsRead = readiness.await("manifests read");
+  const source = await ManifestSource.open({
+    paths,
+    onChanges: (changes) => pipeline.take(changes),
+  });
+  started.use(source);
+  pipeline.start(() => source.conditions());
+  manifestsRead();
+  return {};
+}
+
+async function startOnCluster(
+  { readiness, pipeline, metrics, seams }: Core,
+  settings: KubernetesConfig,
+  started: AsyncDisposableStack,
+): Promise<Admission> {
+  const { log, epoch, signal } = seams;
+  const kube = loadKubeConfig(settings.kubeconfig);
+  const authorityOpen = readiness.await("the mesh's CA");
+  const source = await KubernetesSource.open({
+    config: kube,
+    onChanges: (changes) => pipeline.take(changes),
+    await: (name) => readiness.await(name),
+    log,
+    signal,
+  });
+  started.use(source);
+  pipeline.start(() => source.conditions());
+  const replica = await startReplica({
+    ...{ kube, settings, pipeline, epoch, log, signal },
+    statuses: () => pipeline.statuses(),
+    onRefusal: (reason) => metrics.refusedAgents.inc({ reason }),
+  });
+  started.use(replica);
+  metrics.watch({ source, leadership: () => replica.leadership() });
+  authorityOpen();
+  const { server, admit, onRefused } = replica;
+  return { server, admit, onRefused };
 }
 
 function ready(readiness: Readiness): ReturnType<typeof text> {

@@ -9,21 +9,26 @@ import { type ControlSeams, startControl } from "./app.ts";
 import { type ControlConfig, parseConfig } from "./config.ts";
 
 const config = configOrExit();
+const stop = new AbortController();
+const stopped = stopSignal();
 const seams: ControlSeams = {
   log,
   now: () => new Date(),
   // Random, not counted: a control that lost its disk must not take up an old epoch.
   epoch: randomBytes(8).toString("hex"),
+  signal: stop.signal,
 };
 
 try {
   const control = await startControl(config, seams);
   log("ready", { ...control.addresses, epoch: seams.epoch });
-  const signal = await stopSignal();
+  const signal = await stopped;
   log("stopping", { signal });
   await control[Symbol.asyncDispose]();
   process.exit(0);
 } catch (cause) {
+  // Told to stop while it waited for the API server.
+  if (stop.signal.aborted) process.exit(0);
   console.error(`nodemesh-control: ${cause instanceof Error ? cause.message : String(cause)}`);
   process.exit(1);
 }
@@ -40,7 +45,11 @@ function configOrExit(): ControlConfig {
 
 function stopSignal(): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, resolve);
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => {
+      stop.abort();
+      resolve(signal);
+    });
   return promise;
 }
 

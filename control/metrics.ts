@@ -1,6 +1,7 @@
 /** Control's metrics. Names follow product.md; labels come from closed lists. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { KubernetesSource } from "./k8s/source.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { AgentRegistry } from "./publish/agents.ts";
 import type { Publisher } from "./publish/publisher.ts";
@@ -21,6 +22,16 @@ export interface ControlMetrics {
   readonly compileFailures: Counter;
   /** Acks by `verdict`: taken or refused. */
   readonly acks: Counter<"verdict">;
+  /** Agents that were not admitted, by `reason`. */
+  readonly refusedAgents: Counter<"reason">;
+  /** Also shows these from now on: control runs on a cluster. */
+  watch(cluster: ClusterSources): void;
+}
+
+/** What a control on a cluster is read from when scraped. */
+export interface ClusterSources {
+  readonly source: Pick<KubernetesSource, "states">;
+  readonly leadership: () => { readonly leading: boolean };
 }
 
 /** Makes the registry. */
@@ -48,7 +59,32 @@ export function makeMetrics(sources: MetricsSources): ControlMetrics {
       labelNames: ["verdict"],
       registers,
     }),
+    refusedAgents: new Counter({
+      name: "nodemesh_control_agents_refused_total",
+      help: "Agents that were not admitted, by reason.",
+      labelNames: ["reason"],
+      registers,
+    }),
+    watch: (cluster) => clusterGauges(registry, cluster),
   };
+}
+
+function clusterGauges(registry: Registry, { source, leadership }: ClusterSources): void {
+  gauge({
+    registry,
+    name: "nodemesh_control_leader",
+    help: "1 = this replica leads: it writes Events and statuses.",
+    read: (metric) => metric.set(leadership().leading ? 1 : 0),
+  });
+  gauge({
+    registry,
+    name: "nodemesh_control_lists",
+    help: "Complete lists of a kind since the start: one, and one for each time that a watch could not go on.",
+    labels: ["resource"],
+    read: (metric) => {
+      for (const { resource, lists } of source.states()) metric.set({ resource }, lists);
+    },
+  });
 }
 
 function stateGauges(registry: Registry, { publisher, agents, pipeline }: MetricsSources): void {

@@ -1,6 +1,7 @@
 /** World in, snapshots out: collects changes, compiles once per burst, publishes, and keeps the conditions. */
 
 import { type Compilation, compile, EMPTY_COMPILATION } from "./compile/compile.ts";
+import { meshStatuses, type ServiceMeshStatus } from "./compile/service-meshes.ts";
 import type { Condition } from "./k8s/api/condition.ts";
 import type { Publisher } from "./publish/publisher.ts";
 import { applyChanges, type Change, EMPTY_WORLD, type World } from "./world.ts";
@@ -44,6 +45,11 @@ export class Pipeline {
   /** All problems: of the source and of the compiler. */
   conditions(): readonly Condition[] {
     return [...(this.#sourceConditions?.() ?? []), ...this.#compilation.conditions];
+  }
+
+  /** What each ServiceMesh shall say of itself. */
+  statuses(): readonly ServiceMeshStatus[] {
+    return meshStatuses(this.#compilation.memo.meshed.meshes, this.#compilation.workloads);
   }
 
   /** Reports to these from now on. */
