@@ -8,11 +8,12 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici";
 import type { Change } from "../world.ts";
 import type { Condition } from "./api/condition.ts";
-import { type Decoded, decodeManifest } from "./api/decode.ts";
+import type { Decoded } from "./api/decode.ts";
 import type { ApiAccess } from "./endpoint.ts";
 import { LineCutter, LineTooLong } from "./json-lines.ts";
+import { decodeItem } from "./lean.ts";
 import { ObjectCache } from "./object-cache.ts";
-import type { Resource } from "./resources.ts";
+import { acceptOf, type Resource } from "./resources.ts";
 import { decideNext, type Next, type Outcome, troubleOf } from "./watch-decide.ts";
 
 /** What a reflector works with. */
@@ -34,6 +35,19 @@ export interface ReflectorOptions {
   readonly silenceMs?: number;
   /** Items of one page. Default 500, as kubectl's. */
   readonly pageSize?: number;
+}
+
+/** How a reflector is doing. */
+export interface ReflectorState {
+  readonly objects: number;
+  /** Complete lists so far: 1 plus re-lists; 0 = the first one is awaited. */
+  readonly lists: number;
+  /** Lists and watches so far that failed. */
+  readonly failures: number;
+  /** Milliseconds since the API server last said something of it (bookmarks count); undefined = never. */
+  readonly heardMsAgo: number | undefined;
+  /** Why it can't be followed now. */
+  readonly trouble: string | undefined;
 }
 
 /** The largest object is 1.5 MiB in etcd; JSON with escapes and an event around it is less than this. */
@@ -60,8 +74,12 @@ export class Reflector {
   /** Where a watch goes on; undefined = a list must come first. */
   #version: string | undefined;
   #listedAt = 0;
+  /** Whether the watch of now has said something: what failed before is over. */
+  #heard = false;
   #trouble: string | undefined;
   #lists = 0;
+  #failures = 0;
+  #heardAt: number | undefined;
 
   constructor(options: ReflectorOptions) {
     this.#options = options;
@@ -72,9 +90,17 @@ export class Reflector {
     return this.#first.promise;
   }
 
-  /** Objects known, lists made, and what is wrong now. */
-  get state(): { objects: number; lists: number; trouble: string | undefined } {
-    return { objects: this.#cache.size, lists: this.#lists, trouble: this.#trouble };
+  /** How it is doing now. */
+  get state(): ReflectorState {
+    const heardMsAgo =
+      this.#heardAt === undefined ? undefined : this.#options.now() - this.#heardAt;
+    return {
+      objects: this.#cache.size,
+      lists: this.#lists,
+      failures: this.#failures,
+      heardMsAgo,
+      trouble: this.#trouble,
+    };
   }
 
   /** What must be said about objects that can't be read. */
@@ -89,10 +115,11 @@ export class Reflector {
       // Rejects only when aborted, which the loop sees.
       if (next.delayMs > 0) await sleep(next.delayMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
+      this.#heard = false;
       const outcome = await this.#attempt(next.act, signal);
       if (signal.aborted) return;
       this.#note(outcome);
-      next = this.#decide(outcome, next.failures);
+      next = this.#decide(outcome, this.#heard ? 0 : next.failures);
       if (next.act === "list") this.#version = undefined;
     }
   }
@@ -116,6 +143,7 @@ export class Reflector {
   }
 
   #note(outcome: Outcome): void {
+    if (troubleOf(outcome) !== undefined) this.#failures++;
     if (outcome.kind === "unknown-kind") {
       this.#options.onChanges(this.#cache.replace([]));
       this.#first.resolve();
@@ -146,6 +174,7 @@ export class Reflector {
     } while (next !== "");
     this.#version = version;
     this.#listedAt = now();
+    this.#heardAt = this.#listedAt;
     this.#lists++;
     onChanges(this.#cache.replace(verdicts));
     this.#first.resolve();
@@ -153,7 +182,7 @@ export class Reflector {
   }
 
   async #page(query: Readonly<Record<string, string>>, signal: AbortSignal): Promise<Page> {
-    const { body } = await this.#get(query, signal, 60_000);
+    const { body } = await this.#get("list", query, { signal, silenceMs: 60_000 });
     const parts: Uint8Array[] = [];
     let size = 0;
     for await (const chunk of chunksOf(body)) {
@@ -174,7 +203,7 @@ export class Reflector {
       resourceVersion: version,
       timeoutSeconds: String(seconds),
     };
-    const { body } = await this.#get(query, signal, silenceMs);
+    const { body } = await this.#get("watch", query, { signal, silenceMs });
     // The server has taken the watch: what was wrong is over, though perhaps no event comes for long.
     this.#tell(undefined);
     const cutter = new LineCutter(MAX_LINE_BYTES);
@@ -190,6 +219,7 @@ export class Reflector {
   }
 
   #takeLines(lines: readonly string[]): void {
+    this.#heardAt = this.#options.now();
     const changes: Change[] = [];
     try {
       for (const line of lines) changes.push(...this.#takeEvent(parseJson(line)));
@@ -207,6 +237,7 @@ export class Reflector {
       throw new Ended({ kind: "malformed", problem: "an event without metadata.resourceVersion" });
     const changes = this.#changesOf(type, object);
     this.#version = resourceVersion;
+    this.#heard = true;
     return changes;
   }
 
@@ -222,15 +253,19 @@ export class Reflector {
 
   /** Sends the request and checks the status. `silenceMs` bounds the pause between two pieces of the answer. */
   async #get(
+    act: Next["act"],
     query: Readonly<Record<string, string>>,
-    signal: AbortSignal,
-    silenceMs: number,
+    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
   ): Promise<Dispatcher.ResponseData> {
     const { resource, access } = this.#options;
     const { base, dispatcher, headers } = await access();
     const response = await request(`${base}${resource.path}?${new URLSearchParams(query)}`, {
       dispatcher,
-      headers: { ...headers, accept: "application/json", "user-agent": "nodemesh-control" },
+      headers: {
+        ...headers,
+        accept: acceptOf(resource, act),
+        "user-agent": "nodemesh-control",
+      },
       signal,
       bodyTimeout: silenceMs,
     });
@@ -259,11 +294,6 @@ function readPage(value: unknown): Page {
     version: resourceVersion,
     next: typeof next === "string" ? next : "",
   };
-}
-
-/** Items of a list name neither apiVersion nor kind. */
-function decodeItem(item: unknown, { apiVersion, kind }: Resource): readonly Decoded[] {
-  return decodeManifest({ ...record(item), apiVersion, kind });
 }
 
 function refOf(verdict: Decoded): Parameters<ObjectCache["remove"]>[0] {

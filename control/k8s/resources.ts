@@ -11,25 +11,36 @@ export interface Resource {
   readonly kind: string;
   /** A kind that may be unknown to the API server: its definition comes with the installation. */
   readonly optional: boolean;
+  /** Nothing but metadata is read, so nothing else is asked for: a Node's status alone is some 10 KiB. */
+  readonly metadataOnly: boolean;
 }
 
-function core(name: string, kind: string): Resource {
-  return { name, path: `/api/v1/${name}`, apiVersion: "v1", kind, optional: false };
+function core(name: string, kind: string, metadataOnly: boolean): Resource {
+  const path = `/api/v1/${name}`;
+  return { name, path, apiVersion: "v1", kind, optional: false, metadataOnly };
+}
+
+/** The accept header with which to list or watch a collection. */
+export function acceptOf({ metadataOnly }: Resource, act: "list" | "watch"): string {
+  if (!metadataOnly) return "application/json";
+  const kind = act === "list" ? "PartialObjectMetadataList" : "PartialObjectMetadata";
+  return `application/json;as=${kind};g=meta.k8s.io;v=v1`;
 }
 
 /** Everything that control reads. */
 export const RESOURCES: readonly Resource[] = [
-  core("namespaces", "Namespace"),
-  core("nodes", "Node"),
-  core("serviceaccounts", "ServiceAccount"),
-  core("services", "Service"),
-  core("pods", "Pod"),
+  core("namespaces", "Namespace", true),
+  core("nodes", "Node", true),
+  core("serviceaccounts", "ServiceAccount", true),
+  core("services", "Service", false),
+  core("pods", "Pod", false),
   {
     name: "endpointslices",
     path: "/apis/discovery.k8s.io/v1/endpointslices",
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     optional: false,
+    metadataOnly: false,
   },
   {
     name: "servicemeshes",
@@ -37,5 +48,6 @@ export const RESOURCES: readonly Resource[] = [
     apiVersion: "linkerd.io/v1alpha2",
     kind: "ServiceMesh",
     optional: true,
+    metadataOnly: false,
   },
 ];

@@ -4,7 +4,7 @@ import { setMaxListeners } from "node:events";
 import type { KubeConfig } from "@kubernetes/client-node";
 import type { Condition } from "./api/condition.ts";
 import { ApiEndpoint } from "./endpoint.ts";
-import { Reflector, type ReflectorOptions } from "./reflector.ts";
+import { Reflector, type ReflectorOptions, type ReflectorState } from "./reflector.ts";
 import { RESOURCES, type Resource } from "./resources.ts";
 
 /** Where to read and whom to tell. */
@@ -22,13 +22,8 @@ export interface KubernetesSourceOptions
 }
 
 /** What is known of one collection. */
-export interface ResourceState {
+export interface ResourceState extends ReflectorState {
   readonly resource: string;
-  readonly objects: number;
-  /** Complete lists so far: 1 plus re-lists. */
-  readonly lists: number;
-  /** Why it can't be followed now; undefined = it is. */
-  readonly trouble: string | undefined;
 }
 
 /** A live view of a cluster. What is known stays in force while the API server is away. */

@@ -34,6 +34,7 @@ export interface Next {
 export interface Position {
   /** There is a resource version to watch from. */
   readonly synced: boolean;
+  /** In a row; 0 when the watch that ended had said something. */
   readonly failures: number;
   /** The last complete list is this long ago. */
   readonly listAgeMs: number;
@@ -55,7 +56,8 @@ export function decideNext(outcome: Outcome, at: Position, random: number): Next
   const delayMs = backOff(failures, random);
   switch (outcome.kind) {
     case "listed":
-      return { act: "watch", delayMs: 0, failures: 0 };
+      // Forgotten only once the watch says something: a list and a refused watch must not turn in circles.
+      return { act: "watch", delayMs: 0, failures: at.failures };
     case "closed": {
       const act = at.listAgeMs >= at.resyncMs ? "list" : "watch";
       // A watch that ends without a word is suspicious: don't turn in circles.
@@ -68,7 +70,7 @@ export function decideNext(outcome: Outcome, at: Position, random: number): Next
       return { act: "list", delayMs: UNKNOWN_KIND_MS * (0.5 + random / 2), failures: 0 };
     case "refused": {
       const asked = Math.min(outcome.retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS);
-      const act = at.synced ? "watch" : "list";
+      const act = at.synced && !isHopeless(outcome.status) ? "watch" : "list";
       return { act, delayMs: Math.max(asked, delayMs), failures };
     }
     case "broken":
@@ -95,6 +97,11 @@ export function troubleOf(outcome: Outcome): string | undefined {
     case "malformed":
       return outcome.problem;
   }
+}
+
+/** Asking for the same again would be refused again: 4xx but for credentials and throttling. */
+function isHopeless(status: number): boolean {
+  return status >= 400 && status < 500 && ![401, 403, 408, 429].includes(status);
 }
 
 function backOff(failures: number, random: number): number {
