@@ -8,12 +8,15 @@ import { join } from "node:path";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import type { AgentConfig } from "./config.ts";
 import { MeshBpf } from "./kernel/bpf.ts";
+import { resolveCgroup } from "./kernel/cgroup.ts";
 import { HeartbeatWriter } from "./kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
+import { NodeLock } from "./kernel/lock.ts";
 import { Drain, Readiness } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import { openPages } from "./pages.ts";
-import { DirectoryLocator } from "./redirect/locator.ts";
+import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
+import { ProcLocator } from "./redirect/proc-locator.ts";
 import { Redirect } from "./redirect/redirect.ts";
 import { readSnapshotFile, SnapshotFile } from "./state/file.ts";
 import { connectCleartext } from "./state/session.ts";
@@ -52,18 +55,20 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   await using parts = new AsyncDisposableStack();
   const { config, log } = inputs;
   const readiness = new Readiness(() => performance.now());
-  const synced = readiness.await("the first snapshot from control");
+  const synced = readiness.await("a snapshot, from control or the last good one");
 
   const telemetry = startTelemetry(inputs, parts);
-  const bpf = parts.use(new MeshBpf({ pinDirectory: config.pinDirectory, cgroup: config.cgroup }));
+  const { pinDirectory } = config;
+  parts.use(new NodeLock(pinDirectory));
+  const bpf = parts.use(new MeshBpf({ pinDirectory, cgroup: resolveCgroup(config.cgroup) }));
   const workers = makeWorkers(inputs, telemetry);
   await workers.start();
   parts.defer(() => workers.stop());
 
-  const locator = parts.use(new DirectoryLocator(config.podNetnsDirectory));
-  const { node } = config;
+  const locator = parts.use(makeLocator(config));
+  const { node, proc } = config;
   const redirect = parts.use(
-    new Redirect({ node, workers: config.workers, kernel: bpf, locator, users: workers }),
+    new Redirect({ node, workers: config.workers, kernel: bpf, locator, users: workers, proc }),
   );
   parts.use(new HeartbeatWriter(bpf.maps.heartbeat));
 
@@ -85,6 +90,11 @@ export async function startApp(inputs: AppInputs): Promise<App> {
       await running.disposeAsync();
     },
   };
+}
+
+function makeLocator({ pods, proc }: AgentConfig): PodLocator {
+  if (pods.kind === "directory") return new DirectoryLocator(pods.directory);
+  return new ProcLocator({ proc, cgroups: "/sys/fs/cgroup" });
 }
 
 function makeWorkers({ config, log, onFatal }: AppInputs, { blocks, rings }: Telemetry): Workers {
@@ -165,6 +175,9 @@ async function follow(following: Following): Promise<void> {
   if (kept.kind === "snapshot") {
     store.restore(kept.snapshot);
     await enforce(kept.snapshot, fullDelta(kept.snapshot));
+    // Ready without control: what was good a moment ago is enforced, control would change little, and a rolling
+    // update must not come to a stop at the first node because control is away.
+    following.onSynced();
     log("info", "started from the last good snapshot", { version: kept.snapshot.version });
   }
   const control = new AbortController();

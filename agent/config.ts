@@ -13,6 +13,23 @@ export type ControlAddress =
   | { readonly kind: "tcp"; readonly host: string; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
+/** How control proves who it is and the agent proves who it is; both files are read anew for each connection. */
+export interface ControlTls {
+  /** PEM file with the mesh's CA. */
+  readonly caFile: string;
+  /** File with the projected ServiceAccount token. */
+  readonly tokenFile: string;
+  /** DNS name that control's certificate must carry. */
+  readonly serverName: string;
+}
+
+/** Where pods' network namespaces are found. */
+export type PodSource =
+  /** By the cgroups of the node's processes: a Kubernetes node. */
+  | { readonly kind: "kubernetes" }
+  /** A file for each pod uid: the simulator. */
+  | { readonly kind: "directory"; readonly directory: string };
+
 /** Bounds of the data workers. All memory that clients can make the agent use is bounded by these. */
 export interface DataLimits {
   /** Longest request or response head, bytes. 64 KiB: what large cookies need, four times nginx's default. */
@@ -47,9 +64,14 @@ export interface DataTimeouts {
 export interface AgentConfig {
   readonly node: string;
   readonly control: ControlAddress;
+  /** undefined: cleartext, for a Unix socket or a simulator's network. */
+  readonly controlTls: ControlTls | undefined;
+  /** A cgroup v2 directory, or `auto`: where it is mounted. */
   readonly cgroup: string;
+  /** A procfs of the node with a writable `sys`. */
+  readonly proc: string;
   readonly pinDirectory: string;
-  readonly podNetnsDirectory: string;
+  readonly pods: PodSource;
   readonly metrics: ListenAddress;
   readonly adminSocket: string;
   readonly stateDirectory: string;
@@ -68,9 +90,14 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
   return {
     node: flags.node,
     control: flags.control,
+    controlTls: controlTlsOf(command, flags),
+    proc: flags.proc,
     cgroup: flags.cgroup,
     pinDirectory: flags.pinDir,
-    podNetnsDirectory: flags.podNetnsDir,
+    pods:
+      flags.podNetnsDir === undefined
+        ? { kind: "kubernetes" }
+        : { kind: "directory", directory: flags.podNetnsDir },
     metrics: flags.metrics,
     adminSocket: flags.admin,
     stateDirectory: flags.stateDir,
@@ -97,9 +124,13 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
 interface Flags {
   readonly node: string;
   readonly control: ControlAddress;
+  readonly controlCa?: string;
+  readonly controlToken?: string;
+  readonly controlName?: string;
+  readonly proc: string;
   readonly cgroup: string;
   readonly pinDir: string;
-  readonly podNetnsDir: string;
+  readonly podNetnsDir?: string;
   readonly metrics: ListenAddress;
   readonly admin: string;
   readonly stateDir: string;
@@ -126,13 +157,21 @@ function describeFlags(): Command {
       .description("The nodemesh data plane of one node.")
       .requiredOption("--node <name>", "name of this node, as in spec.nodeName")
       .requiredOption("--control <address>", "control plane, HOST:PORT or unix:PATH", parseControl)
-      .requiredOption("--cgroup <path>", "cgroup v2 directory whose processes' connects are seen")
-      .option("--pin-dir <path>", "directory on a BPF file system", "/sys/fs/bpf/nodemesh")
-      .requiredOption(
-        "--pod-netns-dir <path>",
-        "directory with one network namespace file per pod uid",
+      .option("--control-ca <file>", "PEM of the mesh's CA; with the next two: TLS to control")
+      .option("--control-token <file>", "ServiceAccount token that control admits")
+      .option("--control-name <dns>", "name in control's certificate")
+      .option("--proc <path>", "procfs of the node, with a writable sys", "/proc")
+      .option(
+        "--cgroup <path>",
+        "cgroup v2 directory whose processes' connects are seen; auto = its mount",
+        "auto",
       )
-      .option("--metrics <address>", "HOST:PORT of /metrics and /ready", parseListen, {
+      .option("--pin-dir <path>", "directory on a BPF file system", "/sys/fs/bpf/nodemesh")
+      .option(
+        "--pod-netns-dir <path>",
+        "directory with one network namespace file per pod uid; without: pods are found by their cgroups",
+      )
+      .option("--metrics <address>", "HOST:PORT of /metrics, /ready and /live", parseListen, {
         host: "::",
         port: 15020,
       })
@@ -156,6 +195,18 @@ function describeBounds(command: Command): Command {
     .option("--idle-timeout-ms <n>", "silent connection, 0 = none", integer(0, DAY_MS), 3_600_000)
     .option("--pool-idle-timeout-ms <n>", "unused upstream", integer(1, DAY_MS), 30_000)
     .option("--drain-timeout-ms <n>", "after SIGTERM", integer(0, DAY_MS), 30_000);
+}
+
+/** All three or none: a half would be cleartext that looks like TLS. */
+function controlTlsOf(command: Command, flags: Flags): ControlTls | undefined {
+  const { controlCa: caFile, controlToken: tokenFile, controlName: serverName } = flags;
+  if (caFile !== undefined && tokenFile !== undefined && serverName !== undefined)
+    return { caFile, tokenFile, serverName };
+  if (caFile === undefined && tokenFile === undefined && serverName === undefined) return undefined;
+  return command.error(
+    "error: --control-ca, --control-token and --control-name belong together: give all three for TLS, or none",
+    { exitCode: 2 },
+  );
 }
 
 function integer(least: number, most: number): (text: string) => number {

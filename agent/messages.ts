@@ -33,6 +33,8 @@ export interface PodInit {
   /** Listening socket of this worker in the pod's namespace; the worker owns it from now on. */
   readonly listenerFd: number;
   readonly listenerPort: number;
+  /** What the pod's namespace has: known before the API knows it. */
+  readonly addresses: readonly string[];
 }
 
 /** What can be asked of a worker for the admin socket. */

@@ -176,6 +176,7 @@ class DataWorker {
     const pod = new LocalPod(init);
     const served: ServedPod = { pod, listener: undefined, watched: false };
     this.#pods.set(init.uid, served);
+    this.#directory.learn(init.uid, init.addresses);
     pod.onIdle = () => this.#report(served);
     const from = { fd: init.listenerFd, owner: this.#loop.owner(init.owner) };
     served.listener = listen(this.#loop, from, {
@@ -234,6 +235,7 @@ class DataWorker {
     if (served.listener !== undefined) return;
     pod.closeIdle();
     this.#pods.delete(uid);
+    this.#directory.unlearn(uid);
     this.#loop.forgetOwner(pod.owner);
     this.#tell({ kind: "pod-empty", uid });
   }

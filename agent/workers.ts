@@ -88,7 +88,10 @@ export class Workers implements PodUsers {
       const listenerPort = typeof address === "number" ? 0 : address.port;
       this.#tell(worker, {
         kind: "pod-added",
-        pod: { uid: pod.uid, owner, netnsFd: pod.netns, listenerFd, listenerPort },
+        pod: {
+          uid: pod.uid,
+          ...{ owner, netnsFd: pod.netns, listenerFd, listenerPort, addresses: pod.addresses },
+        },
       });
     }
     // Messages are taken in order: an answer to any later question means that this one is done.

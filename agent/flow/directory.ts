@@ -37,6 +37,8 @@ export class Directory<State = unknown> {
   readonly #slots: Map<string, Map<number, Slot<State>>> = new Map();
   /** virtual address → slot key → slot: the same slots. */
   readonly #byVirtualAddress: Map<string, Map<number, Slot<State>>> = new Map();
+  /** Addresses of this node's pods, learnt from their network namespaces. */
+  readonly #learnt: Map<string, readonly string[]> = new Map();
   readonly #addressesOf: Map<string, readonly string[]> = new Map();
   readonly #states: PortStates<State>;
   #revision = 0;
@@ -53,6 +55,20 @@ export class Directory<State = unknown> {
   /** The workload with this uid. */
   workload(uid: string): Workload | undefined {
     return this.#workloads.get(uid);
+  }
+
+  /** A pod of this node has these addresses: they count until the snapshot says which it has. */
+  learn(uid: string, addresses: readonly string[]): void {
+    this.#learnt.set(uid, addresses);
+    const workload = this.#workloads.get(uid);
+    if (workload === undefined || workload.addresses.length > 0) return;
+    this.#putWorkload(workload);
+    this.#revision++;
+  }
+
+  /** The pod is no longer served here. */
+  unlearn(uid: string): void {
+    this.#learnt.delete(uid);
   }
 
   /** The workload that has this address (canonical text). */
@@ -105,8 +121,10 @@ export class Directory<State = unknown> {
     for (const key of [...this.#slots.keys()]) if (!keys.has(key)) this.#removeService(key);
   }
 
-  #putWorkload(workload: Workload): void {
-    this.#removeWorkload(workload.uid);
+  #putWorkload(given: Workload): void {
+    this.#removeWorkload(given.uid);
+    const learnt = given.addresses.length > 0 ? undefined : this.#learnt.get(given.uid);
+    const workload = learnt === undefined ? given : { ...given, addresses: learnt };
     this.#workloads.set(workload.uid, workload);
     for (const address of workload.addresses) this.#byAddress.set(address, workload);
   }

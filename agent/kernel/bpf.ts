@@ -51,7 +51,11 @@ export class MeshBpf implements Disposable {
   /** Loads, adopting what an earlier agent pinned. Throws with words for an operator when the kernel refuses. */
   constructor(options: MeshBpfOptions) {
     if (!isInsideCgroup(options.cgroup))
-      throw new Error(`the agent must run inside the cgroup it attaches to (${options.cgroup})`);
+      throw new Error(
+        `the agent must run inside the cgroup it attaches to (${options.cgroup}): its own connections ` +
+          "would be caught otherwise. --cgroup must name a directory above the agent and the pods; " +
+          "in a container use the node's mount of cgroup v2 (--cgroup auto)",
+      );
     this.#pins = options.pinDirectory;
     ensureBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();
@@ -113,8 +117,8 @@ export class MeshBpf implements Disposable {
       return loadConnect(this.#pins);
     } catch (error) {
       if (!(error instanceof PinMismatch)) throw error;
-      rmSync(this.#pins, { recursive: true });
-      mkdirSync(this.#pins);
+      // The directory itself stays: it carries the lock of this node.
+      for (const pin of readdirSync(this.#pins)) unlinkSync(join(this.#pins, pin));
       return loadConnect(this.#pins);
     }
   }

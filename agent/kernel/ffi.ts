@@ -54,6 +54,7 @@ export interface Libc {
   eventfd(initial: number, flags: number): number;
   ioctl(fd: number, request: number, argument: Address): number;
   fcntl(fd: number, command: number, argument: number): number;
+  flock(fd: number, operation: number): number;
   setns(fd: number, type: number): number;
   unshare(flags: number): number;
   mount(source: Address, target: Address, type: Address, flags: number, data: Address): number;
@@ -105,6 +106,7 @@ const SIGNATURES: { readonly [Name in keyof Libc]: readonly [string, ...string[]
   eventfd: [I32, I32, I32],
   ioctl: [I32, I32, "uint64_t", PTR],
   fcntl: [I32, I32, I32, I64],
+  flock: [I32, I32, I32],
   setns: [I32, I32, I32],
   unshare: [I32, I32],
   mount: [I32, PTR, PTR, PTR, "uint64_t", PTR],

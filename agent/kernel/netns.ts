@@ -72,10 +72,14 @@ export function netnsCookie(netns: number): bigint {
   return inNetns(netns, currentNetnsCookie);
 }
 
-/** Writes a setting below /proc/sys in a namespace, for example `net/ipv4/ip_forward`. */
-export function writeSysctl(netns: number, name: string, value: string): void {
+/**
+ * Writes a setting below /proc/sys in a namespace, for example `net/ipv4/ip_forward`. Whichever procfs it is, its
+ * sys/net shows the namespace of the thread that opens the file; `proc` names a writable one for processes whose
+ * own /proc/sys is read-only (containers).
+ */
+export function writeSysctl(netns: number, name: string, value: string, proc = "/proc"): void {
   inNetns(netns, () => {
-    writeFileSync(`/proc/sys/${name}`, value);
+    writeFileSync(`${proc}/sys/${name}`, value);
   });
 }
 

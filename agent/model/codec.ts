@@ -81,8 +81,10 @@ function readBase(place: Place, version: number): number | "nothing" {
 
 function readWorkload(place: Place): Workload {
   const enrolment = optional(field(place, "enrolment"), readEnrolment);
+  const sandboxUid = optional(field(place, "sandboxUid"), name);
   return {
     uid: name(field(place, "uid")),
+    ...(sandboxUid !== undefined && { sandboxUid }),
     name: name(field(place, "name")),
     namespace: name(field(place, "namespace")),
     owner: name(field(place, "owner")),

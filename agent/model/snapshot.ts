@@ -9,7 +9,7 @@ export interface Snapshot {
   readonly version: number;
   /** Names the control process that counted `version`: versions of two epochs can't be compared. */
   readonly epoch: string;
-  /** Every pod that is not over and has an address (or its node's), by uid. */
+  /** Every pod that is not over and has an address (or its node's), or is enrolled and has a node; by uid. */
   readonly workloads: ReadonlyMap<string, Workload>;
   /** Every Service with a virtual IP, by `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;

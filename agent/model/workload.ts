@@ -2,10 +2,15 @@
 
 import type { Enrolment } from "./enrolment.ts";
 
-/** One pod with an address. */
+/** One pod. */
 export interface Workload {
   /** metadata.uid: the key; a re-created pod of the same name is another workload. */
   readonly uid: string;
+  /**
+   * The uid by which the node knows it, where that is another: static pods, whose API object is only a mirror
+   * (annotation kubernetes.io/config.hash).
+   */
+  readonly sandboxUid?: string;
   readonly name: string;
   readonly namespace: string;
   /** Name of the owning Deployment, StatefulSet, DaemonSet or Job; the pod's own name when it has none. */
@@ -15,7 +20,8 @@ export interface Workload {
   readonly node: string;
   /**
    * status.podIPs in canonical text form: at most one IPv4 and one IPv6. No two workloads of a snapshot
-   * share one. Empty for pods on their node's network, whose address says nothing about who they are.
+   * share one. Empty for pods on their node's network, whose address says nothing about who they are, and for
+   * enrolled pods that a node is starting: its agent catches them before they have told their address.
    */
   readonly addresses: readonly string[];
   /** undefined: the mesh leaves this pod alone. */

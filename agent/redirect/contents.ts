@@ -52,6 +52,11 @@ export function enrolledOn(node: string, snapshot: Snapshot): Map<string, Enroll
   return found;
 }
 
+/** The uid that the cgroups of the pod's processes name. */
+export function sandboxOf({ uid, sandboxUid }: Workload): string {
+  return sandboxUid ?? uid;
+}
+
 /** What the kernel must know of a pod whose network namespace has that cookie. */
 export function podContents(workload: EnrolledWorkload, cookie: bigint): PodContents {
   const { enrolment } = workload;

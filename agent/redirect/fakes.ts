@@ -62,10 +62,16 @@ export function dump(tables: PodTables): string[] {
 /** A locator whose answers the test sets. */
 export class FakeLocator implements PodLocator {
   readonly answers: Map<string, Located> = new Map();
+  /** Pods that nobody waits for any more. */
+  readonly forgotten: string[] = [];
   #listener: (uid: string) => void = () => {};
 
   locate(uid: string): Located {
     return this.answers.get(uid) ?? { kind: "absent", reason: "no-such-pod" };
+  }
+
+  forget(uid: string): void {
+    this.forgotten.push(uid);
   }
 
   onChange(listener: (uid: string) => void): void {

@@ -1,6 +1,6 @@
 /**
  * Where a pod's network namespace is. The simulator keeps a directory of namespaces by pod uid; in a
- * cluster the container runtime's cgroups will say (another implementation of the same interface).
+ * cluster the cgroups of processes say (proc-locator.ts).
  */
 
 import type { FSWatcher } from "node:fs";
@@ -14,7 +14,9 @@ export type AbsentReason =
   /** Its place exists but holds no network namespace: it is being made. */
   | "not-a-namespace"
   /** It is the node's own namespace (hostNetwork): the mesh must not touch it. */
-  | "host-network";
+  | "host-network"
+  /** The pod runs, but the agent may not open /proc/PID/ns/net: it lacks the capability SYS_PTRACE. */
+  | "not-permitted";
 
 /** The answer about one pod. */
 export type Located =
@@ -24,6 +26,8 @@ export type Located =
       readonly path: string;
       /** The namespace's inode: another number at the same path is another namespace. */
       readonly inode: number;
+      /** To be asked while the namespace is held open: false when the path leads to another pod's by now. */
+      readonly confirm?: () => boolean;
     }
   | { readonly kind: "absent"; readonly reason: AbsentReason };
 
@@ -31,6 +35,8 @@ export type Located =
 export interface PodLocator extends Disposable {
   /** The present answer; cheap enough to ask for every pod of every snapshot. */
   locate(uid: string): Located;
+  /** Nobody waits for this pod any more. */
+  forget(uid: string): void;
   /** From now on calls `listener` with the uid of each pod whose answer may have changed. One listener. */
   onChange(listener: (uid: string) => void): void;
 }
@@ -60,6 +66,11 @@ export class DirectoryLocator implements PodLocator {
     if (inode === namespaceInode("/proc/thread-self/ns/net"))
       return { kind: "absent", reason: "host-network" };
     return { kind: "found", path, inode };
+  }
+
+  forget(uid: string): void {
+    clearTimeout(this.#retries.get(uid));
+    this.#retries.delete(uid);
   }
 
   onChange(listener: (uid: string) => void): void {

@@ -23,9 +23,19 @@ const SETTINGS_IPV4: readonly string[] = ["net/ipv4/tcp_fwmark_accept", "net/ipv
 /** tcp_fwmark_accept rules IPv6 too. */
 const SETTINGS_IPV6: readonly string[] = ["net/ipv6/fwmark_reflect"];
 
-/** Sets the namespace of that descriptor up for a pod with these addresses. Throws NetlinkError, SystemError. */
-export function turnConnects(netns: number, addresses: readonly string[]): void {
-  setAll(netns, addresses, "1");
+/** A namespace to be set up, or set back. */
+export interface Turned {
+  /** Its descriptor. */
+  readonly netns: number;
+  /** The pod's addresses in it. */
+  readonly addresses: readonly string[];
+  /** A procfs whose `sys` is writable. */
+  readonly proc: string;
+}
+
+/** Sets the namespace up. Throws NetlinkError, SystemError. */
+export function turnConnects({ netns, addresses, proc }: Turned): void {
+  setAll({ netns, addresses, proc }, "1");
   using netlink = openNetlink(netns);
   // The route first: a rule that leads to an empty table would let marked packets leave.
   for (const address of addresses) addRoute(netlink, routeFor(address));
@@ -33,16 +43,16 @@ export function turnConnects(netns: number, addresses: readonly string[]): void 
 }
 
 /** Undoes turnConnects(). Connections that still rely on it would hang: end them first. */
-export function undoTurn(netns: number, addresses: readonly string[]): void {
+export function undoTurn({ netns, addresses, proc }: Turned): void {
   using netlink = openNetlink(netns);
   for (const address of addresses) removeBoth(netlink, address);
-  setAll(netns, addresses, "0");
+  setAll({ netns, addresses, proc }, "0");
 }
 
 /** A kernel without IPv6 has no settings of it, and its pods no such addresses. */
-function setAll(netns: number, addresses: readonly string[], value: "0" | "1"): void {
+function setAll({ netns, addresses, proc }: Turned, value: "0" | "1"): void {
   const settings = addresses.some(isIpv6) ? [...SETTINGS_IPV4, ...SETTINGS_IPV6] : SETTINGS_IPV4;
-  for (const setting of settings) writeSysctl(netns, setting, value);
+  for (const setting of settings) writeSysctl(netns, setting, value, proc);
 }
 
 function removeBoth(netlink: Netlink, address: string): void {

@@ -1,9 +1,11 @@
 /** What the agent holds open in one pod's network namespace, and the steps to make and undo it. */
 
+import { fstatSync } from "node:fs";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
 import { closeListeners, openListeners } from "./listeners.ts";
 import type { Located } from "./locator.ts";
 import { turnConnects, undoTurn } from "./namespace.ts";
+import { podAddressesIn } from "./pod-addresses.ts";
 
 /** A pod's namespace with our listeners in it. While it is open, the namespace lives. */
 export interface Place {
@@ -20,7 +22,10 @@ export interface Place {
 
 /** What can be done about places; a fake of it stands in for the kernel in unit tests. */
 export interface Places {
-  /** Opens the namespace and listens in it. */
+  /**
+   * Opens the namespace and listens in it. Without addresses (the API does not know them yet) those that the
+   * namespace has are the pod's. Throws when it is not this pod's namespace, by the addresses or by confirm().
+   */
   open(located: Located & { kind: "found" }, addresses: readonly string[]): Place;
   /** Adds rules, routes and settings. */
   turn(place: Place): void;
@@ -30,24 +35,34 @@ export interface Places {
   close(place: Place): void;
 }
 
-/** The real one. `workers` is how many listeners each place gets. */
-export function kernelPlaces(workers: number): Places {
+/** The real one. `workers` is how many listeners each place gets, `proc` a procfs with a writable `sys`. */
+export function kernelPlaces(workers: number, proc: string): Places {
   return {
     open(located, addresses) {
-      const netns = openNetns(located.path);
+      const netns = openConfirmed(located);
       try {
+        const own = podAddressesIn(netns, addresses);
         const listeners = openListeners(netns, workers);
-        return { netns, inode: located.inode, cookie: netnsCookie(netns), addresses, listeners };
+        const { inode } = located;
+        return { netns, inode, cookie: netnsCookie(netns), addresses: own, listeners };
       } catch (error) {
         closeNetns(netns);
         throw error;
       }
     },
-    turn: (place) => turnConnects(place.netns, place.addresses),
-    undo: (place) => undoTurn(place.netns, place.addresses),
+    turn: (place) => turnConnects({ ...place, proc }),
+    undo: (place) => undoTurn({ ...place, proc }),
     close(place) {
       closeListeners(place.listeners);
       closeNetns(place.netns);
     },
   };
+}
+
+/** Between finding and opening, a process's number may have become another's. */
+function openConfirmed({ path, inode, confirm }: Located & { kind: "found" }): number {
+  const netns = openNetns(path);
+  if (fstatSync(netns).ino === inode && (confirm === undefined || confirm())) return netns;
+  closeNetns(netns);
+  throw new Error(`the pod's network namespace moved away while it was opened (${path})`);
 }

@@ -5,7 +5,7 @@
 
 import type { MeshMaps } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
-import { leavingContents, podContents } from "./contents.ts";
+import { leavingContents, podContents, sandboxOf } from "./contents.ts";
 import type { AbsentReason, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
 import { sameContents, writeChange } from "./writer.ts";
@@ -15,6 +15,8 @@ export interface CaughtPod {
   readonly uid: string;
   /** Descriptor of the pod's network namespace, for sockets that the agent opens there. */
   readonly netns: number;
+  /** The addresses it has in there: known here before the API knows them. */
+  readonly addresses: readonly string[];
   /** Listening descriptors; worker number i accepts on element i. All belong to the redirect: don't close them. */
   readonly listeners: readonly number[];
 }
@@ -63,14 +65,17 @@ export type PodState =
       idle: boolean;
     };
 
-/** How long after a failure the set-up is tried again. */
-const RETRY_MS = 1000;
+/** How long after a failure the set-up is tried again; twice as long after each, up to the last. */
+const FIRST_RETRY_MS = 25;
+const LAST_RETRY_MS = 1000;
 
 /** See the file's head. */
 export class PodRedirect {
   readonly uid: string;
   readonly #context: PodContext;
   #wanted: EnrolledWorkload | undefined;
+  #sandbox: string;
+  #failures = 0;
   #state: PodState = { kind: "out", why: "not-enrolled" };
   #running: Promise<void> | undefined;
   #again = false;
@@ -80,7 +85,13 @@ export class PodRedirect {
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
+    this.#sandbox = uid;
     this.#context = context;
+  }
+
+  /** The uid by which the locator finds it. */
+  get sandbox(): string {
+    return this.#sandbox;
   }
 
   get state(): PodState {
@@ -90,6 +101,7 @@ export class PodRedirect {
   /** Sets what is wanted (undefined: not in the mesh) and resolves when that is so, or can't be for now. */
   want(workload: EnrolledWorkload | undefined): Promise<void> {
     this.#wanted = workload;
+    if (workload !== undefined) this.#sandbox = sandboxOf(workload);
     return this.settle();
   }
 
@@ -141,7 +153,7 @@ export class PodRedirect {
   async #step(): Promise<void> {
     const state = this.#state;
     if (state.kind === "out" || state.kind === "failed") return this.#enter();
-    const located = this.#context.locator.locate(this.uid);
+    const located = this.#context.locator.locate(this.#sandbox);
     const gone = located.kind === "absent" || located.inode !== state.place.inode;
     if (gone) return this.#remove(state.place, { undo: false });
     if (this.#wanted) return this.#catch(state, this.#wanted);
@@ -152,15 +164,19 @@ export class PodRedirect {
   async #enter(): Promise<void> {
     const { locator, places, kernel, users, adopted } = this.#context;
     const wanted = this.#wanted;
-    const located = locator.locate(this.uid);
-    if (wanted === undefined || this.#released || located.kind === "absent") {
-      const why = located.kind === "absent" && wanted ? located.reason : "not-enrolled";
-      this.#state = { kind: "out", why };
+    if (wanted === undefined || this.#released) {
+      locator.forget(this.#sandbox);
+      this.#state = { kind: "out", why: "not-enrolled" };
+      return;
+    }
+    const located = locator.locate(this.#sandbox);
+    if (located.kind === "absent") {
+      this.#state = { kind: "out", why: located.reason };
       return;
     }
     const place = places.open(located, wanted.addresses);
-    const { cookie, netns, listeners } = place;
-    const contents = podContents(wanted, cookie);
+    const { cookie, netns, listeners, addresses } = place;
+    const contents = podContents(withAddresses(wanted, place), cookie);
     const before = adopted.get(cookie);
     adopted.delete(cookie);
     const recorded = before ?? leavingContents(contents);
@@ -169,17 +185,25 @@ export class PodRedirect {
     kernel.attachPod(cookie, netns);
     writeChange(kernel.maps, { from: before, to: recorded });
     places.turn(place);
-    await users.added({ uid: this.uid, netns, listeners });
+    await users.added({ uid: this.uid, netns, addresses, listeners });
     if (this.#closed) return;
+    this.#failures = 0;
     const [first] = listeners;
     if (first !== undefined && !this.#released) kernel.maps.listeners.set(cookie, first);
     this.#write(contents);
   }
 
   /** Already in: the pod's wishes may have changed, or it comes back while it was leaving. */
-  #catch(state: PodState & { kind: "caught" | "leaving" }, wanted: EnrolledWorkload): void {
+  async #catch(
+    state: PodState & { kind: "caught" | "leaving" },
+    wanted: EnrolledWorkload,
+  ): Promise<void> {
+    const { place } = state;
+    // What the namespace said at first is not what the API says now: set up anew.
+    if (wanted.addresses.some((address) => !place.addresses.includes(address)))
+      return this.#remove(place, { undo: true });
     if (state.kind === "leaving") state.waiting.abort();
-    const contents = podContents(wanted, state.place.cookie);
+    const contents = podContents(withAddresses(wanted, place), place.cookie);
     this.#state = { kind: "caught", place: state.place, contents: state.contents };
     if (!sameContents(state.contents, contents)) this.#write(contents);
   }
@@ -232,7 +256,8 @@ export class PodRedirect {
     if ("place" in state) await this.#abandon(state.place, state.contents);
     if (this.#closed) return;
     this.#state = { kind: "failed", detail };
-    setTimeout(() => void this.settle(), RETRY_MS).unref();
+    const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, LAST_RETRY_MS);
+    setTimeout(() => void this.settle(), delay).unref();
   }
 
   async #abandon(place: Place, contents: PodContents): Promise<void> {
@@ -254,4 +279,9 @@ export class PodRedirect {
       }
     }
   }
+}
+
+/** Before the API knows a pod's addresses, those of its namespace count. */
+function withAddresses(wanted: EnrolledWorkload, place: Place): EnrolledWorkload {
+  return wanted.addresses.length > 0 ? wanted : { ...wanted, addresses: place.addresses };
 }

@@ -4,7 +4,8 @@ import type { Snapshot } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
 import type { KernelReason } from "../kernel/layout.gen.ts";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
-import { enrolledOn } from "./contents.ts";
+import type { EnrolledWorkload } from "./contents.ts";
+import { enrolledOn, sandboxOf } from "./contents.ts";
 import type { PodLocator } from "./locator.ts";
 import type { Places } from "./place.ts";
 import { kernelPlaces } from "./place.ts";
@@ -28,6 +29,8 @@ export interface RedirectOptions {
   readonly kernel: RedirectKernel;
   readonly locator: PodLocator;
   readonly users: PodUsers;
+  /** A procfs whose `sys` is writable; in a container /proc is not one. */
+  readonly proc?: string;
   /** Only for tests. */
   readonly places?: Places;
 }
@@ -50,10 +53,12 @@ export class Redirect implements Disposable {
   constructor(options: RedirectOptions) {
     this.#options = options;
     const { locator, kernel, users } = options;
-    const places = options.places ?? kernelPlaces(options.workers);
+    const places = options.places ?? kernelPlaces(options.workers, options.proc ?? "/proc");
     const adopted = adoptContents(kernel.maps, kernel.attachedPods());
     this.#context = { locator, places, kernel, users, adopted };
-    locator.onChange((uid) => void this.#pods.get(uid)?.settle());
+    locator.onChange((sandbox) => {
+      for (const pod of this.#pods.values()) if (pod.sandbox === sandbox) void pod.settle();
+    });
   }
 
   /**
@@ -63,6 +68,7 @@ export class Redirect implements Disposable {
   async apply(snapshot: Snapshot): Promise<void> {
     const wanted = enrolledOn(this.#options.node, snapshot);
     this.#cleanLeftovers(snapshot, wanted);
+    await this.#expelReplaced(wanted);
     const uids = new Set([...wanted.keys(), ...this.#pods.keys()]);
     const settled = [...uids].map((uid) => this.#pod(uid).want(wanted.get(uid)));
     await Promise.all(settled);
@@ -73,7 +79,8 @@ export class Redirect implements Disposable {
   caught(): CaughtPod[] {
     return [...this.#pods.values()].flatMap(({ uid, state }) => {
       if (!("place" in state)) return [];
-      return [{ uid, netns: state.place.netns, listeners: state.place.listeners }];
+      const { netns, addresses, listeners } = state.place;
+      return [{ uid, netns, addresses, listeners }];
     });
   }
 
@@ -118,6 +125,15 @@ export class Redirect implements Disposable {
     });
   }
 
+  /** A static pod's mirror object may be made anew, with another uid for the same namespace: one owner at a time. */
+  async #expelReplaced(wanted: ReadonlyMap<string, EnrolledWorkload>): Promise<void> {
+    const sandboxes = new Set([...wanted.values()].map(sandboxOf));
+    const replaced = [...this.#pods.values()].filter(
+      ({ uid, sandbox }) => !wanted.has(uid) && sandboxes.has(sandbox),
+    );
+    await Promise.all(replaced.map((pod) => pod.expel()));
+  }
+
   /** Pods that an earlier agent caught and that are not enrolled any more: nothing of it is still relayed. */
   #cleanLeftovers(snapshot: Snapshot, wanted: ReadonlyMap<string, unknown>): void {
     for (const workload of snapshot.workloads.values()) {
@@ -127,9 +143,12 @@ export class Redirect implements Disposable {
     }
   }
 
-  #cleanLeftover({ uid, addresses }: Workload): void {
+  #cleanLeftover(workload: Workload): void {
     const { locator, places, kernel, adopted } = this.#context;
-    const located = locator.locate(uid);
+    const { addresses } = workload;
+    const located = locator.locate(sandboxOf(workload));
+    // Nobody waits for it, found or not.
+    locator.forget(sandboxOf(workload));
     if (located.kind === "absent") return;
     const netns = openNetns(located.path);
     try {

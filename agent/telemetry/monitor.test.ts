@@ -105,6 +105,16 @@ describe("/ready", () => {
   });
 });
 
+describe("/live", () => {
+  test("says alive, also while the agent is not ready", async (t) => {
+    const { readiness, base } = await rig(t);
+    readiness.await("snapshot");
+    const answer = await fetch(`${base}/live`);
+    assert.equal(answer.status, 200);
+    assert.equal(await answer.text(), "alive\n");
+  });
+});
+
 describe("the server", () => {
   test("answers GET and HEAD of its paths only", async (t) => {
     const { base, errors } = await rig(t);

@@ -1,4 +1,4 @@
-/** The HTTP server of `:15020`: /metrics for Prometheus, /ready for Kubernetes. */
+/** The HTTP server of `:15020`: /metrics for Prometheus, /ready and /live for Kubernetes. */
 
 import { once } from "node:events";
 import { type Answer, closeServer, createGetServer, type Route, text } from "./get-server.ts";
@@ -33,6 +33,8 @@ export async function startMonitor(inputs: MonitorInputs): Promise<Monitor> {
   const routes = new Map<string, Route>([
     ["/metrics", metricsRoute(inputs.metrics)],
     ["/ready", () => readyAnswer(inputs.readiness)],
+    // That it answers at all is the news: a main thread that hangs doesn't.
+    ["/live", () => text(200, "alive")],
   ]);
   const server = createGetServer({ routes, onError: inputs.onError });
   server.listen(inputs.listen.port, inputs.listen.host);

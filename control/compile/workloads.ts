@@ -21,7 +21,7 @@ export interface NamespaceWords {
 
 /** A pod's compilation. */
 export interface CompiledPod {
-  /** undefined: the pod has no address (yet) or has finished. */
+  /** undefined: the pod has finished, or has no address yet and does not have to be caught before it starts. */
   readonly value: Workload | undefined;
   readonly key: string;
   /** metadata.creationTimestamp; decides who keeps an address. */
@@ -50,9 +50,14 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
   if (wanted !== undefined && spec.hostNetwork) conditions.push(hostNetwork(pod));
   if (said.value.enabled === false && meshes[0] !== undefined)
     conditions.push(optedOut(pod, meshes[0]));
-  const absent = isFinished(pod) || (addresses.texts.length === 0 && !spec.hostNetwork);
+  const reachable = addresses.texts.length > 0 || spec.hostNetwork;
+  // Its node's agent catches it before its containers run, if it hears of it that early.
+  const starting = wanted !== undefined && spec.nodeName !== "";
+  const absent = isFinished(pod) || !(reachable || starting);
+  const sandboxUid = sandboxUidOf(pod);
   const value: Workload = {
     uid: metadata.uid,
+    ...(sandboxUid !== undefined && { sandboxUid }),
     name: metadata.name,
     namespace: metadata.namespace,
     owner: ownerOf(pod),
@@ -73,6 +78,12 @@ export function wordConditions(
 ): readonly Condition[] {
   const ref = objectRef(object);
   return problems.map((problem) => ({ ref, reason: "malformed-annotation", ...problem }));
+}
+
+/** A static pod's API object is a mirror with a uid of its own; on the node it goes by its manifest's hash. */
+function sandboxUidOf({ metadata }: Pod): string | undefined {
+  if (metadata.annotations["kubernetes.io/config.mirror"] === undefined) return undefined;
+  return metadata.annotations["kubernetes.io/config.hash"];
 }
 
 function isFinished(pod: Pod): boolean {

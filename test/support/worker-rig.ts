@@ -79,7 +79,12 @@ export class WorkerRig implements AsyncDisposable {
     const rig = new WorkerRig(options);
     await rig.workers.start();
     await rig.update(service);
-    await rig.workers.added({ uid: CLIENT.uid, netns: -1, listeners: [rig.listenerFd] });
+    await rig.workers.added({
+      uid: CLIENT.uid,
+      netns: -1,
+      addresses: CLIENT.addresses,
+      listeners: [rig.listenerFd],
+    });
     return rig;
   }
 

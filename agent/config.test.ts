@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseConfig } from "./config.ts";
+
+const LEAST = ["--node", "n1", "--control", "nodemesh-control.nodemesh.svc:15010"];
+const TLS = ["--control-ca", "/r/ca.crt", "--control-token", "/r/token", "--control-name", "c.svc"];
+
+/** The first message that commander throws for these flags. */
+function refusal(argv: readonly string[]): string {
+  const { write } = process.stderr;
+  process.stderr.write = () => true;
+  try {
+    parseConfig(argv);
+  } catch (error) {
+    return String(error);
+  } finally {
+    process.stderr.write = write;
+  }
+  return "accepted";
+}
+
+test("on a node of a cluster the flags that must be given are the node's name and control's address", () => {
+  const config = parseConfig(LEAST);
+  assert.deepEqual(config.pods, { kind: "kubernetes" });
+  assert.equal(config.cgroup, "auto");
+  assert.equal(config.proc, "/proc");
+  assert.equal(config.controlTls, undefined);
+  assert.deepEqual(config.control, {
+    kind: "tcp",
+    host: "nodemesh-control.nodemesh.svc",
+    port: 15010,
+  });
+});
+
+test("a directory of namespaces makes it the simulator's agent", () => {
+  const { pods } = parseConfig([...LEAST, "--pod-netns-dir", "/run/pods"]);
+  assert.deepEqual(pods, { kind: "directory", directory: "/run/pods" });
+});
+
+test("TLS to control takes its three flags together", () => {
+  assert.deepEqual(parseConfig([...LEAST, ...TLS]).controlTls, {
+    caFile: "/r/ca.crt",
+    tokenFile: "/r/token",
+    serverName: "c.svc",
+  });
+  for (const left of [0, 2, 4])
+    assert.match(
+      refusal([...LEAST, ...TLS.toSpliced(left, 2)]),
+      /--control-ca, --control-token and --control-name belong together/,
+    );
+});

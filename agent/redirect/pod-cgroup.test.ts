@@ -1,0 +1,47 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { podUidOfCgroups } from "./pod-cgroup.ts";
+
+const UID = "0a1b2c3d-0000-4111-8222-333344445555";
+const OTHER = "ffffffff-0000-4111-8222-333344445555";
+const HASH = "0123456789abcdef0123456789abcdef";
+const SYSTEMD = UID.replaceAll("-", "_");
+
+const PODS: readonly (readonly [string, string, string])[] = [
+  ["cgroupfs, v2", `0::/kubepods/burstable/pod${UID}/c1\n`, UID],
+  ["cgroupfs, guaranteed", `0::/kubepods/pod${UID}/c1\n`, UID],
+  [
+    "systemd, v2",
+    `0::/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod${SYSTEMD}.slice/cri-containerd-c1.scope\n`,
+    UID,
+  ],
+  [
+    "systemd, guaranteed",
+    `0::/kubepods.slice/kubepods-pod${SYSTEMD}.slice/crio-c1.scope/container\n`,
+    UID,
+  ],
+  ["v1", `12:pids:/kubepods/burstable/pod${UID}/c1\n1:name=systemd:/kubepods/pod${UID}/c1\n`, UID],
+  ["hybrid", `12:pids:/node1/kubepods/burstable/pod${UID}/c1\n0::/node1\n`, UID],
+  ["private namespace", `0::/../../burstable/pod${UID}/c1\n`, UID],
+  ["private namespace, same class", `0::/../../pod${UID}/c1\n`, UID],
+  ["private namespace, systemd", `0::/../../kubepods-burstable-pod${SYSTEMD}.slice/x.scope\n`, UID],
+  ["static pod", `0::/kubepods/burstable/pod${HASH}/c1\n`, HASH],
+  ["a cluster in a pod", `0::/kubepods/pod${OTHER}/c9/kubepods/burstable/pod${UID}/c1\n`, UID],
+];
+
+for (const [name, text, uid] of PODS)
+  test(`the pod of a process is read: ${name}`, () => assert.equal(podUidOfCgroups(text), uid));
+
+const NOT_PODS = [
+  "",
+  "0::/\n",
+  "0::/system.slice/kubelet.service\n",
+  "0::/kubepods/burstable\n",
+  `0::/kubepods/burstable/pod${UID.slice(1)}/c1\n`,
+  `0::/user/mypod${UID}/c1\n`,
+  `0::/kubepods/pod${UID}x/c1\n`,
+];
+
+for (const text of NOT_PODS)
+  test(`a process outside pods is none: ${JSON.stringify(text)}`, () =>
+    assert.equal(podUidOfCgroups(text), undefined));

@@ -1,0 +1,32 @@
+/** Which pod a process belongs to, by what /proc/PID/cgroup says (cgroups(7)). Pure. */
+
+/**
+ * A pod's directory: `pod<uid>` of the cgroupfs driver, `kubepods-burstable-pod<uid with _>.slice` of the systemd
+ * driver. A static pod has the hash of its manifest in the place of the uid: 32 hex digits.
+ */
+const POD_DIRECTORY =
+  /^(?:kubepods(?:-[a-z]+)?-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$/;
+
+/**
+ * The uid in a directory's name, with dashes; undefined: not a pod's directory.
+ * For a static pod it is what its annotation kubernetes.io/config.hash says.
+ */
+export function podUidOfDirectory(name: string): string | undefined {
+  return POD_DIRECTORY.exec(name)?.[1]?.replaceAll("_", "-");
+}
+
+/**
+ * The pod that the text of a /proc/PID/cgroup names, on any line: v1 has one for each controller, v2 one, hybrid
+ * both. The innermost counts: a cluster may run inside a pod of another one. Seen from a private cgroup namespace
+ * the paths begin with `/../..`, which changes nothing.
+ */
+export function podUidOfCgroups(text: string): string | undefined {
+  for (const line of text.split("\n")) {
+    const names = line.split("/").slice(1).reverse();
+    for (const name of names) {
+      const uid = podUidOfDirectory(name);
+      if (uid !== undefined) return uid;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,217 @@
+/**
+ * Finds pods' network namespaces on a node of a real cluster: a process whose cgroup names the pod is in it. Needs
+ * nothing but /proc, so it works with every runtime, CNI plugin and cgroup layout. Two ways to be quick without
+ * being busy: events of the cgroup directories say when to look, and while a pod is expected it looks by a timer.
+ */
+
+import { closeSync, fstatSync, openSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { CgroupWatch } from "./cgroup-watch.ts";
+import type { AbsentReason, Located, PodLocator } from "./locator.ts";
+import { ProcessIndex } from "./process-index.ts";
+
+/** Where to look. */
+export interface ProcLocatorOptions {
+  /** A procfs that shows the node's processes; in a container with hostPID any will do. */
+  readonly proc: string;
+  /** Where cgroups are mounted, for events: all of them, v1 and v2. */
+  readonly cgroups: string;
+}
+
+/** How often pods that were found are looked after: does the namespace still exist? */
+const CARE_MS = 1000;
+/** While something is expected and something changed just now: a sandbox takes some 100 ms to come up… */
+const EAGER_MS = 25;
+/** …for this long; then by the second power, up to the last. Measured: see ARCHITECTURE.md. */
+const EAGER_FOR_MS = 3000;
+const LAST_DELAY_MS = 1000;
+/** Several events at once are one look. */
+const SETTLE_MS = 2;
+/** A look that young is good enough for another question. */
+const FRESH_MS = 10;
+/** Every process is read again this often: numbers come round. */
+const FORGET_MS = 30_000;
+/** How often the directories of pods are searched for when there are none yet. */
+const SEARCH_MS = 5000;
+
+interface Place {
+  readonly pid: string;
+  readonly inode: number;
+}
+
+/** See the file's head. */
+export class ProcLocator implements PodLocator {
+  readonly #proc: string;
+  readonly #index: ProcessIndex;
+  readonly #watch: CgroupWatch;
+  readonly #found = new Map<string, Place>();
+  readonly #expected = new Map<string, AbsentReason>();
+  readonly #host: number = statSync("/proc/thread-self/ns/net").ino;
+  #listener: (uid: string) => void = () => undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #due = Number.POSITIVE_INFINITY;
+  #changed = now();
+  #looked = Number.NEGATIVE_INFINITY;
+  #forgot = now();
+  #cared = now();
+  #searched = now();
+
+  constructor({ proc, cgroups }: ProcLocatorOptions) {
+    this.#proc = proc;
+    this.#index = new ProcessIndex(proc, now);
+    this.#watch = new CgroupWatch(cgroups, () => this.#somethingChanged());
+    this.#watch.start();
+  }
+
+  locate(uid: string): Located {
+    const known = this.#found.get(uid);
+    if (known !== undefined && this.#inodeOf(known.pid) === known.inode)
+      return this.#located(uid, known);
+    this.#found.delete(uid);
+    const isNew = !this.#expected.has(uid);
+    if (known !== undefined || isNew) this.#look();
+    const place = this.#search(uid);
+    if (typeof place !== "string") {
+      this.#found.set(uid, place);
+      this.#expected.delete(uid);
+      this.#plan(CARE_MS);
+      return this.#located(uid, place);
+    }
+    this.#expected.set(uid, place);
+    if (isNew) this.#changed = now();
+    this.#plan(EAGER_MS);
+    return { kind: "absent", reason: place };
+  }
+
+  onChange(listener: (uid: string) => void): void {
+    this.#listener = listener;
+  }
+
+  forget(uid: string): void {
+    this.#expected.delete(uid);
+    this.#found.delete(uid);
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+    this.#due = Number.NEGATIVE_INFINITY;
+    this.#watch[Symbol.dispose]();
+    this.#expected.clear();
+    this.#found.clear();
+  }
+
+  #located(uid: string, { pid, inode }: Place): Located & { kind: "found" } {
+    const path = this.#netnsOf(pid);
+    return { kind: "found", path, inode, confirm: () => this.#index.podOf(pid) === uid };
+  }
+
+  /** The pod's namespace by its processes; a process that has gone meanwhile says nothing. */
+  #search(uid: string): Place | AbsentReason {
+    let reason: AbsentReason = "no-such-pod";
+    for (const pid of [...this.#index.pidsOf(uid)]) {
+      const inode = this.#confirmedInode(pid, uid);
+      if (inode === "not-permitted") reason = inode;
+      else if (inode === undefined) this.#index.forget(pid);
+      // The runtime's first process is in the node's namespace before it enters the pod's: not the last word.
+      else if (inode === this.#host) reason = "host-network";
+      else return { pid, inode };
+    }
+    return reason;
+  }
+
+  /** While the namespace is held open the process must still be the pod's: its number can't have been given away before. */
+  #confirmedInode(pid: string, uid: string): number | "not-permitted" | undefined {
+    let fd: number | undefined;
+    try {
+      fd = openSync(this.#netnsOf(pid), "r");
+      const { ino } = fstatSync(fd);
+      return this.#index.podOf(pid) === uid ? ino : undefined;
+    } catch (cause) {
+      return isRefusal(cause) ? "not-permitted" : undefined;
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+  }
+
+  #inodeOf(pid: string): number | undefined {
+    try {
+      return statSync(this.#netnsOf(pid)).ino;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #netnsOf(pid: string): string {
+    return join(this.#proc, pid, "ns/net");
+  }
+
+  #look(): void {
+    const time = now();
+    if (time - this.#looked < FRESH_MS) return;
+    if (time - this.#forgot > FORGET_MS) {
+      this.#forgot = time;
+      this.#index.forgetOutsiders();
+    }
+    this.#looked = time;
+    this.#index.refresh();
+  }
+
+  #somethingChanged(): void {
+    this.#changed = now();
+    if (this.#expected.size + this.#found.size > 0) this.#plan(SETTLE_MS);
+  }
+
+  /** Looks in at most that time; an earlier plan stands. */
+  #plan(delayMs: number): void {
+    const due = now() + delayMs;
+    if (this.#due <= due) return;
+    clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#turn(), delayMs).unref();
+  }
+
+  #turn(): void {
+    this.#due = Number.POSITIVE_INFINITY;
+    this.#care();
+    if (this.#expected.size > 0) this.#lookForExpected();
+    if (this.#expected.size > 0) this.#plan(this.#delay());
+    else if (this.#found.size > 0) this.#plan(CARE_MS);
+  }
+
+  #delay(): number {
+    const quiet = now() - this.#changed;
+    return quiet < EAGER_FOR_MS ? EAGER_MS : Math.min(quiet / 8, LAST_DELAY_MS);
+  }
+
+  #lookForExpected(): void {
+    this.#findDirectories();
+    this.#looked = Number.NEGATIVE_INFINITY;
+    this.#look();
+    for (const [uid, before] of [...this.#expected])
+      if (this.#search(uid) !== before) this.#listener(uid);
+  }
+
+  #findDirectories(): void {
+    const time = now();
+    if (this.#watch.watching || time - this.#searched < SEARCH_MS) return;
+    this.#searched = time;
+    this.#watch.start();
+  }
+
+  /** Tells of pods whose namespace is gone or another one now. */
+  #care(): void {
+    const time = now();
+    if (time - this.#cared < CARE_MS && time - this.#changed > EAGER_FOR_MS) return;
+    this.#cared = time;
+    for (const [uid, { pid, inode }] of [...this.#found])
+      if (this.#inodeOf(pid) !== inode) this.#listener(uid);
+  }
+}
+
+function isRefusal(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && /^(?:EACCES|EPERM)$/.test(String(cause.code));
+}
+
+function now(): number {
+  return performance.now();
+}
