@@ -7,9 +7,10 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 
 /**
  * Who needs a package: `test` = npm test, `ci` = rebuilding BPF objects and the loader's corpus, `bench` = npm run
- * bench, `cluster` = a test cluster of real Kubernetes nodes (npm run cluster, npm run test:cluster).
+ * bench, `cluster` = a test cluster of real Kubernetes nodes (npm run cluster, npm run test:cluster), `image` =
+ * npm run image, which copies files of theirs.
  */
-export type Need = "test" | "ci" | "bench" | "cluster";
+export type Need = "test" | "ci" | "bench" | "cluster" | "image";
 
 /** One package that some run needs. */
 export interface DebianPackage {
@@ -26,7 +27,7 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
   pack(
     "curl",
     "/usr/bin/curl",
-    ["test", "bench", "cluster"],
+    ["test", "bench", "cluster", "image"],
     "an ordinary HTTP client inside pods",
   ),
   pack(
@@ -36,7 +37,13 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     "an ordinary load generator inside pods",
   ),
   pack("nginx", "/usr/sbin/nginx", ["test", "bench"], "an ordinary HTTP server inside pods"),
-  pack("busybox-static", "/bin/busybox", ["test", "cluster"], "a statically linked client"),
+  pack(
+    "busybox-static",
+    "/bin/busybox",
+    ["test", "cluster", "image"],
+    "a statically linked client",
+  ),
+  pack("binutils", "/usr/bin/strip", ["cluster", "image"], "strips the Node of the images"),
   pack("bpftool", "/usr/sbin/bpftool", ["test", "ci"], "a second opinion on what is loaded"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),
   pack("python3-venv", "/usr/share/doc/python3-venv", ["bench"], "a place to install Envoy into"),

@@ -1,0 +1,39 @@
+/** One image from the checkout to its archive. */
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { arch } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { namesOf, type Packed, packImage } from "./archive.ts";
+import { type ImageName, imagePlans } from "./plan.ts";
+import { stageImage } from "./stage.ts";
+
+/** What to build. */
+export interface Build {
+  /** The checkout, with its npm packages installed. */
+  readonly root: string;
+  readonly name: ImageName;
+  /** An empty folder. */
+  readonly scratch: string;
+  /** The archive's path. */
+  readonly out: string;
+}
+
+/** Builds an image. Throws with the name of what is missing. */
+export function buildImage({
+  root,
+  name,
+  scratch,
+  out,
+}: Build): Packed & { readonly image: string } {
+  const text = readFileSync(join(root, "package.json"), "utf8");
+  const { version } = z.object({ version: z.string() }).parse(JSON.parse(text));
+  const plan = imagePlans(version)[name];
+  const folder = join(scratch, "files");
+  const around = join(scratch, "archive");
+  for (const made of [folder, around]) mkdirSync(made, { recursive: true });
+  const node = join(root, `node_modules/node-linux-${arch()}/bin/node`);
+  stageImage(plan, { root, node }, folder);
+  const packed = packImage({ plan, folder, scratch: around, out });
+  return { ...packed, image: namesOf(plan)[0] ?? name };
+}
