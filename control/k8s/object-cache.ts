@@ -14,6 +14,13 @@ export class ObjectCache {
   readonly #objects = new Map<string, KubeObject>();
   readonly #invalid = new Map<string, Invalid>();
 
+  #revision = 0;
+
+  /** Another number whenever conditions may be others. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** How many objects are known. */
   get size(): number {
     return this.#objects.size;
@@ -29,7 +36,7 @@ export class ObjectCache {
     }
     for (const [key, object] of [...this.#objects])
       if (!seen.has(key)) changes.push(...this.remove(objectRef(object)));
-    for (const key of [...this.#invalid.keys()]) if (!seen.has(key)) this.#invalid.delete(key);
+    for (const key of [...this.#invalid.keys()]) if (!seen.has(key)) this.#mended(key);
     return changes;
   }
 
@@ -39,9 +46,10 @@ export class ObjectCache {
     if (verdict.kind === "ignored") return [];
     if (verdict.kind === "invalid") {
       this.#invalid.set(key, verdict);
+      this.#revision++;
       return [];
     }
-    this.#invalid.delete(key);
+    this.#mended(key);
     const { object } = verdict;
     if (isDeepStrictEqual(this.#objects.get(key), object)) return [];
     this.#objects.set(key, object);
@@ -51,8 +59,12 @@ export class ObjectCache {
   /** An object was deleted. */
   remove(ref: ObjectRef): readonly Change[] {
     const key = refKey(ref);
-    this.#invalid.delete(key);
+    this.#mended(key);
     return this.#objects.delete(key) ? [{ kind: "delete", ref }] : [];
+  }
+
+  #mended(key: string): void {
+    if (this.#invalid.delete(key)) this.#revision++;
   }
 
   /** What must be said about objects that can't be read. */

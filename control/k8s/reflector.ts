@@ -143,7 +143,7 @@ export class Reflector {
   }
 
   #note(outcome: Outcome): void {
-    if (troubleOf(outcome) !== undefined) this.#failures++;
+    if (outcome.kind !== "unknown-kind" && troubleOf(outcome) !== undefined) this.#failures++;
     if (outcome.kind === "unknown-kind") {
       this.#options.onChanges(this.#cache.replace([]));
       this.#first.resolve();
@@ -221,11 +221,12 @@ export class Reflector {
   #takeLines(lines: readonly string[]): void {
     this.#heardAt = this.#options.now();
     const changes: Change[] = [];
+    const { revision } = this.#cache;
     try {
       for (const line of lines) changes.push(...this.#takeEvent(parseJson(line)));
     } finally {
-      // Also what came before a broken event counts.
-      this.#options.onChanges(changes);
+      // Also what came before a broken event counts. Most events change nothing that is read.
+      if (changes.length > 0 || this.#cache.revision !== revision) this.#options.onChanges(changes);
     }
   }
 
