@@ -5,6 +5,7 @@
 
 import { Command, CommanderError } from "commander";
 import { addAgent } from "./agent.ts";
+import { addInstall } from "./install.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 const FAILED = 1;
@@ -13,7 +14,9 @@ const USAGE = 2;
 const program = new Command("nodemesh")
   .description("A service mesh for Kubernetes with one agent per node and no sidecar.")
   .exitOverride();
-addAgent(program, (text) => process.stdout.write(`${text}\n`));
+const print = (text: string): void => void process.stdout.write(`${text}\n`);
+addAgent(program, print);
+addInstall(program, print);
 program
   .command("sim")
   .description("a simulated cluster on this machine, with the real mesh: see `nodemesh sim --help`")

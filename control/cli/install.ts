@@ -1,0 +1,71 @@
+/** `nodemesh install` and `nodemesh uninstall`: print objects for kubectl. */
+
+import type { Command } from "commander";
+import { parse, stringify } from "yaml";
+import type { Manifest } from "../../deploy/manifests/meta.ts";
+import { installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
+import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
+
+/** Adds both commands. `print` gets the whole output. */
+export function addInstall(program: Command, print: (text: string) => void): void {
+  program
+    .command("install")
+    .description("print what to apply: nodemesh install | kubectl apply -f -")
+    .option("--namespace <name>", "where the mesh itself runs", "nodemesh")
+    .option("--set <key=value...>", "an option, for example agent.workers=2; see docs", [])
+    .action((flags: Flags) => print(yamlOf(installObjects(optionsOf(flags)))));
+  program
+    .command("uninstall")
+    .description("print what to delete: nodemesh uninstall | kubectl delete -f -")
+    .option("--namespace <name>", "where the mesh runs", "nodemesh")
+    .action((flags: Flags) => print(yamlOf(uninstallObjects(optionsOf({ ...flags, set: [] })))));
+}
+
+interface Flags {
+  readonly namespace: string;
+  readonly set: readonly string[];
+}
+
+/** Reads flags and `--set a.b=value`. Throws an Error that names the option. */
+export function optionsOf({ namespace, set }: Flags): InstallOptions {
+  const values: Tree = { namespace };
+  for (const assignment of set) {
+    const at = assignment.indexOf("=");
+    if (at < 1)
+      throw new Error(`--set ${assignment}: expected KEY=VALUE, for example agent.workers=2`);
+    assign(values, assignment.slice(0, at).split("."), readValue(assignment.slice(at + 1)));
+  }
+  return parseOptions(values);
+}
+
+interface Tree {
+  [name: string]: unknown;
+}
+
+/** Numbers as numbers, everything else as text: a tag such as 1.10 in quotes. */
+function readValue(text: string): unknown {
+  const value: unknown = parse(text);
+  return typeof value === "number" || typeof value === "boolean"
+    ? value
+    : text.replace(/^"(.*)"$/, "$1");
+}
+
+function assign(tree: Tree, [first = "", ...rest]: readonly string[], value: unknown): void {
+  if (rest.length === 0) {
+    tree[first] = value;
+    return;
+  }
+  const below = tree[first];
+  const next: Tree = typeof below === "object" && below !== null ? { ...below } : {};
+  assign(next, rest, value);
+  tree[first] = next;
+}
+
+/** Many documents, each ready for kubectl. */
+export function yamlOf(objects: readonly Manifest[]): string {
+  const options = { lineWidth: 0, aliasDuplicateObjects: false };
+  return objects
+    .map((object) => stringify(object, options))
+    .join("---\n")
+    .trimEnd();
+}

@@ -1,0 +1,173 @@
+/** The agents' DaemonSet. */
+
+import {
+  AGENT,
+  CONTROL,
+  CONTROL_PORT,
+  labelsOf,
+  type Manifest,
+  scraped,
+  selectorOf,
+} from "./meta.ts";
+import type { InstallOptions } from "./options.ts";
+
+/** Where kubelet puts token and CA. */
+const CREDENTIALS = "/var/run/nodemesh";
+/** What kubelet waits beyond the drain before it kills. */
+const GRACE_BEYOND_DRAIN_SECONDS = 15;
+/** One projected token lives this long; kubelet renews it at four fifths. */
+const TOKEN_SECONDS = 3600;
+
+/**
+ * Why each is needed: BPF and PERFMON load and attach the programs; NET_ADMIN makes rules, routes and the
+ * sockets that keep foreign addresses; SYS_ADMIN enters pods' network namespaces (setns); SYS_PTRACE reads
+ * /proc/PID/ns of processes of other users.
+ */
+const CAPABILITIES = ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"];
+
+/** Folders of the node: name, path there, path in the container. */
+const HOST_FOLDERS = [
+  // A container's own /proc/sys is read-only, and the agent sets sysctls in pods' network namespaces.
+  { name: "proc", path: "/proc", mountPath: "/host/proc" },
+  { name: "cgroup", path: "/sys/fs/cgroup", mountPath: "/sys/fs/cgroup" },
+  { name: "bpf", path: "/sys/fs/bpf", mountPath: "/sys/fs/bpf" },
+  { name: "run", path: "/run/nodemesh", mountPath: "/run/nodemesh" },
+  { name: "state", path: "/var/lib/nodemesh", mountPath: "/var/lib/nodemesh" },
+];
+
+/** The DaemonSet. */
+export function agentObjects(options: InstallOptions): readonly Manifest[] {
+  const { namespace, image, agent } = options;
+  const labels = labelsOf("agent", image.tag);
+  return [
+    {
+      apiVersion: "apps/v1",
+      kind: "DaemonSet",
+      metadata: { name: AGENT, namespace, labels },
+      spec: {
+        selector: { matchLabels: selectorOf("agent") },
+        updateStrategy: {
+          type: "RollingUpdate",
+          // Never two on one node: the second one refuses.
+          rollingUpdate: { maxUnavailable: agent.maxUnavailable, maxSurge: 0 },
+        },
+        template: {
+          metadata: {
+            labels,
+            annotations: {
+              ...scraped(agent.metricsPort),
+              // The runtime's default profile forbids mounts and bpffs. For API servers before 1.30.
+              "container.apparmor.security.beta.kubernetes.io/agent": "unconfined",
+            },
+          },
+          spec: podSpec(options),
+        },
+      },
+    },
+  ];
+}
+
+function podSpec(options: InstallOptions): unknown {
+  const { agent } = options;
+  return {
+    serviceAccountName: AGENT,
+    // It has a token of its own, for control only.
+    automountServiceAccountToken: false,
+    hostNetwork: true,
+    hostPID: true,
+    dnsPolicy: "ClusterFirstWithHostNet",
+    priorityClassName: "system-node-critical",
+    tolerations: [{ operator: "Exists" }],
+    nodeSelector: { "kubernetes.io/os": "linux" },
+    terminationGracePeriodSeconds: agent.drainSeconds + GRACE_BEYOND_DRAIN_SECONDS,
+    containers: [container(options)],
+    volumes: [
+      ...HOST_FOLDERS.map(({ name, path }) => ({
+        name,
+        hostPath: {
+          path,
+          type:
+            path === "/run/nodemesh" || path === "/var/lib/nodemesh"
+              ? "DirectoryOrCreate"
+              : "Directory",
+        },
+      })),
+      {
+        name: "credentials",
+        projected: {
+          sources: [
+            {
+              serviceAccountToken: {
+                path: "token",
+                audience: CONTROL,
+                expirationSeconds: TOKEN_SECONDS,
+              },
+            },
+            // Made by control: kubelet starts the agent when it is there.
+            {
+              configMap: { name: "nodemesh-root", items: [{ key: "ca.crt", path: "ca.crt" }] },
+            },
+          ],
+        },
+      },
+    ],
+  };
+}
+
+function container(options: InstallOptions): unknown {
+  const { image, agent } = options;
+  return {
+    name: "agent",
+    image: `${image.agent}:${image.tag}`,
+    imagePullPolicy: image.pullPolicy,
+    args: argumentsOf(options),
+    env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+    ports: [{ name: "metrics", containerPort: agent.metricsPort, hostPort: agent.metricsPort }],
+    startupProbe: {
+      httpGet: { path: "/live", port: "metrics" },
+      periodSeconds: 1,
+      failureThreshold: 60,
+    },
+    readinessProbe: { httpGet: { path: "/ready", port: "metrics" }, periodSeconds: 2 },
+    livenessProbe: {
+      httpGet: { path: "/live", port: "metrics" },
+      periodSeconds: 10,
+      timeoutSeconds: 5,
+    },
+    resources: { requests: agent.requests, limits: { memory: agent.memoryLimit } },
+    securityContext: {
+      runAsUser: 0,
+      runAsNonRoot: false,
+      privileged: false,
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ["ALL"], add: CAPABILITIES },
+      seccompProfile: { type: "RuntimeDefault" },
+    },
+    volumeMounts: [
+      ...HOST_FOLDERS.map(({ name, mountPath }) => ({
+        name,
+        mountPath,
+        ...(name === "bpf" && { mountPropagation: "Bidirectional" }),
+      })),
+      { name: "credentials", mountPath: CREDENTIALS, readOnly: true },
+    ],
+  };
+}
+
+function argumentsOf({ namespace, agent }: InstallOptions): readonly string[] {
+  const host = `${CONTROL}.${namespace}.svc`;
+  return [
+    "--node=$(NODE_NAME)",
+    `--control=${host}:${CONTROL_PORT}`,
+    `--control-ca=${CREDENTIALS}/ca.crt`,
+    `--control-token=${CREDENTIALS}/token`,
+    `--control-name=${host}`,
+    "--proc=/host/proc",
+    "--cgroup=auto",
+    `--metrics=:${agent.metricsPort}`,
+    `--workers=${agent.workers}`,
+    `--access-log=${agent.accessLog}`,
+    `--drain-timeout-ms=${agent.drainSeconds * 1000}`,
+  ];
+}

@@ -1,0 +1,62 @@
+/** Everything that an installation consists of, in the order in which it is applied. */
+
+import { agentObjects } from "./agent.ts";
+import { controlObjects } from "./control.ts";
+import { serviceMeshDefinition } from "./crd.ts";
+import { AGENT, CONTROL, labelsOf, type Manifest } from "./meta.ts";
+import type { InstallOptions } from "./options.ts";
+import { roles } from "./roles.ts";
+
+/** What `nodemesh install` prints. */
+export function installObjects(options: InstallOptions): readonly Manifest[] {
+  const { namespace, image } = options;
+  return [
+    namespaceObject(options),
+    serviceMeshDefinition(image.tag),
+    serviceAccount(CONTROL, "control", options),
+    serviceAccount(AGENT, "agent", options),
+    ...roles({ ...options, namespace }),
+    ...controlObjects(options),
+    ...agentObjects(options),
+  ];
+}
+
+/**
+ * What `nodemesh uninstall` prints: agents first, so that they end while control still answers, and the
+ * namespace last, with what control made in it.
+ */
+export function uninstallObjects(options: InstallOptions): readonly Manifest[] {
+  const last: Readonly<Record<string, number>> = {
+    DaemonSet: 0,
+    CustomResourceDefinition: 2,
+    Namespace: 3,
+  };
+  const rank = ({ kind }: Manifest): number => last[kind] ?? 1;
+  return installObjects(options).toSorted((a, b) => rank(a) - rank(b));
+}
+
+function namespaceObject({ namespace, image }: InstallOptions): Manifest {
+  return {
+    apiVersion: "v1",
+    kind: "Namespace",
+    metadata: {
+      name: namespace,
+      labels: {
+        ...labelsOf("namespace", image.tag),
+        // The agents use their node's network and folders.
+        "pod-security.kubernetes.io/enforce": "privileged",
+        "pod-security.kubernetes.io/audit": "privileged",
+        "pod-security.kubernetes.io/warn": "privileged",
+      },
+    },
+  };
+}
+
+function serviceAccount(
+  name: string,
+  component: string,
+  { namespace, image }: InstallOptions,
+): Manifest {
+  const labels = labelsOf(component, image.tag);
+  return { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace, labels } };
+}

@@ -1,0 +1,107 @@
+/** What an installation may choose: one checked value, the same for `nodemesh install --set` and the Helm chart. */
+
+import { z } from "zod";
+
+/** A Kubernetes quantity, for example 100m or 256Mi (apimachinery's resource.Quantity, without exponents). */
+const quantity = z
+  .string()
+  .regex(/^\d+(?:\.\d+)?(?:m|k|M|G|Ki|Mi|Gi)?$/, "must be a quantity such as 100m or 256Mi");
+const name = z
+  .string()
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be lower-case letters, digits and '-'");
+const image = z.string().regex(/^[\w./:@-]+$/, "must be an image without its tag");
+function resources(cpu: string, memory: string): z.ZodType<Requests> {
+  return z.strictObject({ cpu: quantity.default(cpu), memory: quantity.default(memory) }).prefault({});
+
+/** CPU and memory as Kubernetes quantities. */
+export interface Requests {
+  readonly cpu: string;
+  readonly memory: string;
+}
+
+/** Checked options. What each means is said where it is checked, below. */
+export interface InstallOptions {
+  readonly namespace: string;
+  readonly image: {
+    readonly agent: string;
+    readonly control: string;
+    readonly tag: string;
+    readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
+  };
+  readonly control: {
+    readonly replicas: number;
+    readonly requests: Requests;
+    readonly memoryLimit: string;
+  };
+  readonly agent: {
+    readonly requests: Requests;
+    readonly memoryLimit: string;
+    readonly workers: number;
+    readonly accessLog: number;
+    readonly drainSeconds: number;
+    readonly metricsPort: number;
+    readonly maxUnavailable: number;
+  };
+}
+
+/** All options with their defaults; unknown ones are refused. */
+export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
+  namespace: name.default("nodemesh").describe("where the mesh itself runs"),
+  image: z
+    .strictObject({
+      agent: image.default("nodemesh/agent").describe("image of the agents"),
+      control: image.default("nodemesh/control").describe("image of the control plane"),
+      tag: z
+        .string()
+        .regex(/^[\w][\w.-]{0,127}$/, "must be an image tag")
+        .default("0.1.0")
+        .describe("tag of both"),
+      pullPolicy: z
+        .enum(["Always", "IfNotPresent", "Never"])
+        .default("IfNotPresent")
+        .describe("when kubelet pulls them"),
+    })
+    .prefault({}),
+  control: z
+    .strictObject({
+      replicas: z.int().min(1).max(7).default(2).describe("replicas; one of them leads"),
+      requests: resources("50m", "128Mi"),
+      memoryLimit: quantity.default("1Gi").describe("control is ended beyond this"),
+    })
+    .prefault({}),
+  agent: z
+    .strictObject({
+      requests: resources("100m", "192Mi"),
+      memoryLimit: quantity.default("1Gi").describe("an agent is ended beyond this"),
+      workers: z.int().min(1).max(256).default(1).describe("data workers, one core each at most"),
+      accessLog: z.number().min(0).max(1).default(0).describe("share of requests that are logged"),
+      drainSeconds: z
+        .int()
+        .min(0)
+        .max(3600)
+        .default(30)
+        .describe("what relayed connections get to end by themselves"),
+      metricsPort: z
+        .int()
+        .min(1)
+        .max(65_535)
+        .default(15_020)
+        .describe("port of /metrics, /ready and /live on each node"),
+      maxUnavailable: z.int().min(1).default(1).describe("agents replaced at a time"),
+    })
+    .prefault({}),
+});
+
+/** Checks options. Throws an Error that names the option and what it must be. */
+export function parseOptions(values: unknown): InstallOptions {
+  const result = installOptions.safeParse(values);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = issue?.path.join(".") ?? "";
+  if (issue?.code === "unrecognized_keys") {
+    const unknown = [...issue.path, issue.keys[0]].join(".");
+    throw new Error(`there is no option ${unknown}; \`nodemesh install --help\` lists them`);
+  }
+  throw new Error(`option ${path}: ${issue?.message ?? "is not valid"}`);
+}
