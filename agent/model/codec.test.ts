@@ -14,6 +14,7 @@ const DELTA: SnapshotDelta = {
   upsertWorkloads: [
     {
       uid: "u1",
+      sandboxUid: "0123456789abcdef0123456789abcdef",
       name: "user-1",
       namespace: "shop",
       owner: "user",
@@ -81,6 +82,7 @@ test("a wrong field refuses the whole and is named", () => {
     [["upsertWorkloads"], undefined, "upsertWorkloads"],
     [["upsertWorkloads", 0], null, "upsertWorkloads[0]"],
     [["upsertWorkloads", 0, "uid"], 7, "upsertWorkloads[0].uid"],
+    [["upsertWorkloads", 0, "sandboxUid"], "", "upsertWorkloads[0].sandboxUid"],
     [["upsertWorkloads", 0, "addresses", 1], "FD00::2", "upsertWorkloads[0].addresses[1]"],
     [["upsertWorkloads", 0, "enrolment", "fail"], "ajar", "upsertWorkloads[0].enrolment.fail"],
     [

@@ -96,9 +96,12 @@ export class FakePlaces implements Places {
   readonly turned: Set<bigint> = new Set();
   /** Set to make the next turn() throw. */
   failure: string | undefined;
+  /** Addresses that every namespace has. */
+  own: readonly string[] = [];
   #nextFd = 100;
 
-  open(located: Located & { kind: "found" }, addresses: readonly string[]): Place {
+  open(located: Located & { kind: "found" }, known: readonly string[]): Place {
+    const addresses = known.length > 0 ? known : this.own;
     const netns = this.#nextFd++;
     const { inode } = located;
     const place = { netns, inode, cookie: BigInt(inode), addresses, listeners: [this.#nextFd++] };

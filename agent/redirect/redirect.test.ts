@@ -7,7 +7,7 @@ import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
 import type { Snapshot } from "#model/snapshot.ts";
 import { EMPTY_SNAPSHOT } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
-import { enrolledOn, podContents } from "./contents.ts";
+import { type EnrolledWorkload, enrolledOn, podContents } from "./contents.ts";
 import { dump, FakeKernel, FakeLocator, FakePlaces, FakeUsers, fakeTables } from "./fakes.ts";
 import { Redirect } from "./redirect.ts";
 import { writeChange } from "./writer.ts";
@@ -30,6 +30,10 @@ function workload(number: number, wishes: Partial<Enrolment> | undefined, node =
 
 function snapshotOf(workloads: readonly Workload[]): Snapshot {
   return { ...EMPTY_SNAPSHOT, workloads: new Map(workloads.map((w) => [w.uid, w])) };
+}
+
+function enrolled(workload: Workload): EnrolledWorkload {
+  return { ...workload, enrolment: workload.enrolment ?? DEFAULT_ENROLMENT };
 }
 
 /** Pod number n lives in namespace n. */
@@ -65,6 +69,45 @@ test("a pod that can't be found is named with its reason, and caught when it app
   locator.move("pod-1", 1);
   await turnOfLoop();
   assert.equal(redirect.status()[0]?.state, "caught");
+});
+
+test("a pod whose address the API does not know yet is caught, and set up anew when it says another", async () => {
+  const { redirect, users, places, kernel } = harness();
+  places.own = ["10.9.0.1"];
+  const early = { ...workload(1, {}), addresses: [] };
+  await redirect.apply(snapshotOf([early]));
+  assert.deepEqual(redirect.caught()[0]?.addresses, ["10.9.0.1"]);
+  const known = podContents(enrolled(workload(1, {})), 1n);
+  assert.deepEqual([...kernel.tables.pods.entries()], [[1n, known.pod]]);
+
+  await redirect.apply(snapshotOf([workload(1, {})]));
+  assert.deepEqual(users.told, ["added pod-1"]);
+  await redirect.apply(snapshotOf([{ ...workload(1, {}), addresses: ["10.9.0.9"] }]));
+  assert.deepEqual(users.told, ["added pod-1", "removed pod-1", "added pod-1"]);
+  assert.deepEqual(redirect.caught()[0]?.addresses, ["10.9.0.9"]);
+});
+
+test("a static pod is found by the uid its node knows, also when its mirror is made anew", async () => {
+  const { redirect, locator, users, kernel } = harness();
+  locator.move("hash", 7);
+  const mirror = (number: number) => ({ ...workload(number, {}), sandboxUid: "hash" });
+  await redirect.apply(snapshotOf([mirror(8)]));
+  await redirect.apply(snapshotOf([mirror(9)]));
+  assert.deepEqual(users.told, ["added pod-8", "leaving pod-8", "removed pod-8", "added pod-9"]);
+  assert.deepEqual([...kernel.attached], [7n]);
+  assert.deepEqual([...kernel.tables.pods.entries()].length, 1);
+  locator.move("hash", undefined);
+  await turnOfLoop();
+  assert.deepEqual(redirect.status(), [{ uid: "pod-9", state: "out", detail: "no-such-pod" }]);
+});
+
+test("a pod that is not wanted any more is forgotten by the locator", async () => {
+  const { redirect, locator } = harness();
+  locator.move("pod-1", undefined);
+  await redirect.apply(snapshotOf([workload(1, {})]));
+  assert.deepEqual(locator.forgotten, []);
+  await redirect.apply(snapshotOf([]));
+  assert.deepEqual(locator.forgotten, ["pod-1"]);
 });
 
 test("uninstalling waits for no connection and leaves nothing", async () => {

@@ -315,6 +315,34 @@ const anyObject: fc.Arbitrary<Loose> = fc
     return service(name, { clusterIP: ip, ports: [{ port: 80, appProtocol: protocol }] });
   });
 
+test("an enrolled pod is published for its node before it has an address; others are not", () => {
+  const starting = (name: string, enabled: boolean, nodeName: string): Loose =>
+    pod(name, "", {
+      meta: { annotations: { "mesh/enabled": String(enabled) } },
+      spec: { nodeName },
+      status: { phase: "Pending", podIPs: [] },
+    });
+  const world = worldOf(
+    starting("early", true, "n1"),
+    starting("unscheduled", true, ""),
+    starting("plain", false, "n1"),
+  );
+  const { workloads } = compile(world, EMPTY_COMPILATION);
+  assert.deepEqual([...workloads.keys()], ["uid-early"]);
+  assert.deepEqual(workloads.get("uid-early")?.addresses, []);
+});
+
+test("a static pod's mirror names the uid by which its node knows it", () => {
+  const annotations = {
+    "kubernetes.io/config.mirror": "abc",
+    "kubernetes.io/config.hash": "abc",
+  };
+  const world = worldOf(pod("static", "10.1.0.2", { meta: { annotations } }), pod("b", "10.1.0.3"));
+  const { workloads } = compile(world, EMPTY_COMPILATION);
+  assert.equal(workloads.get("uid-static")?.sandboxUid, "abc");
+  assert.equal(workloads.get("uid-b")?.sandboxUid, undefined);
+});
+
 test("compiling step by step gives what compiling from scratch gives", () => {
   const step = fc.record({ object: anyObject, remove: fc.boolean() });
   fc.assert(

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { load, parse, unmountBpffs } from "ebpf-loader-wasm";
 import { MeshBpf } from "../../agent/kernel/bpf.ts";
+import { NodeLock } from "../../agent/kernel/lock.ts";
 import {
   closeNetns,
   createNetns,
@@ -54,6 +55,15 @@ test("the next agent finds the maps as the last one left them", (t) => {
   assert.deepEqual([...second.maps.pods.entries()], [[7n, POD]]);
 });
 
+test("one agent holds the pin directory: a second is refused with words, until the first has ended", (t) => {
+  const place = lab(t);
+  {
+    using _first = new NodeLock(place.pinDirectory);
+    assert.throws(() => new NodeLock(place.pinDirectory), /another agent serves this node/);
+  }
+  using _second = new NodeLock(place.pinDirectory);
+});
+
 test("the next agent takes over attachments to namespaces that live, and forgets those that are gone", (t) => {
   const place = lab(t);
   const alive = namespace(place.directory);
@@ -75,14 +85,16 @@ test("the next agent takes over attachments to namespaces that live, and forgets
   );
 });
 
-test("pins of another layout are replaced: they belong to another version", (t) => {
+test("pins of another layout are replaced, and the lock holds: they belong to another version", (t) => {
   const place = lab(t);
   using first = new MeshBpf(place);
   first.uninstall();
   mkdirSync(place.pinDirectory);
   const spec = parse(readFileSync(CONNECT));
   load(spec, { pinDirectory: place.pinDirectory, maxEntries: { pods: 3 } })[Symbol.dispose]();
+  using _lock = new NodeLock(place.pinDirectory);
   using second = new MeshBpf(place);
+  assert.throws(() => new NodeLock(place.pinDirectory), /another agent serves this node/);
   for (let cookie = 1n; cookie <= 4n; cookie++) assert.ok(second.maps.pods.set(cookie, POD));
 });
 

@@ -59,15 +59,15 @@ export class NodeCgroups implements AsyncDisposable {
       : join(this.#holder, `kubepods-burstable-pod${uid.replaceAll("-", "_")}.slice`);
   }
 
-  /** Starts a process of the pod, in a network namespace of its own or in the node's. */
-  async start(uid: string, network: "own" | "node" = "own"): Promise<Sandbox> {
+  /** Starts a process of the pod, in a network namespace of its own, in the node's, or in that of a file. */
+  async start(uid: string, network: "own" | "node" | { path: string } = "own"): Promise<Sandbox> {
     const name = `c${made++}`;
     const directory = join(
       this.podDirectory(uid),
       this.#driver === "cgroupfs" ? name : `cri-containerd-${name}.scope`,
     );
     mkdirSync(directory, { recursive: true });
-    const command = [...(network === "own" ? ["unshare", "--net"] : []), "sleep", "1000"];
+    const command = [...enteringWords(network), "sleep", "1000"];
     const child = spawn("sh", ["-c", MOVE, directory, ...command], { stdio: "ignore" });
     await once(child, "spawn");
     const { pid } = child;
@@ -93,6 +93,11 @@ export class NodeCgroups implements AsyncDisposable {
     await Promise.all([...this.#sandboxes].map((sandbox) => sandbox.end()));
     removeTree(this.root);
   }
+}
+
+function enteringWords(network: "own" | "node" | { path: string }): readonly string[] {
+  if (network === "own") return ["unshare", "--net"];
+  return network === "node" ? [] : ["nsenter", `--net=${network.path}`];
 }
 
 /** Cgroup directories hold files that can't be removed: children first, then the directory itself. */

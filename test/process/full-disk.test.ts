@@ -1,0 +1,49 @@
+/** The disk of the last good snapshot is full: a real file system with no room. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { EMPTY_SNAPSHOT, type Snapshot } from "../../agent/model/snapshot.ts";
+import { readSnapshotFile, SnapshotFile } from "../../agent/state/file.ts";
+
+/** A snapshot of that many services: each takes some hundred bytes. */
+function snapshotOf(version: number, services: number): Snapshot {
+  const names = Array.from({ length: services }, (_, i) => `service-${i}-${"x".repeat(100)}`);
+  const all = names.map((name) => ({
+    ...{ namespace: "shop", name, addresses: [], ports: [] },
+    balance: { kind: "random" } as const,
+  }));
+  const byKey = new Map(all.map((service) => [`shop/${service.name}`, service]));
+  return { ...EMPTY_SNAPSHOT, version, epoch: "e", services: byKey };
+}
+
+test("a full disk is told, the file before it stays good, and writing goes on when there is room", async (t) => {
+  const disk = mkdtempSync(join(tmpdir(), "nodemesh-disk-"));
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "nodemesh-test", disk]);
+  t.after(() => {
+    execFileSync("umount", [disk]);
+    rmSync(disk, { recursive: true });
+  });
+  const path = join(disk, "snapshot");
+  const problems: string[] = [];
+  const keep = async (snapshot: Snapshot): Promise<void> => {
+    await using file = new SnapshotFile(path, (problem) => problems.push(problem));
+    file.keep(snapshot);
+  };
+  const version = async (): Promise<number | undefined> => {
+    const read = await readSnapshotFile(path);
+    return read.kind === "snapshot" ? read.snapshot.version : undefined;
+  };
+
+  await keep(snapshotOf(1, 3));
+  assert.deepEqual(problems, []);
+  await keep(snapshotOf(2, 2000));
+  assert.equal(problems.length, 1);
+  assert.match(problems[0] ?? "", /ENOSPC/);
+  assert.equal(await version(), 1);
+  await keep(snapshotOf(3, 3));
+  assert.equal(problems.length, 1);
+  assert.equal(await version(), 3);
+});
