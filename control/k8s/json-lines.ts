@@ -32,7 +32,8 @@ export class LineCutter {
       this.#held = 0;
       from = at + 1;
     }
-    if (from < chunk.length) this.#hold(chunk.slice(from));
+    // A copy: the rest of the chunk is not kept alive (a Buffer's own slice would be a view).
+    if (from < chunk.length) this.#hold(new Uint8Array(chunk.subarray(from)));
     return lines;
   }
 
