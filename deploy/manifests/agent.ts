@@ -56,8 +56,6 @@ export function agentObjects(options: InstallOptions): readonly Manifest[] {
             labels,
             annotations: {
               ...scraped(agent.metricsPort),
-              // The runtime's default profile forbids mounts and bpffs. For API servers before 1.30.
-              "container.apparmor.security.beta.kubernetes.io/agent": "unconfined",
             },
           },
           spec: podSpec(options),
@@ -143,12 +141,14 @@ function container(options: InstallOptions): unknown {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ["ALL"], add: CAPABILITIES },
       seccompProfile: { type: "RuntimeDefault" },
+      // The runtimes' default profile forbids to enter namespaces and to write /proc/sys.
+      appArmorProfile: { type: "Unconfined" },
     },
     volumeMounts: [
       ...HOST_FOLDERS.map(({ name, mountPath }) => ({
         name,
         mountPath,
-        ...(name === "bpf" && { mountPropagation: "Bidirectional" }),
+        ...(name === "bpf" && { mountPropagation: "HostToContainer" }),
       })),
       { name: "credentials", mountPath: CREDENTIALS, readOnly: true },
     ],

@@ -11,8 +11,11 @@ const name = z
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be lower-case letters, digits and '-'");
 const image = z.string().regex(/^[\w./:@-]+$/, "must be an image without its tag");
-function resources(cpu: string, memory: string): z.ZodType<Requests> {
-  return z.strictObject({ cpu: quantity.default(cpu), memory: quantity.default(memory) }).prefault({});
+function resources(cpu: string, memory: string) {
+  return z
+    .strictObject({ cpu: quantity.default(cpu), memory: quantity.default(memory) })
+    .prefault({});
+}
 
 /** CPU and memory as Kubernetes quantities. */
 export interface Requests {
