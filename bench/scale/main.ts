@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { ensureBinaries } from "../../test/cluster/build/binaries.ts";
 import { ensurePackages } from "../../test/tools/debian-packages.ts";
-import { interruption } from "../harness/process.ts";
+import { interruption, type Service } from "../harness/process.ts";
 import { cpuSeconds, residentBytes } from "../harness/usage.ts";
 import { Api } from "./api.ts";
 import { churn } from "./churn.ts";
@@ -88,7 +88,7 @@ async function measure(): Promise<void> {
     `all agents have the world after ${gatherMs.toFixed(0)} ms, control has ${megabytes(control.pid)} MB`,
   );
 
-  const peak = watchPeak(control.pid);
+  const peak = watchPeak(control);
   const before = { cpu: usage(control.pid, crowd.pid, plane.pids), traffic: await crowd.traffic() };
   const from = monotonicMs();
   const events = await churn(api, size, load);
@@ -156,10 +156,14 @@ function usage(control: number, crowd: number, plane: readonly number[]) {
 }
 
 /** Looks four times a second until `end`, which gives the greatest. */
-function watchPeak(pid: number): { end(): number } {
-  let most = megabytes(pid);
+function watchPeak(control: Service): { end(): number } {
+  let most = megabytes(control.pid);
   const timer = setInterval(() => {
-    most = Math.max(most, megabytes(pid));
+    try {
+      most = Math.max(most, megabytes(control.pid));
+    } catch (cause) {
+      interruption.abort(new Error(`control has ended; it said: ${control.log()}`, { cause }));
+    }
   }, 250);
   return {
     end: () => {

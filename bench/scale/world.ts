@@ -108,16 +108,23 @@ function numbers(count: number): readonly number[] {
   return Array.from({ length: count }, (_, index) => index);
 }
 
+/** Shop's pods, as the API server remembers them. */
+async function listed(api: Api, selector: string): Promise<readonly MadePod[]> {
+  const path = `${PODS}?resourceVersion=0${selector}`;
+  const { items } = (await api.call({ method: "GET", path })) as { items: readonly MadePod[] };
+  return items;
+}
+
 async function running(api: Api, count: number): Promise<readonly MadePod[]> {
   let pods: readonly MadePod[] = [];
   await until(
     () => `${count} running pods`,
     RUNNING_MS,
     async () => {
-      // The list is large: asking at every turn would keep the API server from the work that is waited for.
       await sleep(LOOK_MS, undefined, { signal: interruption.signal });
-      const path = `${PODS}?resourceVersion=0`;
-      const { items } = (await api.call({ method: "GET", path })) as { items: readonly MadePod[] };
+      // All of them are a large answer: it is asked for only when none is left behind.
+      if ((await listed(api, "&fieldSelector=status.phase%3DPending")).length > 0) return false;
+      const items = await listed(api, "");
       pods = items.filter(({ status }) => status.phase === "Running" && status.podIP !== undefined);
       return pods.length === count;
     },

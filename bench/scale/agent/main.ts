@@ -1,0 +1,150 @@
+/**
+ * `bin/run bench/scale/agent/main.ts [--nodes N] [--services N] [--pods N] [--rate N] [--requests N] [--rounds N]
+ * [--seconds S] [--name SIMULATION]`: one agent with the snapshot of a large cluster. First in this process: what one
+ * change costs its threads. Then in the simulator: its memory, and the latency of requests through it while nothing changes
+ * and while endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
+ */
+import { renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parseArgs } from "node:util";
+import { simPaths } from "../../../deploy/sim/paths.ts";
+import { ensurePackages } from "../../../test/tools/debian-packages.ts";
+import { interruption, until } from "../../harness/process.ts";
+import { spread } from "../../harness/statistics.ts";
+import { residentBytes } from "../../harness/usage.ts";
+import { type SimulatorStage, simulatorStage } from "../../stage/simulator.ts";
+import { PATHS } from "../../stage/stage.ts";
+import { serviceAndPods, slice } from "../manifests.ts";
+import { type Figure, figureTable, isKept } from "../report.ts";
+import type { Size } from "../world.ts";
+import { applyFigures } from "./apply.ts";
+
+const { values } = parseArgs({
+  options: {
+    nodes: { type: "string", default: "1000" },
+    services: { type: "string", default: "500" },
+    pods: { type: "string", default: "20" },
+    rate: { type: "string", default: "50" },
+    requests: { type: "string", default: "2000" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "5" },
+    name: { type: "string", default: "scale" },
+  },
+});
+const size: Size = {
+  nodes: Number(values.nodes),
+  services: Number(values.services),
+  podsPerService: Number(values.pods),
+};
+const OPEN_LOOP = new URL("../../load/open-loop/main.ts", import.meta.url).pathname;
+const CONNECTIONS = 64;
+const WARM_UP_S = 1;
+const SETTLE_MS = 2000;
+const WORLD_MS = 60_000;
+/** No load: a change that can be seen at all is more than this share of the quiet rounds' p99. */
+const VISIBLE = 1.5;
+
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(name, () => interruption.abort(new Error(`ended by ${name}`)));
+
+const say = (line: string): void => console.error(line);
+ensurePackages("bench", say);
+say("one change in this process");
+const applied = await applyFigures(size);
+const measured = await simulated();
+const figures = [...applied, ...measured];
+console.log(figureTable(figures));
+process.exitCode = figures.every(isKept) ? 0 : 1;
+
+async function simulated(): Promise<readonly Figure[]> {
+  say("the simulator starts");
+  await using simulator = await simulatorStage(values.name);
+  await latency(simulator);
+  const small = await memory(simulator);
+  const folder = simPaths(values.name).objects;
+  say("the world is written where control looks");
+  for (let service = 0; service < size.services; service++) {
+    put(folder, `scale-pods-${service}.json`, list(serviceAndPods(service, size)));
+    put(folder, `scale-slice-${service}.json`, slice(service, size, -1));
+  }
+  await until(
+    () => "world at the agent",
+    WORLD_MS,
+    async () => (await memory(simulator)) > small + 5,
+  );
+  await sleep(SETTLE_MS);
+  await latency(simulator);
+  const large = await memory(simulator);
+  const quiet: Latency[] = [];
+  const busy: Latency[] = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    quiet.push(await latency(simulator));
+    busy.push(await whileChanging(folder, () => latency(simulator)));
+    say(`round ${round + 1}: p99 quiet ${quiet.at(-1)?.p99} µs, changing ${busy.at(-1)?.p99} µs`);
+  }
+  const after = await memory(simulator);
+  const median = (of: readonly Latency[], key: keyof Latency): number =>
+    spread(of.map((one) => one[key])).median;
+  const ratio = (key: keyof Latency): number =>
+    spread(busy.map((one, round) => one[key] / (quiet[round]?.[key] ?? Number.NaN))).median;
+  return [
+    { name: "agent's memory, three pods in the world", unit: "MB", measured: small },
+    { name: "agent's memory, the large world", unit: "MB", measured: large },
+    { name: "agent's memory, after the changes", unit: "MB", measured: after, limit: 200 },
+    { name: "p50 of requests, nothing changes", unit: "µs", measured: median(quiet, "p50") },
+    { name: "p99 of requests, nothing changes", unit: "µs", measured: median(quiet, "p99") },
+    { name: "p99 of requests, endpoints change", unit: "µs", measured: median(busy, "p99") },
+    { name: "p99, changing ÷ quiet", unit: "×", measured: ratio("p99"), limit: VISIBLE },
+    { name: "p99.9, changing ÷ quiet", unit: "×", measured: ratio("p999") },
+  ];
+}
+
+interface Latency {
+  readonly p50: number;
+  readonly p99: number;
+  readonly p999: number;
+}
+
+async function latency({ meshed }: SimulatorStage): Promise<Latency> {
+  const [address = "", port = ""] = meshed.direct.split(":");
+  const load = [address, port, PATHS.small, values.requests, String(CONNECTIONS)];
+  const times = [values.seconds, String(WARM_UP_S)];
+  const argv = [process.execPath, OPEN_LOOP, ...load, ...times];
+  const done = await meshed.run(argv, Number(values.seconds) * 1000 + 30_000);
+  if (done.code !== 0) throw new Error(`the open loop failed: ${done.stderr.slice(-2000)}`);
+  const { errors = 0, p50 = 0, p99 = 0, p999 = 0 } = JSON.parse(done.stdout);
+  if (errors > 0) throw new Error(`${errors} requests failed`);
+  return { p50, p99, p999 };
+}
+
+async function memory(simulator: SimulatorStage): Promise<number> {
+  return residentBytes(await simulator.agentPids()) / 1e6;
+}
+
+/** Does `work` while slices are rewritten at the rate. */
+async function whileChanging<T>(folder: string, work: () => Promise<T>): Promise<T> {
+  let number = 0;
+  const timer = setInterval(() => {
+    const service = number % size.services;
+    const unready = Math.floor(number / size.services) % 2 === 0 ? 3 : 4;
+    put(folder, `scale-slice-${service}.json`, slice(service, size, unready));
+    number += 1;
+  }, 1000 / Number(values.rate));
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function list(items: readonly object[]): object {
+  return { apiVersion: "v1", kind: "List", items };
+}
+
+/** Control must never see half a file. */
+function put(folder: string, name: string, object: object): void {
+  const draft = join(folder, `.${name}`);
+  writeFileSync(draft, JSON.stringify(object));
+  renameSync(draft, join(folder, name));
+}
