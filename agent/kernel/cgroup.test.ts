@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -19,6 +20,23 @@ test("a process is inside its own cgroup, and not inside one beside it", () => {
   assert.equal(isInsideCgroup(beside.path), false);
   assert.equal(resolveCgroup(own.path), own.path);
   assert.equal(dirname(own.path), resolveCgroup("auto"));
+});
+
+test("a process with a cgroup namespace of its own, as in a container, is still found inside", () => {
+  using own = new CgroupLab();
+  using beside = new CgroupLab();
+  const module = join(import.meta.dirname, "cgroup.ts");
+  const ask =
+    `import { readFileSync } from "node:fs"; import { isInsideCgroup } from ${JSON.stringify(module)};` +
+    `const [own, beside] = ${JSON.stringify([own.path, beside.path])};` +
+    'console.log(/^0::\\/$/m.test(readFileSync("/proc/self/cgroup", "utf8")), isInsideCgroup(own), isInsideCgroup(beside))';
+  const enter = 'echo $$ > "$0/cgroup.procs" && exec unshare --cgroup "$@"';
+  const words = [process.execPath, "--input-type=module", "--eval", ask];
+  const { stdout, stderr } = spawnSync("sh", ["-c", enter, own.path, ...words], {
+    encoding: "utf8",
+    timeout: 10_000,
+  });
+  assert.equal(stdout, "true true false\n", stderr);
 });
 
 test("a directory that is no cgroup v2 is refused with what to do", () => {
