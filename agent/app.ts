@@ -19,7 +19,7 @@ import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
 import { ProcLocator } from "./redirect/proc-locator.ts";
 import { Redirect } from "./redirect/redirect.ts";
 import { readSnapshotFile, SnapshotFile } from "./state/file.ts";
-import { connectCleartext } from "./state/session.ts";
+import { connectCleartext, connectTls } from "./state/session.ts";
 import { SnapshotStore } from "./state/store.ts";
 import { followControl, type StreamStatus } from "./state/stream.ts";
 import { AccessLog, type LogSink } from "./telemetry/access-log.ts";
@@ -182,7 +182,7 @@ async function follow(following: Following): Promise<void> {
   }
   const control = new AbortController();
   const followed = followControl({
-    connect: () => connectCleartext(config.control),
+    connect: () => connectControl(config),
     node: config.node,
     store,
     enforce: async (snapshot, delta) => {
@@ -198,6 +198,12 @@ async function follow(following: Following): Promise<void> {
     control.abort();
     await followed;
   });
+}
+
+/** TLS is for TCP: on a unix socket the folder's rights say who may. */
+function connectControl({ control, controlTls }: AgentConfig): ReturnType<typeof connectCleartext> {
+  if (controlTls === undefined || control.kind === "unix") return connectCleartext(control);
+  return connectTls({ ...controlTls, host: control.host, port: control.port });
 }
 
 function logStatus(log: Log, status: StreamStatus): void {
