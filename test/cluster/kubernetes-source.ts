@@ -5,9 +5,6 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 import {
   ApiException,
@@ -22,12 +19,11 @@ import { request } from "undici";
 import { compile } from "../../control/compile/compile.ts";
 import { meshStatuses } from "../../control/compile/service-meshes.ts";
 import { ApiEndpoint } from "../../control/k8s/endpoint.ts";
-import { decodeItem } from "../../control/k8s/lean.ts";
 import { RESOURCES } from "../../control/k8s/resources.ts";
 import { KubernetesSource } from "../../control/k8s/source.ts";
-import { ManifestSource } from "../../control/manifests/source.ts";
 import { applyChanges, type Change, EMPTY_WORLD, type World } from "../../control/world.ts";
 import { serviceMeshDefinition } from "../../deploy/manifests/crd.ts";
+import { manifestWorld } from "../contract/kubernetes-world.ts";
 import { until } from "../support/until.ts";
 
 const CRD = "servicemeshes.linkerd.io";
@@ -187,36 +183,6 @@ interface Item {
   readonly metadata: { readonly name: string; readonly namespace?: string };
 }
 
-/** What the API source keeps of an object that a manifest describes. */
-function lean(change: Change): readonly Change[] {
-  if (change.kind === "delete") return [change];
-  const resource = RESOURCES.find(({ kind }) => kind === change.object.kind);
-  if (resource === undefined) return [];
-  return decodeItem(change.object, resource).map((verdict): Change => {
-    assert.ok(verdict.kind === "object", JSON.stringify(verdict));
-    return { kind: "apply", object: verdict.object };
-  });
-}
-
-/** The world that a file of these objects makes. */
-async function worldOf(objects: readonly object[]): Promise<World> {
-  const directory = await mkdtemp(join(tmpdir(), "kubernetes-source-"));
-  let world = EMPTY_WORLD;
-  try {
-    const list = { apiVersion: "v1", kind: "List", items: objects };
-    await writeFile(join(directory, "all.json"), JSON.stringify(list));
-    await using _source = await ManifestSource.open({
-      paths: [directory],
-      onChanges: (changes) => {
-        world = applyChanges(world, changes.flatMap(lean));
-      },
-    });
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-  return world;
-}
-
 /** Defines the suite. `connect` is called once, before the first test. */
 export function sourceTests(connect: () => Promise<KubeConfig>): void {
   let lab: Lab;
@@ -229,7 +195,7 @@ export function sourceTests(connect: () => Promise<KubeConfig>): void {
   test("a real API server and manifests of its objects make equal worlds and snapshots", async () => {
     assert.deepEqual([...lab.awaited], []);
     assert.equal(lab.world.pods.size, 2);
-    const manifests = await worldOf(await lab.manifests());
+    const manifests = await manifestWorld(await lab.manifests());
     assert.deepEqual(lab.world, manifests);
     const [ours, theirs] = [compile(lab.world), compile(manifests)];
     assert.equal(ours.workloads.size, 2);

@@ -1,18 +1,14 @@
 /** The Kubernetes source against an API that is cut, slow, forgetful or away: the world must end up right. */
 
 import assert from "node:assert/strict";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { compile } from "../../control/compile/compile.ts";
-import { decodeItem } from "../../control/k8s/lean.ts";
 import { RESOURCES } from "../../control/k8s/resources.ts";
 import { KubernetesSource, type KubernetesSourceOptions } from "../../control/k8s/source.ts";
-import { ManifestSource } from "../../control/manifests/source.ts";
 import { applyChanges, type Change, EMPTY_WORLD, type World } from "../../control/world.ts";
 import { until } from "../support/until.ts";
 import { PlayedApi, type RawObject, refuse } from "./kubernetes-api.ts";
+import { manifestWorld } from "./kubernetes-world.ts";
 
 const PODS = "/api/v1/pods";
 const MESHES = "/apis/linkerd.io/v1alpha2/servicemeshes";
@@ -348,19 +344,7 @@ test("manifests and the API give equal worlds and equal snapshots", async () => 
     api.serve(resource.path, ...objects.filter(({ kind }) => kind === resource.kind));
   await lab.open(RESOURCES.map(({ name }) => name));
 
-  const directory = await mkdtemp(join(tmpdir(), "kubernetes-source-"));
-  let manifests = EMPTY_WORLD;
-  try {
-    await writeFile(join(directory, "all.json"), JSON.stringify(listOf(objects)));
-    await using _source = await ManifestSource.open({
-      paths: [directory],
-      onChanges: (changes) => {
-        manifests = applyChanges(manifests, changes.flatMap(lean));
-      },
-    });
-  } finally {
-    await rm(directory, { recursive: true });
-  }
+  const manifests = await manifestWorld(objects);
   assert.equal(lab.world.pods.size, 2);
   assert.deepEqual(lab.world, manifests);
   const [left, right] = [compile(lab.world), compile(manifests)];
@@ -369,21 +353,6 @@ test("manifests and the API give equal worlds and equal snapshots", async () => 
   assert.deepEqual(left.conditions, right.conditions);
   assert.equal(left.workloads.get("uid-web-1")?.enrolment?.fail, "closed");
 });
-
-/** What the API source would keep of an object that a manifest describes. */
-function lean(change: Change): readonly Change[] {
-  if (change.kind === "delete") return [change];
-  const resource = RESOURCES.find(({ kind }) => kind === change.object.kind);
-  assert.ok(resource !== undefined);
-  return decodeItem(change.object, resource).map((verdict): Change => {
-    assert.equal(verdict.kind, "object");
-    return verdict.kind === "object" ? { kind: "apply", object: verdict.object } : change;
-  });
-}
-
-function listOf(items: readonly RawObject[]): object {
-  return { apiVersion: "v1", kind: "List", items };
-}
 
 function shop(): readonly RawObject[] {
   const namespace = "shop";
