@@ -1,10 +1,11 @@
 /** The disk of the last good snapshot is full: a real file system with no room. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { addressOf, cString, libc } from "../../agent/kernel/ffi.ts";
+import { detachMount } from "../../agent/kernel/namespace-calls.ts";
 import { EMPTY_SNAPSHOT, type Snapshot } from "../../agent/model/snapshot.ts";
 import { readSnapshotFile, SnapshotFile } from "../../agent/state/file.ts";
 
@@ -19,11 +20,18 @@ function snapshotOf(version: number, services: number): Snapshot {
   return { ...EMPTY_SNAPSHOT, version, epoch: "e", services: byKey };
 }
 
+/** A file system with room for 64 KiB. */
+function mountSmall(at: string): void {
+  const [type, target, options] = [cString("tmpfs"), cString(at), cString("size=64k")];
+  const [kind, place] = [addressOf(type), addressOf(target)];
+  assert.equal(libc.mount(kind, place, kind, 0, addressOf(options)), 0);
+}
+
 test("a full disk is told, the file before it stays good, and writing goes on when there is room", async (t) => {
   const disk = mkdtempSync(join(tmpdir(), "nodemesh-disk-"));
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "nodemesh-test", disk]);
+  mountSmall(disk);
   t.after(() => {
-    execFileSync("umount", [disk]);
+    detachMount(disk);
     rmSync(disk, { recursive: true });
   });
   const path = join(disk, "snapshot");
