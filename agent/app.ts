@@ -61,6 +61,10 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   const { pinDirectory } = config;
   parts.use(new NodeLock(pinDirectory));
   const bpf = parts.use(new MeshBpf({ pinDirectory, cgroup: resolveCgroup(config.cgroup) }));
+  let clean = false;
+  parts.defer(() => {
+    if (clean) bpf.uninstall();
+  });
   const workers = makeWorkers(inputs, telemetry);
   await workers.start();
   parts.defer(() => workers.stop());
@@ -87,6 +91,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
     stop: async () => {
       if (drain.state.kind === "serving") readiness.await("nothing: the agent is shutting down");
       await drain.begin();
+      clean = await redirect.leave();
       await running.disposeAsync();
     },
   };

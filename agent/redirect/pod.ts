@@ -105,6 +105,11 @@ export class PodRedirect {
     return this.settle();
   }
 
+  /** Whether its connections are to be refused while no agent is there (mesh/fail=closed). */
+  get mustRefuse(): boolean {
+    return this.#wanted?.enrolment.fail === "closed";
+  }
+
   /** Takes the pod out at once, cutting what is still relayed. Resolves when nothing of it is left. */
   expel(): Promise<void> {
     this.#expelled = true;

@@ -105,6 +105,20 @@ export class Redirect implements Disposable {
     this[Symbol.dispose]();
   }
 
+  /**
+   * The end of an agent that was told to go: undoes everything that is of no use without an agent. A pod with
+   * mesh/fail=open is as without a mesh then, which is what that word asks for; one with mesh/fail=closed stays
+   * caught, so that its connections are refused. Relayed connections must have ended or be meant to be cut.
+   * Resolves with whether nothing is left, so that the programs may go too.
+   */
+  async leave(): Promise<boolean> {
+    this.release();
+    const pods = [...this.#pods.values()];
+    await Promise.all(pods.filter((pod) => !pod.mustRefuse).map((pod) => pod.expel()));
+    // Pods that an earlier agent caught and no snapshot has named yet: nobody knows what they want.
+    return this.#context.adopted.size === 0 && pods.every(({ state }) => hasLeft(state));
+  }
+
   /** Nothing new comes to this agent any more, as if it were dead; what was accepted goes on. See PodRedirect. */
   release(): void {
     this.#released = true;
