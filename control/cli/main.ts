@@ -5,6 +5,8 @@
 
 import { Command, CommanderError } from "commander";
 import { addAgent } from "./agent.ts";
+import { addCheck } from "./check/command.ts";
+import type { CliContext } from "./context.ts";
 import { addInstall } from "./install.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
@@ -15,7 +17,16 @@ const program = new Command("nodemesh")
   .description("A service mesh for Kubernetes with one agent per node and no sidecar.")
   .exitOverride();
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
+const context: CliContext = {
+  out: print,
+  env: process.env,
+  now: () => new Date(),
+  fail: () => {
+    process.exitCode = FAILED;
+  },
+};
 addAgent(program, print);
+addCheck(program, context);
 addInstall(program, print);
 program
   .command("sim")

@@ -1,0 +1,286 @@
+/** Whether the installed mesh is well: facts to findings. Pure. */
+
+import { listField, textField } from "../cluster.ts";
+import { type Finding, fail, pass, warn } from "./finding.ts";
+import {
+  type AgentFacts,
+  type Found,
+  type PostFacts,
+  rollout,
+  templateImages,
+} from "./post-facts.ts";
+import type { NodeFacts } from "./pre-facts.ts";
+
+/** A Lease that its holder did not renew for this long has no leader; see control/leader. */
+const STALE_LEASE_MS = 15_000;
+/** A node's clock may be this far off before certificates and tokens are refused. */
+const MAX_SKEW_MS = 5000;
+const INSTALL = "nodemesh install | kubectl apply -f -";
+
+/** Every line of `check`. `serverTime` is the API server's clock. */
+export function postFindings(
+  facts: PostFacts,
+  nodes: readonly NodeFacts[] | string,
+  serverTime: Date | undefined,
+): readonly Finding[] {
+  const { namespace } = facts;
+  if (facts.deployment.kind === "absent" && facts.daemonSet.kind === "absent")
+    return [
+      fail(
+        `namespace/${namespace}`,
+        "nodemesh is not installed in it",
+        `${INSTALL}; or name another --namespace`,
+      ),
+    ];
+  return [
+    definitionFinding(facts.definition),
+    rolloutFinding("deployment/nodemesh-control", facts.deployment, namespace),
+    rolloutFinding("daemonset/nodemesh-agent", facts.daemonSet, namespace),
+    versionFinding(facts),
+    rootFinding(facts),
+    leaderFinding(facts, serverTime),
+    ...controlFindings(facts),
+    ...nodeFindings(facts, nodes),
+    ...conditionFindings(facts),
+  ];
+}
+
+/** The finding about an object that could not be read; undefined when it was. */
+function missing(subject: string, found: Found, nextStep: string): Finding | undefined {
+  if (found.kind === "found") return undefined;
+  if (found.kind === "absent") return fail(subject, "is not there", nextStep);
+  return fail(subject, `could not be read: ${found.problem}`, "ask for the permission to read it");
+}
+
+function definitionFinding(found: Found): Finding {
+  const subject = "customresourcedefinition/servicemeshes.linkerd.io";
+  const lacks = missing(subject, found, INSTALL);
+  if (lacks !== undefined || found.kind !== "found") return lacks ?? pass(subject, "");
+  const established = listField(found.object, "status", "conditions").some(
+    (one) => textField(one, "type") === "Established" && textField(one, "status") === "True",
+  );
+  if (established) return pass(subject, "established");
+  return fail(subject, "is not established", `kubectl describe ${subject}: its conditions say why`);
+}
+
+function rolloutFinding(subject: string, found: Found, namespace: string): Finding {
+  const lacks = missing(subject, found, INSTALL);
+  if (lacks !== undefined || found.kind !== "found") return lacks ?? pass(subject, "");
+  const { desired, updated, ready, observed } = rollout(found.object);
+  const detail = `${ready} of ${desired} ready, ${updated} updated`;
+  if (desired > 0 && observed && ready >= desired && updated >= desired)
+    return pass(subject, detail);
+  const step = `kubectl -n ${namespace} rollout status ${subject}; then kubectl -n ${namespace} get pods and describe those not ready`;
+  return fail(subject, observed ? detail : `${detail}; the newest change was not seen yet`, step);
+}
+
+function versionFinding({ deployment, daemonSet, namespace }: PostFacts): Finding {
+  const subject = "versions";
+  const images = [deployment, daemonSet].flatMap((found) =>
+    found.kind === "found" ? templateImages(found.object) : [],
+  );
+  const tags = [...new Set(images.map(tagOf))];
+  if (tags.length === 1) return pass(subject, `control and agents are of ${tags[0]}`);
+  return warn(
+    subject,
+    `differ: ${images.join(", ")}`,
+    `${INSTALL} with one version (namespace ${namespace})`,
+  );
+}
+
+/** The tag or digest of an image; a registry's port is no tag. */
+function tagOf(image: string): string {
+  const last = image.slice(image.lastIndexOf("/") + 1);
+  return /[@:](.+)$/.exec(last)?.[1] ?? "latest";
+}
+
+function rootFinding({ root, namespace }: PostFacts): Finding {
+  const subject = "configmap/nodemesh-root";
+  const step = `control makes it when it starts: kubectl -n ${namespace} logs deployment/nodemesh-control`;
+  const lacks = missing(subject, root, step);
+  if (lacks !== undefined || root.kind !== "found") return lacks ?? pass(subject, "");
+  const text = textField(root.object, "data", "ca.crt");
+  if (text.includes("-----BEGIN CERTIFICATE-----")) return pass(subject, "holds the mesh's CA");
+  return fail(
+    subject,
+    "data[ca.crt] is no certificate",
+    `kubectl -n ${namespace} delete ${subject}: control writes it anew`,
+  );
+}
+
+function leaderFinding({ lease, namespace }: PostFacts, serverTime: Date | undefined): Finding {
+  const subject = "lease/nodemesh-control";
+  const step = `kubectl -n ${namespace} logs deployment/nodemesh-control`;
+  const lacks = missing(subject, lease, step);
+  if (lacks !== undefined || lease.kind !== "found") return lacks ?? pass(subject, "");
+  const holder = textField(lease.object, "spec", "holderIdentity");
+  if (holder === "") return fail(subject, "nobody leads", step);
+  const age =
+    (serverTime?.getTime() ?? 0) - Date.parse(textField(lease.object, "spec", "renewTime"));
+  if (serverTime !== undefined && age > STALE_LEASE_MS)
+    return fail(subject, `${holder} did not renew it for ${Math.round(age / 1000)} s`, step);
+  return pass(subject, `${holder} leads`);
+}
+
+function controlFindings({ control, namespace }: PostFacts): readonly Finding[] {
+  return control
+    .filter(({ pod }) => !pod.terminating)
+    .map(({ pod, page }) => {
+      const subject = `pod/${pod.name}`;
+      if (page.kind === "page")
+        return pass(
+          subject,
+          `snapshot ${page.value.snapshot.version}, ${page.value.agents.filter(({ connected }) => connected).length} agents connected`,
+        );
+      return fail(
+        subject,
+        `does not tell its status: ${page.problem}`,
+        `needs the permission to get pods/proxy; else kubectl -n ${namespace} logs ${pod.name}`,
+      );
+    });
+}
+
+function nodeFindings(facts: PostFacts, nodes: readonly NodeFacts[] | string): readonly Finding[] {
+  if (typeof nodes === "string")
+    return [fail("nodes", `could not be listed: ${nodes}`, "ask for the permission to list nodes")];
+  return nodes
+    .filter(({ os }) => os === "linux")
+    .flatMap((node) => {
+      const agent = facts.agents.find(({ pod }) => pod.node === node.name && !pod.terminating);
+      const subject = `node/${node.name}`;
+      if (agent === undefined)
+        return [
+          fail(
+            subject,
+            "has no agent",
+            `kubectl -n ${facts.namespace} describe daemonset nodemesh-agent: its events say why`,
+          ),
+        ];
+      const findings = [
+        streamFinding(facts, node, agent),
+        ...agentFindings(facts.namespace, agent),
+      ];
+      const wrong = findings.filter(({ verdict }) => verdict !== "pass");
+      return wrong.length > 0
+        ? wrong
+        : [pass(subject, findings.map(({ detail }) => detail).join("; "))];
+    });
+}
+
+/** An agent's stream ends at one of the replicas; the newest word of each is compared with that replica's own version. */
+function streamFinding(
+  { control, namespace }: PostFacts,
+  { name }: NodeFacts,
+  { pod }: AgentFacts,
+): Finding {
+  const subject = `node/${name}`;
+  const logs = `kubectl -n ${namespace} logs ${pod.name}`;
+  const views = control.flatMap(({ page }) => (page.kind === "page" ? [page.value] : []));
+  if (views.length === 0)
+    return warn(
+      subject,
+      "no replica of control tells whether the agent is connected",
+      "see the lines of control above",
+    );
+  for (const { agents, snapshot } of views) {
+    const state = agents.find(({ node, connected }) => node === name && connected);
+    if (state === undefined) continue;
+    const { acked, nacks } = state;
+    if (acked?.epoch === snapshot.epoch && acked.version >= snapshot.version)
+      return pass(subject, `snapshot ${acked.version} enforced`);
+    const [nack] = nacks;
+    if (nack?.version === snapshot.version)
+      return fail(
+        subject,
+        `refused snapshot ${nack.version}: ${nack.field}: ${nack.problem}`,
+        `report this with the output of ${logs}`,
+      );
+    const behind =
+      acked?.epoch === snapshot.epoch
+        ? `enforces snapshot ${acked.version}`
+        : "enforces none of this replica's snapshots";
+    return fail(
+      subject,
+      `${behind}, the newest is ${snapshot.version}`,
+      `run again; if it stays so: ${logs}`,
+    );
+  }
+  return fail(
+    subject,
+    `its agent ${pod.name} has no stream to control`,
+    `${logs}: it says why control refused it or can't be reached`,
+  );
+}
+
+/** What only a process on the node knows. */
+function agentFindings(namespace: string, { pod, page, asked }: AgentFacts): readonly Finding[] {
+  const subject = `node/${pod.node}`;
+  if (!pod.ready)
+    return [
+      fail(
+        subject,
+        `its agent ${pod.name} is not ready`,
+        `kubectl -n ${namespace} describe pod ${pod.name}; kubectl -n ${namespace} logs ${pod.name}`,
+      ),
+    ];
+  if (page.kind === "none")
+    return [
+      warn(
+        subject,
+        `its agent ${pod.name} tells no facts: ${page.problem}`,
+        "needs the permission to get pods/proxy, and an agent of this version",
+      ),
+    ];
+  const { kernel, cgroup, time, btf, ipv6, pods } = page.value;
+  const findings = [
+    pass(subject, `kernel ${kernel}, cgroup ${cgroup}, BTF ${yes(btf)}, IPv6 ${yes(ipv6)}`),
+  ];
+  const there = Date.parse(time);
+  const [from, to] = [asked[0].getTime() - MAX_SKEW_MS, asked[1].getTime() + MAX_SKEW_MS];
+  if (there < from || there > to)
+    findings.push(
+      warn(
+        subject,
+        `its clock is ${Math.round(Math.abs(there - asked[1].getTime()) / 1000)} s ${there < from ? "behind" : "ahead of"} this machine's`,
+        "start time synchronisation on the one that is wrong",
+      ),
+    );
+  const stuck = pods.filter(({ state }) => state !== "caught");
+  if (stuck.length > 0)
+    findings.push(
+      warn(
+        subject,
+        `${stuck.length} enrolled pods are not caught: ${stuck[0]?.detail ?? ""}`,
+        "nodemesh status -A names them",
+      ),
+    );
+  return findings;
+}
+
+function yes(value: boolean): string {
+  return value ? "yes" : "no";
+}
+
+/** Every replica sees the same objects: the first that tells is asked. */
+function conditionFindings({ control }: PostFacts): readonly Finding[] {
+  const page = control.map((one) => one.page).find(({ kind }) => kind === "page");
+  if (page?.kind !== "page") return [];
+  const { conditions, conditionCount } = page.value;
+  if (conditionCount === 0)
+    return [pass("objects", "nothing is wrong with annotations, Services and ServiceMeshes")];
+  const lines = conditions.map(({ ref, field: where, problem, nextStep }) => {
+    const object = `${ref.kind.toLowerCase()}/${ref.name}${ref.namespace === "" ? "" : ` in namespace ${ref.namespace}`}`;
+    return warn(object, where === "" ? problem : `${where}: ${problem}`, nextStep);
+  });
+  const more = conditionCount - conditions.length;
+  return more > 0
+    ? [
+        ...lines,
+        warn(
+          "objects",
+          `${more} more conditions`,
+          "kubectl get events -A --field-selector source=nodemesh-control",
+        ),
+      ]
+    : lines;
+}

@@ -1,0 +1,259 @@
+/** Whether nodemesh can be installed: facts to findings. Pure. */
+
+import { type ApiAnswer, textField } from "../cluster.ts";
+import { type Finding, fail, pass, warn } from "./finding.ts";
+import type { DaemonSetFacts, NodeFacts, PermissionFacts, PreFacts } from "./pre-facts.ts";
+
+/** Oldest Kubernetes: the TokenReview extra with the node's name is on by default since 1.32, sidecars since 1.29. */
+const MINIMUM_MINOR = 29;
+/** Oldest kernel: sk_lookup (5.9) and what the agent's programs call. */
+const MINIMUM_KERNEL = { major: 5, minor: 10 };
+/** Beyond this, certificates and tokens may be refused. */
+const MAX_SKEW_MS = 5000;
+/** kubelet renews its Lease every 10 s; older than this says nothing of its clock. */
+const LEASE_MS = 40_000;
+
+/** Every line of `check --pre`. */
+export function preFindings(facts: PreFacts): readonly Finding[] {
+  const version = versionFinding(facts.server, facts.version);
+  if (facts.version.kind !== "ok") return [version];
+  return [
+    version,
+    ownClockFinding(facts),
+    ...permissionFindings(facts.permissions, facts.namespace),
+    ...nodesFindings(facts),
+    ...daemonSetFindings(facts.daemonSets),
+    podSecurityFinding(facts),
+  ];
+}
+
+function versionFinding(server: string, version: ApiAnswer): Finding {
+  const subject = `API server ${server}`;
+  if (version.kind === "away")
+    return fail(
+      subject,
+      `no answer: ${version.problem}`,
+      "check the address and the network: kubectl cluster-info",
+    );
+  if (version.kind === "refused")
+    return fail(
+      subject,
+      `GET /version: ${version.status} ${version.problem}`,
+      "renew the kubeconfig's credentials, or choose another --context",
+    );
+  const text = textField(version.body, "gitVersion");
+  const match = /^v?(\d+)\.(\d+)/.exec(text);
+  const [major, minor] = [Number(match?.[1] ?? 0), Number(match?.[2] ?? 0)];
+  if (major > 1 || (major === 1 && minor >= MINIMUM_MINOR))
+    return pass(subject, `Kubernetes ${text}`);
+  return fail(
+    subject,
+    `Kubernetes ${text || "of an unknown version"} is older than 1.${MINIMUM_MINOR}`,
+    `upgrade the control plane to 1.${MINIMUM_MINOR} or newer`,
+  );
+}
+
+function ownClockFinding({ serverTime, ownTime }: PreFacts): Finding {
+  const subject = "clock of this machine";
+  if (serverTime === undefined)
+    return warn(
+      subject,
+      "the API server's answer has no date",
+      "compare the clocks by hand: date -u",
+    );
+  // The header has whole seconds: half a second is its middle.
+  const skew = ownTime.getTime() - (serverTime.getTime() + 500);
+  if (Math.abs(skew) <= MAX_SKEW_MS)
+    return pass(subject, `within ${MAX_SKEW_MS / 1000} s of the API server's`);
+  return warn(
+    subject,
+    `${seconds(skew)} ${skew > 0 ? "ahead of" : "behind"} the API server's`,
+    "start time synchronisation (chrony, systemd-timesyncd) on the one that is wrong",
+  );
+}
+
+function permissionFindings(
+  permissions: readonly PermissionFacts[],
+  namespace: string,
+): readonly Finding[] {
+  const missing = permissions.filter(({ allowed }) => allowed !== true);
+  if (missing.length === 0)
+    return [
+      pass(
+        "permissions",
+        `you may create all ${permissions.length} kinds of objects that install makes`,
+      ),
+    ];
+  return missing.map(({ kind, allowed }) => {
+    const name = kind.group === "" ? kind.resource : `${kind.resource}.${kind.group}`;
+    const where = kind.namespaced ? ` in namespace ${namespace}` : "";
+    if (typeof allowed === "string")
+      return fail(
+        `permission to create ${name}${where}`,
+        `could not be asked: ${allowed}`,
+        "run again; see kubectl auth can-i --list",
+      );
+    return fail(
+      `permission to create ${name}${where}`,
+      "you may not",
+      "install as a user with the role cluster-admin, or ask for this permission",
+    );
+  });
+}
+
+function nodesFindings({ nodes, serverTime }: PreFacts): readonly Finding[] {
+  if (typeof nodes === "string")
+    return [
+      fail(
+        "nodes",
+        `could not be listed: ${nodes}`,
+        "ask for the permission to list nodes and leases",
+      ),
+    ];
+  if (nodes.length === 0)
+    return [fail("nodes", "the cluster has none", "join a node; see kubectl get nodes")];
+  return nodes.flatMap((node) => nodeFindings(node, serverTime));
+}
+
+function nodeFindings(node: NodeFacts, serverTime: Date | undefined): readonly Finding[] {
+  const subject = `node/${node.name}`;
+  const { name, os, architecture, kernel, runtime, podCIDRs } = node;
+  if (os !== "linux")
+    return [
+      warn(
+        subject,
+        `runs ${os || "an unknown system"}: no agent there`,
+        "its pods stay outside the mesh",
+      ),
+    ];
+  const wrong: Finding[] = [];
+  if (!node.ready)
+    wrong.push(
+      warn(
+        subject,
+        "is not ready",
+        `see kubectl describe node ${name}; its agent starts when it is`,
+      ),
+    );
+  if (architecture !== "amd64" && architecture !== "arm64")
+    wrong.push(
+      fail(
+        subject,
+        `architecture ${architecture} has no image`,
+        "use amd64 or arm64, or keep the agent off this node",
+      ),
+    );
+  if (!kernelSuffices(kernel))
+    wrong.push(
+      fail(
+        subject,
+        `kernel ${kernel || "unknown"} is older than ${MINIMUM_KERNEL.major}.${MINIMUM_KERNEL.minor}`,
+        "upgrade the node's kernel, or keep the agent off this node",
+      ),
+    );
+  const clock = nodeClockFinding(node, serverTime);
+  if (clock !== undefined) wrong.push(clock);
+  if (wrong.length > 0) return wrong;
+  const cidrs =
+    podCIDRs.length === 0 ? "pod addresses by the CNI itself" : `pods ${podCIDRs.join(" ")}`;
+  return [pass(subject, `kernel ${kernel}, ${architecture}, ${runtime}, ${cidrs}`)];
+}
+
+/** kubelet writes its clock into its Lease: one ahead of the API server's can only be a wrong clock. */
+function nodeClockFinding(
+  { name, renewed, ready }: NodeFacts,
+  serverTime: Date | undefined,
+): Finding | undefined {
+  if (renewed === undefined || serverTime === undefined) return undefined;
+  const ahead = renewed.getTime() - (serverTime.getTime() + 1000);
+  const subject = `clock of node/${name}`;
+  const step = "start time synchronisation (chrony, systemd-timesyncd) on the node";
+  if (ahead > MAX_SKEW_MS)
+    return fail(subject, `at least ${seconds(ahead)} ahead of the API server's`, step);
+  if (ready && -ahead > LEASE_MS + MAX_SKEW_MS)
+    return fail(
+      subject,
+      `its Lease is ${seconds(ahead)} old though the node is ready: its clock is behind`,
+      step,
+    );
+  return undefined;
+}
+
+function kernelSuffices(version: string): boolean {
+  const match = /^(\d+)\.(\d+)/.exec(version);
+  if (match === null) return false;
+  const [major, minor] = [Number(match[1]), Number(match[2])];
+  return (
+    major > MINIMUM_KERNEL.major ||
+    (major === MINIMUM_KERNEL.major && minor >= MINIMUM_KERNEL.minor)
+  );
+}
+
+/** What else may redirect pods' traffic, by the image of its DaemonSet. */
+const NEIGHBOURS: readonly {
+  readonly image: RegExp;
+  readonly what: string;
+  readonly finding: "fact" | "warn";
+}[] = [
+  { image: /istio\/(?:install-cni|ztunnel)|istio-cni/, what: "Istio", finding: "warn" },
+  { image: /linkerd\/(?:cni-plugin|proxy)|linkerd2?-cni/, what: "Linkerd", finding: "warn" },
+  { image: /kuma-cni/, what: "Kuma", finding: "warn" },
+  { image: /cilium\/cilium|\/cilium:/, what: "Cilium", finding: "fact" },
+  { image: /calico\/node/, what: "Calico", finding: "fact" },
+  { image: /flannel/, what: "flannel", finding: "fact" },
+  { image: /kindnet/, what: "kindnet", finding: "fact" },
+  { image: /aws.*cni|amazon-k8s-cni/, what: "AWS VPC CNI", finding: "fact" },
+  { image: /kube-router/, what: "kube-router", finding: "fact" },
+  { image: /kube-proxy/, what: "kube-proxy", finding: "fact" },
+];
+
+function daemonSetFindings(sets: readonly DaemonSetFacts[] | string): readonly Finding[] {
+  if (typeof sets === "string")
+    return [
+      warn(
+        "network",
+        `DaemonSets could not be listed: ${sets}`,
+        "check by hand that no other mesh redirects traffic",
+      ),
+    ];
+  const known = sets.flatMap(({ namespace, name, images }) =>
+    NEIGHBOURS.filter(({ image }) => images.some((one) => image.test(one))).map((neighbour) => ({
+      ...neighbour,
+      object: `daemonset/${name} in namespace ${namespace}`,
+    })),
+  );
+  const others = known.filter(({ finding }) => finding === "warn");
+  const facts = known.filter(({ finding }) => finding === "fact").map(({ what }) => what);
+  return [
+    pass(
+      "network",
+      facts.length === 0
+        ? "no CNI is known by a DaemonSet"
+        : `seen: ${[...new Set(facts)].join(", ")}`,
+    ),
+    ...others.map(({ what, object }) =>
+      warn(object, `${what} may redirect pods' traffic too`, "enrol no pod in both meshes"),
+    ),
+  ];
+}
+
+/** The agent needs the host's network: only the level `privileged` of Pod Security lets it in. */
+function podSecurityFinding({ namespace, namespaceLabels }: PreFacts): Finding {
+  const subject = `namespace/${namespace}`;
+  if (namespaceLabels === undefined) return pass(subject, "does not exist yet: install makes it");
+  const level = namespaceLabels["pod-security.kubernetes.io/enforce"];
+  if (level === undefined || level === "privileged")
+    return pass(
+      subject,
+      `exists, Pod Security ${level === undefined ? "by the cluster's default" : "privileged"}`,
+    );
+  return fail(
+    subject,
+    `Pod Security enforces ${String(level)}: the agent's pods would be refused`,
+    `kubectl label --overwrite namespace ${namespace} pod-security.kubernetes.io/enforce=privileged`,
+  );
+}
+
+function seconds(milliseconds: number): string {
+  return `${Math.round(Math.abs(milliseconds) / 1000)} s`;
+}

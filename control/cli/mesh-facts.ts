@@ -1,0 +1,146 @@
+/** What the installed mesh's processes say of themselves, asked through the API server's proxy to their pods. */
+
+import { z } from "zod";
+import { type Api, field, listField, listItems, textField } from "./cluster.ts";
+
+/** Port of /metrics, /ready, /facts and /status of agents and control. */
+const PORT = 15_020;
+
+/** A pod of the mesh itself. */
+export interface MeshPod {
+  readonly name: string;
+  readonly node: string;
+  readonly ready: boolean;
+  readonly phase: string;
+  readonly terminating: boolean;
+  readonly images: readonly string[];
+  readonly restarts: number;
+}
+
+/** The pods of one component (`agent`, `control`). */
+export async function meshPods(
+  api: Api,
+  namespace: string,
+  component: string,
+): Promise<readonly MeshPod[]> {
+  const selector = `app.kubernetes.io/name=nodemesh,app.kubernetes.io/component=${component}`;
+  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
+  return (await listItems(api, path)).map((pod) => ({
+    name: textField(pod, "metadata", "name"),
+    node: textField(pod, "spec", "nodeName"),
+    ready: listField(pod, "status", "conditions").some(
+      (one) => textField(one, "type") === "Ready" && textField(one, "status") === "True",
+    ),
+    phase: textField(pod, "status", "phase"),
+    terminating: textField(pod, "metadata", "deletionTimestamp") !== "",
+    images: listField(pod, "spec", "containers").map((one) => textField(one, "image")),
+    restarts: listField(pod, "status", "containerStatuses").reduce<number>(
+      (sum, one) => sum + Number(field(one, "restartCount") ?? 0),
+      0,
+    ),
+  }));
+}
+
+interface Version {
+  readonly epoch: string;
+  readonly version: number;
+}
+
+/** What a page of control (control/status-page.ts) tells; another version of control may tell more. */
+export interface ControlPage {
+  readonly snapshot: Version;
+  readonly leader: boolean;
+  readonly agents: readonly {
+    readonly node: string;
+    readonly connected: boolean;
+    readonly acked?: Version | undefined;
+    readonly nacks: readonly { version: number; field: string; problem: string }[];
+  }[];
+  readonly conditions: readonly {
+    readonly ref: { readonly kind: string; readonly namespace: string; readonly name: string };
+    readonly field: string;
+    readonly problem: string;
+    readonly nextStep: string;
+  }[];
+  readonly conditionCount: number;
+}
+
+/** What a page of an agent (agent/admin/facts.ts) tells; another version may tell more. */
+export interface AgentPage {
+  readonly version: string;
+  readonly kernel: string;
+  readonly time: string;
+  readonly cgroup: string;
+  readonly btf: boolean;
+  readonly ipv6: boolean;
+  readonly snapshot: { readonly version: number; readonly ageSeconds: number };
+  readonly pods: readonly { uid: string; state: string; detail: string }[];
+}
+
+const version = z.object({ epoch: z.string(), version: z.number() });
+
+const controlPage: z.ZodType<ControlPage> = z.object({
+  snapshot: version,
+  leader: z.boolean(),
+  agents: z.array(
+    z.object({
+      node: z.string(),
+      connected: z.boolean(),
+      acked: version.optional(),
+      nacks: z.array(z.object({ version: z.number(), field: z.string(), problem: z.string() })),
+    }),
+  ),
+  conditions: z.array(
+    z.object({
+      ref: z.object({ kind: z.string(), namespace: z.string(), name: z.string() }),
+      field: z.string(),
+      problem: z.string(),
+      nextStep: z.string(),
+    }),
+  ),
+  conditionCount: z.number(),
+});
+
+const agentPage: z.ZodType<AgentPage> = z.object({
+  version: z.string(),
+  kernel: z.string(),
+  time: z.string(),
+  cgroup: z.string(),
+  btf: z.boolean(),
+  ipv6: z.boolean(),
+  snapshot: z.object({ version: z.number(), ageSeconds: z.number() }),
+  pods: z.array(z.object({ uid: z.string(), state: z.string(), detail: z.string() })),
+});
+
+/** A page, or why there is none. */
+export type Page<T> =
+  | { readonly kind: "page"; readonly value: T }
+  | { readonly kind: "none"; readonly problem: string };
+
+/** What a replica of control says. */
+export function askControl(api: Api, namespace: string, pod: string): Promise<Page<ControlPage>> {
+  return ask(api, { namespace, pod, page: "status" }, controlPage);
+}
+
+/** What an agent says. */
+export function askAgent(api: Api, namespace: string, pod: string): Promise<Page<AgentPage>> {
+  return ask(api, { namespace, pod, page: "facts" }, agentPage);
+}
+
+async function ask<T>(
+  api: Api,
+  { namespace, pod, page }: { namespace: string; pod: string; page: string },
+  schema: z.ZodType<T>,
+): Promise<Page<T>> {
+  const answer = await api.get(`/api/v1/namespaces/${namespace}/pods/${pod}:${PORT}/proxy/${page}`);
+  if (answer.kind === "away") return { kind: "none", problem: answer.problem };
+  if (answer.kind === "refused")
+    return { kind: "none", problem: `GET /${page}: ${answer.status} ${answer.problem}` };
+  const read = schema.safeParse(answer.body);
+  if (read.success) return { kind: "page", value: read.data };
+  const [issue] = read.error.issues;
+  return {
+    kind: "none",
+    problem: `/${page} of another version: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
+  };
+}
