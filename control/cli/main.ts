@@ -6,8 +6,10 @@
 import { Command, CommanderError } from "commander";
 import { addAgent } from "./agent.ts";
 import { addCheck } from "./check/command.ts";
+import { addCompletion } from "./completion.ts";
 import type { CliContext } from "./context.ts";
 import { addInstall } from "./install.ts";
+import { addStatus } from "./status/command.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 const FAILED = 1;
@@ -27,6 +29,7 @@ const context: CliContext = {
 };
 addAgent(program, print);
 addCheck(program, context);
+addStatus(program, context);
 addInstall(program, print);
 program
   .command("sim")
@@ -35,6 +38,7 @@ program
   .action(() => {
     throw new Error("start it through bin/nodemesh, which knows where the simulator is");
   });
+addCompletion(program, print);
 for (const command of program.commands) command.exitOverride();
 
 try {

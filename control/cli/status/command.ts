@@ -1,0 +1,114 @@
+/** `nodemesh status`: nodes, agents, and which pods are in the mesh. */
+
+import type { Command } from "commander";
+import type { Decoded } from "../../k8s/api/decode.ts";
+import { decodeItem } from "../../k8s/lean.ts";
+import { RESOURCES, type Resource } from "../../k8s/resources.ts";
+import { mapSome } from "../check/post-facts.ts";
+import { type Api, ClusterApi, failureText, listField, listItems, textField } from "../cluster.ts";
+import {
+  addClusterOptions,
+  type CliContext,
+  type ClusterOptions,
+  chooseKubeConfig,
+  outputOption,
+} from "../context.ts";
+import { askAgent, askControl, meshPods } from "../mesh-facts.ts";
+import { table } from "../table.ts";
+import { type StatusFacts, type StatusReport, statusReport } from "./report.ts";
+
+interface StatusOptions extends ClusterOptions {
+  readonly namespace?: string;
+  readonly allNamespaces?: boolean;
+  readonly meshNamespace: string;
+  readonly output: string;
+}
+
+/** Adds the command. */
+export function addStatus(program: Command, context: CliContext): void {
+  const command = program
+    .command("status")
+    .description("nodes, agents, and pods: enrolled or why not, and where their traffic goes")
+    .option("-n, --namespace <name>", "pods of this namespace (default: of the context)")
+    .option("-A, --all-namespaces", "pods of all namespaces")
+    .option("--mesh-namespace <name>", "namespace of nodemesh", "nodemesh")
+    .addOption(outputOption());
+  addClusterOptions(command).action(async (options: StatusOptions) => {
+    const config = chooseKubeConfig(options, context);
+    await using api = new ClusterApi(config);
+    const here = config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
+    const namespace = options.allNamespaces === true ? undefined : (options.namespace ?? here);
+    const report = statusReport(await gather(api, options.meshNamespace), namespace);
+    if (options.output === "json") context.out(JSON.stringify(report, null, 2));
+    else for (const line of describe(report)) context.out(line);
+  });
+}
+
+/** Kinds whose objects decide who is enrolled. */
+const READ = ["namespaces", "services", "pods", "endpointslices", "servicemeshes"];
+
+async function gather(api: Api, namespace: string): Promise<StatusFacts> {
+  const resources = RESOURCES.filter(({ name }) => READ.includes(name));
+  const [lists, nodes, controlPods, agentPods] = await Promise.all([
+    Promise.all(resources.map((resource) => readAll(api, resource))),
+    listItems(api, "/api/v1/nodes"),
+    meshPods(api, namespace, "control"),
+    meshPods(api, namespace, "agent"),
+  ]);
+  const [control, agents] = await Promise.all([
+    mapSome(controlPods, async (pod) => ({
+      pod,
+      page: await askControl(api, namespace, pod.name),
+    })),
+    mapSome(agentPods, async (pod) => ({ pod, page: await askAgent(api, namespace, pod.name) })),
+  ]);
+  const names = nodes.map((node) => textField(node, "metadata", "name"));
+  return { objects: lists.flat(), nodes: names, control, agents };
+}
+
+async function readAll(api: Api, resource: Resource): Promise<readonly Decoded[]> {
+  const answer = await api.get(resource.path);
+  if (answer.kind === "ok")
+    return listField(answer.body, "items").flatMap((item) => decodeItem(item, resource));
+  if (resource.optional && answer.kind === "refused" && answer.status === 404) return [];
+  throw new Error(failureText(`list ${resource.name}`, api, answer));
+}
+
+function describe({ control, agents, pods }: StatusReport): readonly string[] {
+  return [
+    ...table(
+      ["CONTROL", "READY", "LEADER", "SNAPSHOT"],
+      control.map((one) => [
+        one.pod,
+        one.ready ? "yes" : "no",
+        one.leader === undefined ? one.problem || "-" : one.leader ? "yes" : "no",
+        String(one.snapshotVersion ?? "-"),
+      ]),
+    ),
+    "",
+    ...table(
+      ["NODE", "AGENT", "READY", "VERSION", "SNAPSHOT", "AGE"],
+      agents.map((one) => [
+        one.node,
+        one.pod ?? "-",
+        one.ready ? "ready" : one.problem || "no",
+        one.version ?? "-",
+        String(one.snapshotVersion ?? "-"),
+        one.snapshotAgeSeconds === undefined ? "-" : `${Math.round(one.snapshotAgeSeconds)} s`,
+      ]),
+    ),
+    "",
+    ...table(
+      ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "WHY NOT"],
+      pods.map((pod) => [
+        `${pod.namespace}/${pod.name}`,
+        pod.node || "-",
+        pod.ready ? "yes" : "no",
+        pod.phase,
+        pod.addresses.join(" ") || "-",
+        pod.enrolled ? `enrolled (${pod.path})` : "-",
+        pod.why,
+      ]),
+    ),
+  ];
+}

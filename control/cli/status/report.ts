@@ -1,0 +1,164 @@
+/**
+ * What `nodemesh status` tells, from the objects of the API and the pages of the mesh's processes. Pure. Words
+ * and columns are those of `nodemesh sim status`. Who is enrolled is not decided here but by control's compiler.
+ */
+
+import { compile } from "../../compile/compile.ts";
+import type { Decoded } from "../../k8s/api/decode.ts";
+import { objectRef } from "../../k8s/api/decode.ts";
+import type { Pod } from "../../k8s/api/pod.ts";
+import { applyChanges, EMPTY_WORLD } from "../../world.ts";
+import type { AgentPage, ControlPage, MeshPod, Page } from "../mesh-facts.ts";
+
+/** What was gathered. */
+export interface StatusFacts {
+  /** Namespaces, pods, Services, EndpointSlices and ServiceMeshes of the whole cluster. */
+  readonly objects: readonly Decoded[];
+  readonly nodes: readonly string[];
+  readonly control: readonly { readonly pod: MeshPod; readonly page: Page<ControlPage> }[];
+  readonly agents: readonly { readonly pod: MeshPod; readonly page: Page<AgentPage> }[];
+}
+
+/** One agent, by node. */
+export interface AgentReport {
+  readonly node: string;
+  readonly pod: string | undefined;
+  readonly ready: boolean;
+  readonly version: string | undefined;
+  readonly snapshotVersion: number | undefined;
+  readonly snapshotAgeSeconds: number | undefined;
+  /** Why it is not ready or tells nothing; empty when all is well. */
+  readonly problem: string;
+}
+
+/** One pod that is or could be in the mesh. */
+export interface PodReport {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly node: string;
+  readonly phase: string;
+  readonly ready: boolean;
+  readonly addresses: readonly string[];
+  readonly enrolled: boolean;
+  /** By its agent's own word; `unknown`: the agent does not answer. */
+  readonly path: "proxy" | "direct" | "unknown";
+  /** Why it is not enrolled, or enrolled but not caught; empty when caught. */
+  readonly why: string;
+}
+
+/** The whole report; also the shape of `-o json`. */
+export interface StatusReport {
+  readonly control: readonly {
+    readonly pod: string;
+    readonly ready: boolean;
+    readonly leader: boolean | undefined;
+    readonly snapshotVersion: number | undefined;
+    readonly problem: string;
+  }[];
+  readonly agents: readonly AgentReport[];
+  readonly pods: readonly PodReport[];
+}
+
+/** Makes the report. `namespace` undefined = all of them. */
+export function statusReport(facts: StatusFacts, namespace: string | undefined): StatusReport {
+  const objects = facts.objects.flatMap((one) => (one.kind === "object" ? [one.object] : []));
+  const world = applyChanges(
+    EMPTY_WORLD,
+    objects.map((object) => ({ kind: "apply", object })),
+  );
+  const compilation = compile(world);
+  const enrolled = new Set(
+    [...compilation.workloads.values()]
+      .filter(({ enrolment }) => enrolment !== undefined)
+      .map(({ uid }) => uid),
+  );
+  const problems = new Map<string, string>();
+  for (const { ref, problem } of compilation.conditions)
+    if (ref.kind === "Pod") problems.set(`${ref.namespace}/${ref.name}`, problem);
+  const pages = new Map(facts.agents.map(({ pod, page }) => [pod.node, page]));
+  const pods = objects.filter((object) => object.kind === "Pod");
+  return {
+    control: facts.control.map(({ pod, page }) => ({
+      pod: pod.name,
+      ready: pod.ready,
+      leader: page.kind === "page" ? page.value.leader : undefined,
+      snapshotVersion: page.kind === "page" ? page.value.snapshot.version : undefined,
+      problem: page.kind === "page" ? "" : page.problem,
+    })),
+    agents: facts.nodes.map((node) => agentReport(node, facts)),
+    pods: pods
+      .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
+      .map((pod) => {
+        const ref = objectRef(pod);
+        return podReport(pod, {
+          enrolled: enrolled.has(pod.metadata.uid),
+          page: pages.get(pod.spec.nodeName),
+          problem: problems.get(`${ref.namespace}/${ref.name}`),
+        });
+      }),
+  };
+}
+
+function agentReport(node: string, { agents }: StatusFacts): AgentReport {
+  const agent = agents.find(({ pod }) => pod.node === node && !pod.terminating);
+  const page = agent?.page.kind === "page" ? agent.page.value : undefined;
+  return {
+    node,
+    pod: agent?.pod.name,
+    ready: agent?.pod.ready ?? false,
+    version: page?.version,
+    snapshotVersion: page?.snapshot.version,
+    snapshotAgeSeconds: page?.snapshot.ageSeconds,
+    problem:
+      agent === undefined ? "no agent" : agent.page.kind === "none" ? agent.page.problem : "",
+  };
+}
+
+interface Circumstances {
+  readonly enrolled: boolean;
+  readonly page: Page<AgentPage> | undefined;
+  readonly problem: string | undefined;
+}
+
+function podReport(pod: Pod, circumstances: Circumstances): PodReport {
+  const { name, namespace, uid } = pod.metadata;
+  return {
+    namespace,
+    name,
+    uid,
+    node: pod.spec.nodeName,
+    phase: pod.metadata.deletionTimestamp === undefined ? pod.status.phase : "Terminating",
+    ready: pod.status.conditions.some(({ type, status }) => type === "Ready" && status === "True"),
+    addresses: pod.status.podIPs.map(({ ip }) => ip),
+    enrolled: circumstances.enrolled,
+    ...pathOf(pod, circumstances),
+  };
+}
+
+function pathOf(
+  pod: Pod,
+  { enrolled, page, problem }: Circumstances,
+): Pick<PodReport, "path" | "why"> {
+  if (!enrolled) return { path: "direct", why: whyNot(pod, problem) };
+  if (page === undefined) return { path: "unknown", why: "no agent on its node" };
+  if (page.kind === "none") return { path: "unknown", why: "its node's agent does not answer" };
+  // A static pod goes by its manifest's hash on the node.
+  const uids = [pod.metadata.uid, pod.metadata.annotations["kubernetes.io/config.hash"]];
+  const seen = page.value.pods.find(({ uid }) => uids.includes(uid));
+  if (seen === undefined)
+    return { path: "direct", why: "its node's agent has not heard of it yet" };
+  if (seen.state === "caught") return { path: "proxy", why: "" };
+  return { path: "direct", why: seen.detail || seen.state };
+}
+
+function whyNot(pod: Pod, problem: string | undefined): string {
+  if (pod.status.phase === "Succeeded" || pod.status.phase === "Failed") return "has finished";
+  if (problem !== undefined) return problem;
+  const key = "mesh/enabled";
+  const said = pod.metadata.annotations[key] ?? pod.metadata.labels[key];
+  if (said === "false") return "its own mesh/enabled says false";
+  if (said === "true") return pod.spec.nodeName === "" ? "has no node yet" : "has no address yet";
+  if (pod.spec.hostNetwork) return "is on its node's network";
+  return "nobody asked: no mesh/enabled=true on it or its namespace, no ServiceMesh";
+}
