@@ -26,14 +26,23 @@ export function buildImage({
   scratch,
   out,
 }: Build): Packed & { readonly image: string } {
-  const text = readFileSync(join(root, "package.json"), "utf8");
-  const { version } = z.object({ version: z.string() }).parse(JSON.parse(text));
-  const plan = imagePlans(version)[name];
+  const plan = imagePlans(versionOf(root))[name];
   const folder = join(scratch, "files");
   const around = join(scratch, "archive");
-  for (const made of [folder, around]) mkdirSync(made, { recursive: true });
-  const node = join(root, `node_modules/node-linux-${arch()}/bin/node`);
-  stageImage(plan, { root, node }, folder);
+  mkdirSync(around, { recursive: true });
+  stageOnly(root, name, folder);
   const packed = packImage({ plan, folder, scratch: around, out });
   return { ...packed, image: namesOf(plan)[0] ?? name };
+}
+
+/** Lays out an image's files in a folder, which is made. */
+export function stageOnly(root: string, name: ImageName, folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  const node = join(root, `node_modules/node-linux-${arch()}/bin/node`);
+  stageImage(imagePlans(versionOf(root))[name], { root, node }, folder);
+}
+
+function versionOf(root: string): string {
+  const text = readFileSync(join(root, "package.json"), "utf8");
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }

@@ -10,33 +10,50 @@ import { Argument, Command } from "commander";
 import { ROOT } from "../../test/support/source-files.ts";
 import { cacheFolder } from "../../test/tools/cache.ts";
 import { ensurePackages } from "../../test/tools/debian-packages.ts";
-import { buildImage } from "./build.ts";
+import { buildImage, stageOnly } from "./build.ts";
 import { IMAGE_NAMES, type ImageName } from "./plan.ts";
 
 const MEGABYTE = 1_000_000;
+const USAGE = 2;
+
+interface Flags {
+  readonly out: string;
+  readonly stage?: string;
+}
 
 const command = new Command("image")
   .description("Writes OCI image archives of the agent, control and echo.")
-  .addArgument(new Argument("[names...]", "which").choices(IMAGE_NAMES))
+  .addArgument(new Argument("[names...]", "which; all when none is named").choices(IMAGE_NAMES))
   .option("--out <directory>", "where to write NAME.tar", join(cacheFolder(), "images"))
-  .action((names: readonly ImageName[], { out }: { readonly out: string }) => write(names, out));
-command.parse();
+  .option("--stage <directory>", "only lay out each image's files in DIRECTORY/NAME")
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
+  .action(write);
+try {
+  command.parse();
+} catch (cause) {
+  console.error(`image: ${cause instanceof Error ? cause.message : String(cause)}`);
+  process.exitCode = 1;
+}
 
-function write(names: readonly ImageName[], out: string): void {
+function write(named: readonly ImageName[], { out, stage }: Flags): void {
   ensurePackages("image", console.error);
-  const folder = resolve(out);
+  const names = named.length === 0 ? IMAGE_NAMES : named;
+  if (stage !== undefined)
+    for (const name of names) stageOnly(ROOT, name, join(resolve(stage), name));
+  else for (const name of names) archive(name, resolve(out));
+}
+
+function archive(name: ImageName, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  for (const name of names.length === 0 ? IMAGE_NAMES : names) {
-    const from = performance.now();
-    const scratch = mkdtempSync(join(folder, ".half-"));
-    try {
-      const file = join(folder, `${name}.tar`);
-      const { digest, unpackedBytes, image } = buildImage({ root: ROOT, name, scratch, out: file });
-      const megabytes = (unpackedBytes / MEGABYTE).toFixed(1);
-      const seconds = ((performance.now() - from) / 1000).toFixed(1);
-      console.log(`${file}: ${image} ${digest}, ${megabytes} MB unpacked, ${seconds} s`);
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
+  const from = performance.now();
+  const scratch = mkdtempSync(join(folder, ".half-"));
+  try {
+    const file = join(folder, `${name}.tar`);
+    const { digest, unpackedBytes, image } = buildImage({ root: ROOT, name, scratch, out: file });
+    const megabytes = (unpackedBytes / MEGABYTE).toFixed(1);
+    const seconds = ((performance.now() - from) / 1000).toFixed(1);
+    console.log(`${file}: ${image} ${digest}, ${megabytes} MB unpacked, ${seconds} s`);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
   }
 }

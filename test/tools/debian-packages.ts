@@ -43,7 +43,7 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     ["test", "cluster", "image"],
     "a statically linked client",
   ),
-  pack("binutils", "/usr/bin/strip", ["cluster", "image"], "strips the Node of the images"),
+  pack("binutils", "/usr/bin/strip", ["test", "cluster", "image"], "strips the Node of the images"),
   pack("bpftool", "/usr/sbin/bpftool", ["test", "ci"], "a second opinion on what is loaded"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),
   pack("python3-venv", "/usr/share/doc/python3-venv", ["bench"], "a place to install Envoy into"),

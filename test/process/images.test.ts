@@ -1,0 +1,106 @@
+/** The images as archives: the same bytes twice, small enough, complete, and like the Dockerfile's. */
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { buildImage, stageOnly } from "../../deploy/images/build.ts";
+import { IMAGE_NAMES, type ImageName, imagePlans } from "../../deploy/images/plan.ts";
+import { ROOT } from "../support/source-files.ts";
+import { until } from "../support/until.ts";
+
+const LARGEST_AGENT = 160_000_000;
+
+function folderOf(t: { after: (undo: () => void) => void }): string {
+  const folder = mkdtempSync(join(tmpdir(), "nodemesh-images-"));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** Runs a program with the staged folder as its root, as a container runtime does. */
+function inside(folder: string, ...command: readonly string[]): string {
+  const { status, stdout, stderr } = spawnSync("chroot", [folder, ...command], {
+    encoding: "utf8",
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    timeout: 20_000,
+  });
+  assert.equal(status, 0, `${command.join(" ")}: ${stderr}`);
+  return stdout;
+}
+
+test("the same files give the same archive, and the agent's is small", (t) => {
+  const folder = folderOf(t);
+  const [first, second] = ["first", "second"].map((name) => {
+    const scratch = join(folder, `${name}.scratch`);
+    mkdirSync(scratch);
+    return buildImage({ root: ROOT, name: "agent", scratch, out: join(folder, `${name}.tar`) });
+  });
+  assert.equal(first?.digest, second?.digest);
+  execFileSync("cmp", [join(folder, "first.tar"), join(folder, "second.tar")]);
+  assert.ok((first?.unpackedBytes ?? Infinity) < LARGEST_AGENT, `${first?.unpackedBytes} bytes`);
+});
+
+for (const name of ["agent", "control"] as const)
+  test(`the image of the ${name} runs with its own files alone, and holds nothing to test or compile`, (t) => {
+    const folder = folderOf(t);
+    stageOnly(ROOT, name, folder);
+    const plan = imagePlans("0.0.0")[name];
+    assert.match(inside(folder, ...plan.entrypoint, "--help"), new RegExp(`nodemesh-${name}`));
+    const files = readdirSync(folder, { recursive: true, encoding: "utf8" });
+    assert.deepEqual(
+      files.filter((file) => /\.test\.ts$|\.d\.ts$|\.map$|\.c$/.test(file)),
+      [],
+    );
+    if (name === "agent") assert.ok(!files.some((file) => file.includes("client-node")));
+  });
+
+test("the image of echo serves, and has curl and a shell", async (t) => {
+  const folder = folderOf(t);
+  stageOnly(ROOT, "echo", folder);
+  const port = "48123";
+  const server = spawn("chroot", [folder, ...imagePlans("0.0.0").echo.entrypoint], {
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", PORT: port, SERVICE: "shop" },
+    stdio: "inherit",
+  });
+  t.after(async () => {
+    server.kill("SIGKILL");
+    if (server.exitCode === null && server.signalCode === null) await once(server, "exit");
+  });
+  const url = `http://localhost:${port}/`;
+  const curl = ["/usr/bin/curl", "-sf", url];
+  await until("echo answers", () => spawnSync("chroot", [folder, ...curl]).status === 0);
+  assert.match(inside(folder, "/usr/bin/curl", "-s", url), /"service":"shop"/);
+  assert.equal(inside(folder, "/bin/sh", "-c", "echo $((6 * 7))"), "42\n");
+});
+
+test("files are readable for everybody, programs are not writable", (t) => {
+  const folder = folderOf(t);
+  stageOnly(ROOT, "control", folder);
+  for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    const { mode } = statSync(join(folder, path));
+    assert.equal(mode & 0o022, 0, `${path} is writable for others`);
+    assert.equal(mode & 0o044, 0o044, `${path} is not readable for others`);
+  }
+});
+
+test("the Dockerfile says the same as the plans", () => {
+  const text = readFileSync(join(ROOT, "deploy/images/Dockerfile"), "utf8");
+  const [, ...parts] = text.split(/^FROM scratch AS /m);
+  const stages = new Map(
+    parts.map((part) => {
+      const [name = "", ...lines] = part.trim().split("\n");
+      return [name, lines];
+    }),
+  );
+  assert.deepEqual([...stages.keys()], [...IMAGE_NAMES]);
+  for (const [name, plan] of Object.entries(imagePlans("0.0.0")))
+    assert.deepEqual(stages.get(name as ImageName), [
+      `COPY --from=build /images/${name} /`,
+      "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      `USER ${plan.user}`,
+      `ENTRYPOINT [${plan.entrypoint.map((word) => JSON.stringify(word)).join(", ")}]`,
+    ]);
+});
