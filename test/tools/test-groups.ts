@@ -8,10 +8,17 @@ export interface TestGroup {
   /** Longest time for one file in milliseconds. */
   readonly timeoutMs: number;
   readonly holds: (path: string) => boolean;
+  /** Runs only when it is named: it needs what `npm test` does not bring. */
+  readonly onDemand: boolean;
 }
 
 /** In the order in which they run; a file belongs to the first group that holds it. */
 export const TEST_GROUPS: readonly TestGroup[] = [
+  // A cluster must be up: npm run test:cluster brings one.
+  {
+    ...group("cluster", 1, 900_000, /^test\/cluster\/(?!build\/)/),
+    onDemand: true,
+  },
   group("contract", 2, 60_000, /^test\/contract\//),
   group("process", 2, 120_000, /^test\/process\/|\.process\.test\.ts$/),
   group("netns", 1, 300_000, /^test\/(?:netns|bpf)\/|\.netns\.test\.ts$|^agent\/redirect\/.*netns/),
@@ -22,7 +29,8 @@ export const TEST_GROUPS: readonly TestGroup[] = [
 ];
 
 function group(name: string, concurrency: number, timeoutMs: number, pattern: RegExp): TestGroup {
-  return { name, concurrency, timeoutMs, holds: (path) => pattern.test(path) };
+  const holds = (path: string): boolean => pattern.test(path);
+  return { name, concurrency, timeoutMs, holds, onDemand: false };
 }
 
 /** The group of a test file. */
@@ -33,11 +41,12 @@ export function groupOf(path: string): TestGroup {
 }
 
 /**
- * Chooses the files that the words of a command line name: group names, files, folders; no word = all.
+ * Chooses the files that the words of a command line name: group names, files, folders; no word = all that need no
+ * more than this machine.
  * Throws on a word that names nothing, so that a typing error never passes for success.
  */
 export function choose(files: readonly string[], words: readonly string[]): readonly string[] {
-  if (words.length === 0) return files;
+  if (words.length === 0) return files.filter((file) => !groupOf(file).onDemand);
   const chosen = words.flatMap((word) => {
     const clean = word.replace(/^\.\//, "").replace(/\/$/, "");
     const named = files.filter(
