@@ -11,6 +11,7 @@ import { leakedSince, machineState, RUN_MARK } from "../support/machine-state.ts
 import { listFiles, ROOT } from "../support/source-files.ts";
 import { ensurePackages } from "./debian-packages.ts";
 import { type GroupResult, runGroup } from "./group-run.ts";
+import { reportRun } from "./run-report.ts";
 import { choose, groupOf, TEST_GROUPS } from "./test-groups.ts";
 
 const BUDGET_SECONDS = 600;
@@ -39,49 +40,16 @@ for (const group of TEST_GROUPS) {
   results.push(await runGroup(group, own, (line) => say(line.replaceAll(`${ROOT}/`, ""))));
 }
 const leaks = await leaksAfter();
-process.exitCode = summary() ? 0 : 1;
+const ours = leaks.filter((word) => !shared || /^(?:process|temporary) /.test(word));
+const seconds = (performance.now() - started) / 1000;
+const outcome = { results, leaks, ours, seconds, budgetSeconds: BUDGET_SECONDS };
+process.exitCode = reportRun(outcome, say) ? 0 : 1;
 
 async function leaksAfter(): Promise<readonly string[]> {
   const left = await leakedSince(before, mark);
   const tempFiles = readdirSync(scratch).map((name) => `temporary ${name}`);
   rmSync(scratch, { recursive: true, force: true });
   return [...left, ...tempFiles.filter((word) => !word.includes("node-compile-cache"))];
-}
-
-/** Prints the table and the closing line; true when all is well. */
-function summary(): boolean {
-  say("");
-  say("group         files   pass   fail   skip     time");
-  for (const { name, files: count, passed, failures, announced, seconds } of results) {
-    const cells = [count, passed, failures.length, announced.length].map((n) =>
-      String(n).padStart(7),
-    );
-    say(`${name.padEnd(12)}${cells.join("")} ${seconds.toFixed(1).padStart(7)}s`);
-  }
-  for (const { file, seconds } of slowFiles()) say(`slow: ${file} ${seconds.toFixed(1)}s`);
-  for (const skip of results.flatMap(({ announced }) => announced)) say(`announced skip: ${skip}`);
-  const ours = leaks.filter((word) => !shared || /^(?:process|temporary) /.test(word));
-  for (const word of leaks) say(`${ours.includes(word) ? "LEFT BEHIND" : "appeared"}: ${word}`);
-  const failures = results.flatMap((result) => result.failures);
-  if (failures.length > 0) {
-    say("");
-    for (const failure of failures) say(`failed: ${failure.split("\n")[0] ?? ""}`);
-  }
-  const total = (performance.now() - started) / 1000;
-  if (total > BUDGET_SECONDS) say(`slower than the budget of ${BUDGET_SECONDS}s`);
-  say(`all of it took ${total.toFixed(0)}s`);
-  const passed = results.reduce((sum, result) => sum + result.passed, 0);
-  const skipped = results.reduce((sum, result) => sum + result.announced.length, 0);
-  say(`${passed} passed, ${failures.length + ours.length} failed, ${skipped} skipped`);
-  return passed > 0 && failures.length === 0 && ours.length === 0;
-}
-
-function slowFiles(): readonly { readonly file: string; readonly seconds: number }[] {
-  return results
-    .flatMap(({ slowest }) => slowest)
-    .sort((a, b) => b.seconds - a.seconds)
-    .slice(0, 5)
-    .map(({ file, seconds }) => ({ file: file.replace(`${ROOT}/`, ""), seconds }));
 }
 
 function say(line: string): void {

@@ -1,0 +1,49 @@
+/** Images on nodes: archives go into containerd through its standard input, because a node sees no file of ours. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createReadStream } from "node:fs";
+import { pipeline } from "node:stream/promises";
+import { enterCommand } from "./node/node.ts";
+import { nodePlans } from "./plan.ts";
+import { ENVIRONMENT } from "./processes.ts";
+import type { ClusterPaths, ClusterSpec } from "./spec.ts";
+
+const IMPORT = ["ctr", "-n", "k8s.io", "images", "import", "-"];
+
+/** Imports image archives into one node, one after another. */
+export async function loadIntoNode(
+  paths: ClusterPaths,
+  node: string,
+  archives: readonly string[],
+): Promise<void> {
+  for (const archive of archives) await importOne(paths, node, archive);
+}
+
+/** Imports image archives into every node. */
+export async function loadImages(
+  paths: ClusterPaths,
+  spec: ClusterSpec,
+  archives: readonly string[],
+): Promise<void> {
+  await Promise.all(nodePlans(spec.nodes).map(({ name }) => loadIntoNode(paths, name, archives)));
+}
+
+async function importOne(paths: ClusterPaths, node: string, archive: string): Promise<void> {
+  const [file = "", ...args] = enterCommand(paths, node, "exec", IMPORT);
+  const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...ENVIRONMENT } });
+  let said = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (bytes: Buffer) => {
+      said += bytes.toString();
+    });
+  const closed = once(child, "close");
+  // A broken pipe only says that ctr has ended; why, it has said itself.
+  const fed = pipeline(createReadStream(archive), child.stdin).catch((error: Error) => error);
+  const [code] = await closed;
+  const problem = await fed;
+  if (code !== 0 || problem !== undefined)
+    throw new Error(
+      `${node} does not take the image ${archive}: ${said.trim() || problem?.message}; is it an OCI or docker archive?`,
+    );
+}

@@ -1,0 +1,90 @@
+/**
+ * `npm run test:cluster [-- [--keep] [FILE|FOLDER…]]`: brings real Kubernetes clusters up, one of each kind that the
+ * suite knows, runs the tests of its folder in it, and takes it down. Fails on any failure, any skip and anything
+ * left behind. `--keep` leaves the last cluster up for a look, and looks for nothing left behind.
+ */
+import { randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { down } from "../cluster/down.ts";
+import { TEST_CLUSTER } from "../cluster/harness/cluster.ts";
+import { clusterPaths } from "../cluster/spec.ts";
+import { type UpOptions, up } from "../cluster/up.ts";
+import { leakedSince, machineState, RUN_MARK } from "../support/machine-state.ts";
+import { listFiles, ROOT } from "../support/source-files.ts";
+import { ensurePackages } from "./debian-packages.ts";
+import { type GroupResult, runGroup } from "./group-run.ts";
+import { reportRun } from "./run-report.ts";
+import { choose, groupOf, TEST_GROUPS } from "./test-groups.ts";
+
+const BUDGET_SECONDS = 900;
+/** The kernel frees a node's namespaces, links and BPF objects some time after its last process. */
+const FREED_MS = 30_000;
+
+const PLAIN: UpOptions = {
+  nodes: 2,
+  proxyMode: "nftables",
+  dualStack: false,
+  chained: false,
+  audit: true,
+  images: true,
+  load: [],
+};
+
+/** The kinds of clusters, by folder of test/cluster/suite. */
+const CLUSTERS: Readonly<Record<string, UpOptions>> = {
+  ipv4: PLAIN,
+  "dual-stack": { ...PLAIN, dualStack: true, proxyMode: "iptables", chained: true },
+};
+
+const words = process.argv.slice(2);
+const keep = words.includes("--keep");
+const named = words.filter((word) => !word.startsWith("--"));
+const started = performance.now();
+const files = choose(
+  (await listFiles()).filter((path) => path.endsWith(".test.ts")),
+  named.length === 0 ? ["cluster"] : named,
+).filter((path) => groupOf(path).name === "cluster");
+ensurePackages("cluster", say);
+
+const mark = randomUUID();
+const scratch = mkdtempSync(join(tmpdir(), "nodemesh-cluster-test-"));
+process.env[RUN_MARK] = mark;
+process.env["TMPDIR"] = scratch;
+const paths = clusterPaths(TEST_CLUSTER);
+await down(paths);
+const before = machineState(mark);
+
+const results: GroupResult[] = [];
+for (const [folder, options] of Object.entries(CLUSTERS)) {
+  const own = files.filter((file) => file.startsWith(`test/cluster/suite/${folder}/`));
+  if (own.length > 0) results.push(await runIn(folder, options, own));
+}
+rmSync(scratch, { recursive: true, force: true });
+const leaks = keep ? [] : await leakedSince(before, mark, FREED_MS);
+const seconds = (performance.now() - started) / 1000;
+const outcome = { results, leaks, ours: leaks, seconds, budgetSeconds: BUDGET_SECONDS };
+process.exitCode = reportRun(outcome, say) ? 0 : 1;
+
+async function runIn(
+  folder: string,
+  options: UpOptions,
+  own: readonly string[],
+): Promise<GroupResult> {
+  const group = TEST_GROUPS.find(({ name }) => name === "cluster");
+  if (group === undefined) throw new Error("test-groups.ts knows no group cluster");
+  await down(paths); // of the kind before, or of a run that was cut short
+  say(`a cluster of the kind ${folder}`);
+  try {
+    await up(paths, options, say);
+    const absolute = own.map((file) => join(ROOT, file));
+    return { ...(await runGroup(group, absolute, say)), name: folder };
+  } finally {
+    if (!keep) await down(paths);
+  }
+}
+
+function say(line: string): void {
+  console.log(line.replaceAll(`${ROOT}/`, ""));
+}
