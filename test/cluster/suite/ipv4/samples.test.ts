@@ -1,0 +1,156 @@
+/**
+ * The samples as a user takes them: applied, annotated, called, scaled, rolled over under load. The user's own
+ * documented ServiceMesh, unchanged.
+ */
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { V1Pod } from "@kubernetes/client-node";
+import { ROOT } from "../../../support/source-files.ts";
+import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
+import { Load, type LoadSum } from "../../harness/load.ts";
+import { caught, installMesh, nodemesh } from "../../harness/mesh.ts";
+
+/** The seed's YAML, as product.md has it. */
+const SERVICE_MESH = `
+apiVersion: linkerd.io/v1alpha2
+kind: ServiceMesh
+metadata:
+  name: webapp-mesh
+spec:
+  tracers:
+  - http
+  intercept:
+    http:
+    - name: webapp-service
+      service:
+        name: webapp-service
+        namespace: default
+`;
+
+const cluster = new TestCluster();
+const sample = (name: string): string => readFileSync(join(ROOT, "deploy/samples", name), "utf8");
+/** What happened while the order Deployment was rolled over. */
+const rollouts: Record<"mesh" | "plain", LoadSum | undefined> = {
+  mesh: undefined,
+  plain: undefined,
+};
+
+before(async () => {
+  await installMesh(cluster);
+  await cluster.apply(sample("shop.yaml"));
+  await cluster.rolledOut("deployment/user", "default");
+  await cluster.rolledOut("deployment/order", "default");
+});
+after(async () => {
+  for (const file of ["shop.yaml", "webapp.yaml"])
+    await cluster.run(
+      cluster.spec.programs["kubectl"] ?? "",
+      ["delete", "--ignore-not-found", "-f", "-"],
+      sample(file),
+    );
+});
+
+async function pods(app: string): Promise<readonly string[]> {
+  const { items } = await cluster.get<KubeList<V1Pod>>("pods", "-n", "default", "-l", `app=${app}`);
+  return items
+    .filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
+    .map(({ metadata }) => metadata?.name ?? "");
+}
+
+/** Asks a Service from a pod and returns the pod that answered. */
+async function ask(from: string, url: string): Promise<string> {
+  const answer = await cluster.exec(from, "default", "curl", "-sf", "-m", "5", url);
+  const { pod } = JSON.parse(answer) as { pod: string };
+  return pod;
+}
+
+test("annotated pods call through the mesh, spread over all replicas", async () => {
+  await ask("deploy/user", "http://order/");
+  const outside = await caught(cluster);
+  await cluster.kubectl("annotate", "pod", "-l", "app=user", "mesh/enabled=true", "--overwrite");
+  await eventually("a call goes through the mesh", async () => {
+    await ask("deploy/user", "http://order/");
+    return (await caught(cluster)) > outside;
+  });
+  const answered = new Set<string>();
+  for (let i = 0; i < 12; i++) answered.add(await ask("deploy/user", "http://order/"));
+  assert.deepEqual([...answered].sort(), [...(await pods("order"))].sort());
+});
+
+test("scaled up, new replicas answer; scaled down, none that is gone is asked", async () => {
+  await cluster.kubectl("scale", "deploy/order", "--replicas=5");
+  await cluster.rolledOut("deployment/order", "default");
+  await eventually("five replicas answer", async () => {
+    const answers = Array.from({ length: 15 }, () => ask("deploy/user", "http://order/"));
+    return new Set(await Promise.all(answers)).size === 5;
+  });
+  await cluster.kubectl("scale", "deploy/order", "--replicas=2");
+  await eventually("two are left", async () => (await pods("order")).length === 2);
+  const left = await pods("order");
+  await eventually("only they answer", async () =>
+    left.includes(await ask("deploy/user", "http://order/")),
+  );
+  for (let i = 0; i < 10; i++) assert.ok(left.includes(await ask("deploy/user", "http://order/")));
+  await cluster.kubectl("scale", "deploy/order", "--replicas=3");
+  await cluster.rolledOut("deployment/order", "default");
+});
+
+for (const [kind, enabled] of [
+  ["mesh", "true"],
+  ["plain", "false"],
+] as const)
+  test(`order is rolled over under load, ${kind === "mesh" ? "through the mesh: no request fails" : "without the mesh, to compare"}`, async (t) => {
+    await using load = await Load.start(cluster, {
+      namespace: "default",
+      name: `load-${kind}`,
+      url: "http://order/",
+      rate: 100,
+      connections: "fresh",
+      annotations: { "mesh/enabled": enabled },
+    });
+    const from = Date.now();
+    await cluster.kubectl("rollout", "restart", "deploy/order");
+    await cluster.rolledOut("deployment/order", "default");
+    await eventually(
+      "the load has gone on",
+      async () => (await load.since(Date.now() - 1)) && (await load.since(from)).seconds > 8,
+    );
+    const sum = await load.since(from);
+    rollouts[kind] = sum;
+    t.diagnostic(`${kind}: ${sum.ok} ok, ${sum.failed} failed ${JSON.stringify(sum.errors)}`);
+    assert.ok(sum.ok > 500, `only ${sum.ok} requests`);
+    if (kind === "mesh") assert.deepEqual(sum.errors, {});
+  });
+
+test("the documented ServiceMesh enrols webapp-service's pods, and says so", async () => {
+  await cluster.apply(sample("webapp.yaml"));
+  await cluster.apply(
+    SERVICE_MESH.replace("name: webapp-mesh", "name: webapp-mesh\n  namespace: default"),
+  );
+  await cluster.rolledOut("deployment/webapp-deployment", "default");
+  const args = ["servicemesh", "webapp-mesh", "--for=condition=Ready", "--timeout=60s"];
+  await cluster.kubectl("-n", "default", "wait", ...args);
+  const before = await caught(cluster);
+  const described = await cluster.kubectl(
+    "-n",
+    "default",
+    "describe",
+    "servicemesh",
+    "webapp-mesh",
+  );
+  assert.match(described, /Type: +Accepted/);
+  assert.match(described, /AllEnrolled/);
+  const status = await nodemesh(cluster, "status", "-o", "json");
+  assert.match(status, /webapp-deployment-/);
+  await ask("deploy/webapp-deployment", "http://order/");
+  assert.ok((await caught(cluster)) > before);
+  await cluster.kubectl("-n", "default", "delete", "servicemesh", "webapp-mesh");
+  await eventually("its pods have left the mesh", async () => {
+    const base = await caught(cluster);
+    await ask("deploy/webapp-deployment", "http://order/");
+    return (await caught(cluster)) === base;
+  });
+});
