@@ -2,11 +2,13 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { until } from "../harness/process.ts";
-import type { Arrival } from "./lag.ts";
+import { type Arrival, type Event, lagsOf } from "./lag.ts";
 import type { CrowdOrder, CrowdReport, Traffic } from "./messages.ts";
 
 const GATHER_MS = 300_000;
 const ANSWER_MS = 10_000;
+/** Long: how late a change is shall be told, not that it is too late. */
+const SETTLE_MS = 120_000;
 const MAIN = new URL("./crowd/main.ts", import.meta.url);
 
 /** 1,000 agents in a process of their own. Dispose to end it. */
@@ -37,11 +39,14 @@ export class Crowd implements AsyncDisposable {
     await this.#until("agents that have acknowledged the world", GATHER_MS, () => this.#gathered);
   }
 
-  /** Resolves when every version seen so far is settled; rejects when that takes too long. */
-  async settled(): Promise<void> {
-    const open = (): boolean =>
-      [...this.#arrivals.values()].some(({ settledAt }) => settledAt === undefined);
-    await this.#until("acknowledgements of all versions", ANSWER_MS, () => !open());
+  /** Resolves when all these events have settled; rejects when that takes too long. */
+  async settled(events: readonly Event[]): Promise<void> {
+    let left = events;
+    await this.#until("acknowledgements of all changes", SETTLE_MS, () => {
+      const lags = lagsOf(left, this.arrivals());
+      left = left.filter((_, index) => lags[index] === undefined);
+      return left.length === 0;
+    });
   }
 
   /** Versions in the order in which they were seen. */
