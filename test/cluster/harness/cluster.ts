@@ -74,7 +74,6 @@ export class TestCluster {
             reject(
               new Error(
                 `${args.join(" ").slice(0, 300)}: ${stderr.trim() || stdout.trim() || error.message}`,
-                { cause: error },
               ),
             );
         },

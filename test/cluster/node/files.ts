@@ -15,6 +15,9 @@ export const PAUSE_IMAGE = "localhost/pause:1";
 /** Where the node finds kubelet and kube-proxy. */
 export const PROGRAMS = "/run/nodemesh-cluster";
 
+/** Where the node's kubelet looks for static pods. */
+export const STATIC_PODS = "/etc/kubernetes/manifests";
+
 /** Machine-wide settings that kubelet writes: the node has files of its own in their place, the machine's stay. */
 const MASKED_SETTINGS = [
   "vm/overcommit_memory",
@@ -87,6 +90,7 @@ function kubeletConfig(spec: ClusterSpec): unknown {
       x509: { clientCAFile: "/etc/kubernetes/ca.crt" },
     },
     authorization: { mode: "Webhook" },
+    staticPodPath: STATIC_PODS,
     clusterDomain: "cluster.local",
     clusterDNS: families(DNS_SERVICE, spec.dualStack),
     resolvConf: "/etc/resolv.conf",
@@ -163,7 +167,7 @@ export interface Boot {
 export const DISK_FOLDERS: readonly string[] = [
   "etc/cni/net.d",
   "etc/containerd",
-  "etc/kubernetes",
+  "etc/kubernetes/manifests",
   "opt/cni/bin",
   "work-etc",
   "work-opt",

@@ -17,17 +17,13 @@ import { caught, installMesh, nodemesh } from "../../harness/mesh.ts";
 const SERVICE_MESH = `
 apiVersion: linkerd.io/v1alpha2
 kind: ServiceMesh
-metadata:
-  name: webapp-mesh
+metadata: { name: mesh }
 spec:
-  tracers:
-  - http
+  tracers: [http]
   intercept:
     http:
-    - name: webapp-service
-      service:
-        name: webapp-service
-        namespace: default
+      - name: webapp-service
+        service: { name: webapp-service, namespace: default }
 `;
 
 const cluster = new TestCluster();
@@ -127,27 +123,19 @@ for (const [kind, enabled] of [
 
 test("the documented ServiceMesh enrols webapp-service's pods, and says so", async () => {
   await cluster.apply(sample("webapp.yaml"));
-  await cluster.apply(
-    SERVICE_MESH.replace("name: webapp-mesh", "name: webapp-mesh\n  namespace: default"),
-  );
+  await cluster.apply(SERVICE_MESH);
   await cluster.rolledOut("deployment/webapp-deployment", "default");
-  const args = ["servicemesh", "webapp-mesh", "--for=condition=Ready", "--timeout=60s"];
+  const args = ["servicemesh", "mesh", "--for=condition=Ready", "--timeout=60s"];
   await cluster.kubectl("-n", "default", "wait", ...args);
   const before = await caught(cluster);
-  const described = await cluster.kubectl(
-    "-n",
-    "default",
-    "describe",
-    "servicemesh",
-    "webapp-mesh",
-  );
+  const described = await cluster.kubectl("-n", "default", "describe", "servicemesh", "mesh");
   assert.match(described, /Type: +Accepted/);
   assert.match(described, /AllEnrolled/);
   const status = await nodemesh(cluster, "status", "-o", "json");
   assert.match(status, /webapp-deployment-/);
   await ask("deploy/webapp-deployment", "http://order/");
   assert.ok((await caught(cluster)) > before);
-  await cluster.kubectl("-n", "default", "delete", "servicemesh", "webapp-mesh");
+  await cluster.kubectl("-n", "default", "delete", "servicemesh", "mesh");
   await eventually("its pods have left the mesh", async () => {
     const base = await caught(cluster);
     await ask("deploy/webapp-deployment", "http://order/");
