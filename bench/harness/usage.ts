@@ -2,7 +2,7 @@
  * What processes cost: CPU time and resident memory, read from /proc. CPU comes from schedstat (nanoseconds
  * on a core, user and kernel together), summed over all threads; a thread that ended meanwhile is not in it.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 /** Seconds that all threads of these processes have been on a core since they started. */
 export function cpuSeconds(pids: readonly number[]): number {
@@ -38,8 +38,21 @@ export function residentBytes(pids: readonly number[]): number {
 }
 
 function residentOf(pid: number): number {
-  const [, kilobytes = ""] =
-    /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+  return statusBytes(pid, /^VmRSS:\s+(\d+) kB$/m);
+}
+
+/** The most that was ever resident of this process, since its start or since the last forgetPeak. */
+export function peakResidentBytes(pid: number): number {
+  return statusBytes(pid, /^VmHWM:\s+(\d+) kB$/m);
+}
+
+/** Peaks count from now on (man 5 proc_pid_clear_refs). */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5");
+}
+
+function statusBytes(pid: number, line: RegExp): number {
+  const [, kilobytes = ""] = line.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kilobytes) * 1024;
 }
 

@@ -1,5 +1,6 @@
 /** A small client of the API server: JSON in, JSON out, many requests at once. */
 import { Pool } from "undici";
+import { interruption } from "../harness/process.ts";
 
 /** Connections to the API server; also how many objects are made at once. */
 const CONNECTIONS = 32;
@@ -37,6 +38,7 @@ export class Api implements AsyncDisposable {
       method,
       path,
       headers: { authorization: `Bearer ${this.#token}`, "content-type": type },
+      signal: interruption.signal,
       ...(body !== undefined && { body: JSON.stringify(body) }),
     });
     const text = await answer.body.text();

@@ -12,12 +12,16 @@ const PORT = 15_010;
 const METRICS_PORT = 15_020;
 const READY_MS = 120_000;
 
-/** Starts control and waits until it is ready; rejects with its last words. */
-export async function startControl(kubeconfig: string): Promise<Service> {
+/** Starts control and waits until it is ready; rejects with its last words. `nodeFlags` are for Node itself. */
+export async function startControl(
+  kubeconfig: string,
+  nodeFlags: readonly string[],
+): Promise<Service> {
   const cluster = ["--kubernetes", "--kubeconfig", kubeconfig, "--namespace", MESH_NAMESPACE];
   const places = ["--listen", `${HOST}:${PORT}`, "--metrics", `${HOST}:${METRICS_PORT}`];
   const control = startService([
     process.execPath,
+    ...nodeFlags,
     MAIN,
     ...cluster,
     ...["--identity", "bench"],

@@ -6,7 +6,8 @@ import { type Arrival, type Event, lagsOf } from "./lag.ts";
 import type { CrowdOrder, CrowdReport, Traffic } from "./messages.ts";
 
 const GATHER_MS = 300_000;
-const ANSWER_MS = 10_000;
+const ANSWER_MS = 30_000;
+const END_MS = 5000;
 /** Long: how late a change is shall be told, not that it is too late. */
 const SETTLE_MS = 120_000;
 const MAIN = new URL("./crowd/main.ts", import.meta.url);
@@ -20,8 +21,12 @@ export class Crowd implements AsyncDisposable {
   /** The first thing that went wrong. */
   #problem: string | undefined;
 
-  constructor(order: CrowdOrder) {
-    this.#process = fork(MAIN, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  /** `nodeFlags` are for Node itself. */
+  constructor(order: CrowdOrder, nodeFlags: readonly string[]) {
+    this.#process = fork(MAIN, {
+      stdio: ["ignore", "inherit", "inherit", "ipc"],
+      execArgv: [...process.execArgv, ...nodeFlags],
+    });
     this.#process.on("message", (message: CrowdReport) => this.#take(message));
     this.#process.on("exit", (code) => {
       this.#problem ??= `the agents' process ended with ${code}`;
@@ -66,8 +71,11 @@ export class Crowd implements AsyncDisposable {
     const { exitCode, signalCode } = this.#process;
     if (exitCode !== null || signalCode !== null) return;
     const ended = once(this.#process, "exit");
-    this.#process.kill("SIGKILL");
+    // It ends by itself then, and writes its profile if it was told to keep one.
+    this.#process.disconnect();
+    const late = setTimeout(() => this.#process.kill("SIGKILL"), END_MS);
     await ended;
+    clearTimeout(late);
   }
 
   #until(what: string, timeoutMs: number, probe: () => boolean): Promise<void> {

@@ -29,3 +29,15 @@ function short(value: number): string {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
   return Number(value.toPrecision(3)).toString();
 }
+
+/** Which budgets were missed, in words. */
+export function verdict(figures: readonly Figure[]): string {
+  const missed = figures.filter((figure) => !isKept(figure));
+  if (missed.length === 0) return "every budget was kept";
+  return missed
+    .map(
+      ({ name, unit, measured, limit = 0 }) =>
+        `MISSED: ${name}: ${short(measured)} ${unit} instead of at most ${short(limit)} ${unit}`,
+    )
+    .join("\n");
+}

@@ -11,6 +11,29 @@ export interface Size {
   readonly podsPerService: number;
 }
 
+/** Pods behind each Service unless the number of Services is given. */
+const PODS_PER_SERVICE = 20;
+
+/** The size that options name. Throws when the pods can't be shared out evenly. */
+export function sizeOf(options: {
+  readonly nodes: string;
+  readonly pods: string;
+  readonly services?: string | undefined;
+}): Size {
+  const nodes = countOf("--nodes", options.nodes);
+  const pods = countOf("--pods", options.pods);
+  const services = countOf("--services", options.services ?? String(pods / PODS_PER_SERVICE));
+  if (pods % services !== 0)
+    throw new Error(`--pods: must be a multiple of --services, ${services}; is ${pods}`);
+  return { nodes, services, podsPerService: pods / services };
+}
+
+function countOf(option: string, text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new Error(`${option}: must be a whole number above 0, is ${text}`);
+}
+
 /** Where the workloads are. */
 const NAMESPACE = "shop";
 /** Where control and agents are. */

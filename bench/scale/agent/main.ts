@@ -1,5 +1,5 @@
 /**
- * `bin/run bench/scale/agent/main.ts [--nodes N] [--services N] [--pods N] [--rate N] [--requests N] [--rounds N]
+ * `bin/run bench/scale/agent/main.ts [--nodes N] [--pods N] [--services N] [--rate N] [--requests N] [--rounds N]
  * [--seconds S] [--name SIMULATION]`: one agent with the snapshot of a large cluster. First in this process: what one
  * change costs its threads. Then in the simulator: its memory, and the latency of requests through it while nothing changes
  * and while endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
@@ -16,15 +16,15 @@ import { residentBytes } from "../../harness/usage.ts";
 import { type SimulatorStage, simulatorStage } from "../../stage/simulator.ts";
 import { PATHS } from "../../stage/stage.ts";
 import { serviceAndPods, slice } from "../manifests.ts";
-import { type Figure, figureTable, isKept } from "../report.ts";
-import type { Size } from "../world.ts";
+import { type Figure, figureTable, isKept, verdict } from "../report.ts";
+import { sizeOf } from "../world.ts";
 import { applyFigures } from "./apply.ts";
 
 const { values } = parseArgs({
   options: {
     nodes: { type: "string", default: "1000" },
-    services: { type: "string", default: "500" },
-    pods: { type: "string", default: "20" },
+    pods: { type: "string", default: "10000" },
+    services: { type: "string" },
     rate: { type: "string", default: "50" },
     requests: { type: "string", default: "2000" },
     rounds: { type: "string", default: "5" },
@@ -32,11 +32,7 @@ const { values } = parseArgs({
     name: { type: "string", default: "scale" },
   },
 });
-const size: Size = {
-  nodes: Number(values.nodes),
-  services: Number(values.services),
-  podsPerService: Number(values.pods),
-};
+const size = sizeOf(values);
 const OPEN_LOOP = new URL("../../load/open-loop/main.ts", import.meta.url).pathname;
 const CONNECTIONS = 64;
 const WARM_UP_S = 1;
@@ -54,7 +50,7 @@ say("one change in this process");
 const applied = await applyFigures(size);
 const measured = await simulated();
 const figures = [...applied, ...measured];
-console.log(figureTable(figures));
+console.log(`${figureTable(figures)}\n\n${verdict(figures)}`);
 process.exitCode = figures.every(isKept) ? 0 : 1;
 
 async function simulated(): Promise<readonly Figure[]> {

@@ -32,6 +32,8 @@ function report(message: CrowdReport): void {
   process.send?.(message);
 }
 
+// The bench is gone, however it ended.
+process.once("disconnect", () => process.exit(1));
 process.once("message", (order: CrowdOrder) => {
   void gather(order).catch((cause: Error) => {
     report({ kind: "failed", problem: cause.stack ?? cause.message });
