@@ -4,11 +4,14 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { idlePod, MeshLab, serviceOf } from "../support/mesh-lab.ts";
 import { OwnAgent } from "../support/own-agent.ts";
-import type { PodPeer } from "../support/pod-peer.ts";
+import type { PodPeer, PodSocket } from "../support/pod-peer.ts";
 import { until } from "../support/until.ts";
 
 const PORT = 7000;
+const HTTP_PORT = 80;
 const DRAIN_MS = 3_000;
+const GET = "GET / HTTP/1.1\r\nHost: server\r\n\r\n";
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 let lab: MeshLab;
 let client: PodPeer;
@@ -19,8 +22,9 @@ before(async () => {
   lab = await MeshLab.start(
     "drain",
     idlePod("client", "node-1", { "mesh/enabled": "true" }) +
+      idlePod("asker", "node-2", { "mesh/enabled": "true" }) +
       idlePod("server", "node-2") +
-      serviceOf("server", { bytes: [PORT, "tcp"] }),
+      serviceOf("server", { bytes: [PORT, "tcp"], http: [HTTP_PORT, "http"] }),
   );
   const { services } = await lab.status();
   host = services.find(({ name }) => name === "server")?.clusterIPs[0] ?? "";
@@ -61,4 +65,38 @@ test("a terminated agent carries what it has until the deadline, and new connect
   assert.ok(performance.now() - started >= DRAIN_MS - 100, "cut before the deadline");
   await until("the agent's end", () => agent.ended);
   assert.equal(agent.linesOf("drain-deadline").length, 1);
+});
+
+test("each connection that nobody told of the end is served once more, then told; others end in order", async () => {
+  const agent = await OwnAgent.replace(lab, "node-2", ["--drain-timeout-ms", String(DRAIN_MS)]);
+  await using asker = lab.peer("asker");
+  const listener = await server.listen(HTTP_PORT);
+  /** One request, answered; the caller reads the answer. */
+  const request = async (near: PodSocket): Promise<void> => {
+    const accepted = listener.accept();
+    await near.write(GET);
+    const far = await accepted;
+    await far.read(GET.length);
+    await far.write(OK);
+    await far.end();
+  };
+  const [silent, asked, idle] = [
+    await asker.connect(host, HTTP_PORT),
+    await asker.connect(host, HTTP_PORT),
+    await asker.connect(host, HTTP_PORT),
+  ];
+  await request(asked);
+  assert.equal((await asked.read(OK.length)).text, OK);
+  agent.terminate();
+  await until("the agent says that it drains", async () =>
+    /shutting down/.test(await lab.readiness("node-2")),
+  );
+  for (const near of [silent, asked]) {
+    await request(near);
+    const { text, ended } = await near.read();
+    assert.match(text, /^HTTP\/1.1 200 .*\r\nconnection: close\r\n.*\r\nok$/is);
+    assert.equal(ended, "fin");
+  }
+  assert.equal((await idle.read(1)).ended, "fin");
+  await until("the agent's end", () => agent.ended);
 });

@@ -41,6 +41,12 @@ export interface SessionInit {
  */
 type Phase = "reading" | "exchanging" | "tunnel" | "over";
 
+/**
+ * How long a connection that nobody has told of the agent's end may wait for one more request, which is then answered
+ * with `Connection: close`. To end it at once would meet requests that are on their way already.
+ */
+const LAST_REQUEST_MS = 5_000;
+
 /** The session. Its channel's handler; its exchange's client. */
 export class HttpSession implements ChannelHandler, Client, Carried, TimerHandler {
   readonly channel: Channel;
@@ -71,7 +77,7 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
     this.pod = init.pod;
     this.#exchange = new Exchange(context, this);
     this.#timer = new Timer(this);
-    this.#arm(context.timeouts.idleMs);
+    this.#arm(this.#idleTimeout());
   }
 
   get plan(): Plan {
@@ -153,11 +159,11 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   finished(keep: boolean): void {
     if (this.#phase === "over") return;
     this.#phase = "reading";
-    if (!keep || this.#draining) {
+    if (!keep) {
       this.#close();
       return;
     }
-    this.#arm(this.#context.timeouts.idleMs);
+    this.#arm(this.#idleTimeout());
     if (this.#held.length > 0) this.#pump();
     else if (this.#ended) this.#close();
     this.channel.resume();
@@ -179,12 +185,16 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
 
   drain(): void {
     this.#draining = true;
-    if (!this.#exchange.active && this.#held.length === 0) this.#close();
+    if (this.#isIdle()) this.#arm(this.#idleTimeout());
   }
 
   cut(why?: Refusal): void {
     if (why !== undefined && this.#exchange.active) {
       this.#exchange.fail(503, why);
+      return;
+    }
+    if (this.#isIdle()) {
+      this.#close();
       return;
     }
     this.#cutBy = why;
@@ -290,6 +300,17 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   #close(): void {
     this.#finish();
     this.channel.close();
+  }
+
+  /** Between requests: nothing of the next one has come. */
+  #isIdle(): boolean {
+    return this.#phase === "reading" && !this.#exchange.active && this.#held.length === 0;
+  }
+
+  #idleTimeout(): number {
+    const { idleMs } = this.#context.timeouts;
+    if (!this.#draining) return idleMs;
+    return idleMs > 0 ? Math.min(idleMs, LAST_REQUEST_MS) : LAST_REQUEST_MS;
   }
 
   #isOver(): boolean {
