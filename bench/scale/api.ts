@@ -33,7 +33,12 @@ export class Api implements AsyncDisposable {
   }
 
   /** The parsed answer. Rejects with the server's words when it is not a success. */
-  async call({ method, path, body, type = "application/json" }: ApiRequest): Promise<unknown> {
+  async call(request: ApiRequest): Promise<unknown> {
+    return JSON.parse(await this.text(request));
+  }
+
+  /** The same, unparsed. */
+  async text({ method, path, body, type = "application/json" }: ApiRequest): Promise<string> {
     const answer = await this.#pool.request({
       method,
       path,
@@ -44,7 +49,7 @@ export class Api implements AsyncDisposable {
     const text = await answer.body.text();
     if (answer.statusCode >= 300)
       throw new Error(`${method} ${path}: ${answer.statusCode} ${text.slice(0, 500)}`);
-    return JSON.parse(text);
+    return text;
   }
 
   /** POSTs all, CONNECTIONS at once; `path` gives where each belongs. */

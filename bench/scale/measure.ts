@@ -69,7 +69,9 @@ export async function measure({ programs, size, load, say, profile }: Run): Prom
   cleaner.defer(() => rmSync(folder, { recursive: true, force: true }));
   const plane = cleaner.use(await startControlPlane(programs, folder));
   const api = cleaner.use(new Api(plane.address));
-  await populate(api, size, say);
+  await populate(api, size, say).catch((cause: unknown) => {
+    throw new Error(`the cluster can't be filled; kwok said: ${plane.log()}`, { cause });
+  });
 
   const flags = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
   const starting = monotonicMs();

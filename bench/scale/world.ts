@@ -42,7 +42,7 @@ export const MESH_NAMESPACE = "nodemesh";
 const AGENT_ACCOUNT = "nodemesh-agent";
 const AUDIENCE = "nodemesh-control";
 const RUNNING_MS = 600_000;
-const LOOK_MS = 3000;
+const LOOK_MS = 1000;
 const TOKENS_AT_ONCE = 16;
 
 /** A node's name by its number. */
@@ -84,6 +84,7 @@ export async function populate(api: Api, size: Size, say: (line: string) => void
   }
   const nodes = numbers(size.nodes);
   await api.createAll(nodes.map(nodeOf), () => "/api/v1/nodes");
+  await managed(api, size.nodes);
   say(`${size.nodes} nodes made`);
   const pods = numbers(size.services * size.podsPerService);
   await api.createAll(nodes.map(agentPod), () => AGENT_PODS);
@@ -136,6 +137,29 @@ async function listed(api: Api, selector: string): Promise<readonly MadePod[]> {
   const path = `${PODS}?resourceVersion=0${selector}`;
   const { items } = (await api.call({ method: "GET", path })) as { items: readonly MadePod[] };
   return items;
+}
+
+/**
+ * Waits until kwok has looked for pods on each new node. Each look reads all pods there are, which is nothing while
+ * there is none; with 10,000 pods it would keep the API server busy for minutes.
+ */
+async function managed(api: Api, nodes: number): Promise<void> {
+  await until(
+    () => `looks of kwok for the pods of ${nodes} nodes`,
+    RUNNING_MS,
+    async () => {
+      await sleep(LOOK_MS, undefined, { signal: interruption.signal });
+      const metrics = await api.text({ method: "GET", path: "/metrics" });
+      return looksForPods(metrics) >= nodes;
+    },
+  );
+}
+
+function looksForPods(metrics: string): number {
+  const counters = metrics.matchAll(
+    /^apiserver_request_total\{[^}]*resource="pods",scope="cluster"[^}]*verb="LIST"[^}]*\} (\S+)$/gm,
+  );
+  return counters.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 async function running(api: Api, count: number): Promise<readonly MadePod[]> {
