@@ -2,6 +2,7 @@
 
 import { startAdmin } from "./admin/admin.ts";
 import type { AgentConfig } from "./config.ts";
+import { readFacts } from "./facts.ts";
 import type { Readiness } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import type { Redirect } from "./redirect/redirect.ts";
@@ -34,6 +35,7 @@ export async function openPages(pages: PagesInputs): Promise<number> {
     listen: config.metrics,
     metrics: buildRegistry(collector, readings(pages)),
     readiness,
+    facts: () => readFacts(pages),
     onError,
   });
   parts.defer(() => monitor.close());

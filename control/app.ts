@@ -16,6 +16,7 @@ import { AgentRegistry } from "./publish/agents.ts";
 import { Publisher } from "./publish/publisher.ts";
 import { PublishServer, type PublishServerOptions } from "./publish/server.ts";
 import { startReplica } from "./replica.ts";
+import { type ControlStatus, statusPage } from "./status-page.ts";
 
 /** What the process gives: its log, clock and a name that no other control process has. */
 export interface ControlSeams {
@@ -44,6 +45,8 @@ interface Core {
   readonly agents: AgentRegistry;
   readonly pipeline: Pipeline;
   readonly metrics: ControlMetrics;
+  /** Whether this replica leads; set once there is an election. Alone it does. */
+  leading: () => boolean;
 }
 
 /** Starts control. Rejects with a message for the operator when something can't start; nothing is left running then. */
@@ -77,15 +80,24 @@ function makeCore(seams: ControlSeams): Core {
   const pipeline = new Pipeline(publisher, seams.log);
   const metrics = makeMetrics({ publisher, agents, pipeline });
   pipeline.observe(metrics);
-  return { seams, readiness: new Readiness(), publisher, agents, pipeline, metrics };
+  const readiness = new Readiness();
+  return { seams, readiness, publisher, agents, pipeline, metrics, leading: () => true };
 }
 
 /** Opened first: whoever waits for control can see what it waits for. */
 async function openWindows(
-  { readiness, metrics, pipeline, agents, publisher }: Core,
+  core: Core,
   config: ControlConfig,
   started: AsyncDisposableStack,
 ): Promise<Omit<Control["addresses"], "listen">> {
+  const { readiness, metrics, pipeline, agents, publisher } = core;
+  const status = (): ControlStatus =>
+    statusPage({
+      snapshot: publisher.snapshot,
+      leader: core.leading(),
+      agents: agents.list(),
+      conditions: pipeline.conditions(),
+    });
   const windows = {
     "/metrics": async () => ({
       status: 200,
@@ -94,6 +106,7 @@ async function openWindows(
     }),
     "/ready": () => ready(readiness),
     "/live": () => text(200, "live"),
+    "/status": () => json(status()),
   };
   const admin = {
     "/conditions": () => json(pipeline.conditions()),
@@ -127,10 +140,11 @@ async function startOnManifests(
 }
 
 async function startOnCluster(
-  { readiness, pipeline, metrics, seams }: Core,
+  core: Core,
   settings: KubernetesConfig,
   started: AsyncDisposableStack,
 ): Promise<Admission> {
+  const { readiness, pipeline, metrics, seams } = core;
   const { log, epoch, signal } = seams;
   const kube = loadKubeConfig(settings.kubeconfig);
   const authorityOpen = readiness.await("the mesh's CA");
@@ -149,6 +163,7 @@ async function startOnCluster(
     onRefusal: (reason) => metrics.refusedAgents.inc({ reason }),
   });
   started.use(replica);
+  core.leading = () => replica.leadership().leading;
   metrics.watch({ source, leadership: () => replica.leadership() });
   authorityOpen();
   const { server, admit, onRefused } = replica;

@@ -1,4 +1,4 @@
-/** The HTTP server of `:15020`: /metrics for Prometheus, /ready and /live for Kubernetes. */
+/** The HTTP server of `:15020`: /metrics for Prometheus, /ready and /live for Kubernetes, /facts for the CLI. */
 
 import { once } from "node:events";
 import { type Answer, closeServer, createGetServer, type Route, text } from "./get-server.ts";
@@ -16,6 +16,8 @@ export interface MonitorInputs {
   readonly listen: { readonly host: string; readonly port: number };
   readonly metrics: Scrapeable;
   readonly readiness: ReadinessView;
+  /** The page /facts; absent = there is none. */
+  readonly facts?: () => unknown;
   /** See GetServerInputs. */
   readonly onError: (path: string, error: unknown) => void;
 }
@@ -36,6 +38,13 @@ export async function startMonitor(inputs: MonitorInputs): Promise<Monitor> {
     // That it answers at all is the news: a main thread that hangs doesn't.
     ["/live", () => text(200, "alive")],
   ]);
+  const { facts } = inputs;
+  if (facts !== undefined)
+    routes.set("/facts", () => ({
+      status: 200,
+      contentType: "application/json",
+      body: `${JSON.stringify(facts())}\n`,
+    }));
   const server = createGetServer({ routes, onError: inputs.onError });
   server.listen(inputs.listen.port, inputs.listen.host);
   await once(server, "listening");

@@ -65,9 +65,8 @@ export interface ControlPage {
   readonly conditionCount: number;
 }
 
-/** What a page of an agent (agent/admin/facts.ts) tells; another version may tell more. */
+/** What a page of an agent (agent/facts.ts) tells; another version may tell more. */
 export interface AgentPage {
-  readonly version: string;
   readonly kernel: string;
   readonly time: string;
   readonly cgroup: string;
@@ -102,7 +101,6 @@ const controlPage: z.ZodType<ControlPage> = z.object({
 });
 
 const agentPage: z.ZodType<AgentPage> = z.object({
-  version: z.string(),
   kernel: z.string(),
   time: z.string(),
   cgroup: z.string(),
@@ -143,4 +141,10 @@ async function ask<T>(
     kind: "none",
     problem: `/${page} of another version: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
   };
+}
+
+/** The tag or digest of an image; a registry's port is no tag. */
+export function tagOf(image: string): string {
+  const last = image.slice(image.lastIndexOf("/") + 1);
+  return /[@:](.+)$/.exec(last)?.[1] ?? "latest";
 }

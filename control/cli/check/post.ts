@@ -1,6 +1,7 @@
 /** Whether the installed mesh is well: facts to findings. Pure. */
 
 import { listField, textField } from "../cluster.ts";
+import { tagOf } from "../mesh-facts.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import {
   type AgentFacts,
@@ -67,9 +68,14 @@ function rolloutFinding(subject: string, found: Found, namespace: string): Findi
   const lacks = missing(subject, found, INSTALL);
   if (lacks !== undefined || found.kind !== "found") return lacks ?? pass(subject, "");
   const { desired, updated, ready, observed } = rollout(found.object);
+  if (desired === 0)
+    return warn(
+      subject,
+      "wants no pod",
+      `see kubectl -n ${namespace} describe ${subject}: no node suits it, or it was scaled to 0`,
+    );
   const detail = `${ready} of ${desired} ready, ${updated} updated`;
-  if (desired > 0 && observed && ready >= desired && updated >= desired)
-    return pass(subject, detail);
+  if (observed && ready >= desired && updated >= desired) return pass(subject, detail);
   const step = `kubectl -n ${namespace} rollout status ${subject}; then kubectl -n ${namespace} get pods and describe those not ready`;
   return fail(subject, observed ? detail : `${detail}; the newest change was not seen yet`, step);
 }
@@ -86,12 +92,6 @@ function versionFinding({ deployment, daemonSet, namespace }: PostFacts): Findin
     `differ: ${images.join(", ")}`,
     `${INSTALL} with one version (namespace ${namespace})`,
   );
-}
-
-/** The tag or digest of an image; a registry's port is no tag. */
-function tagOf(image: string): string {
-  const last = image.slice(image.lastIndexOf("/") + 1);
-  return /[@:](.+)$/.exec(last)?.[1] ?? "latest";
 }
 
 function rootFinding({ root, namespace }: PostFacts): Finding {

@@ -8,7 +8,7 @@ import type { Decoded } from "../../k8s/api/decode.ts";
 import { objectRef } from "../../k8s/api/decode.ts";
 import type { Pod } from "../../k8s/api/pod.ts";
 import { applyChanges, EMPTY_WORLD } from "../../world.ts";
-import type { AgentPage, ControlPage, MeshPod, Page } from "../mesh-facts.ts";
+import { type AgentPage, type ControlPage, type MeshPod, type Page, tagOf } from "../mesh-facts.ts";
 
 /** What was gathered. */
 export interface StatusFacts {
@@ -107,7 +107,7 @@ function agentReport(node: string, { agents }: StatusFacts): AgentReport {
     node,
     pod: agent?.pod.name,
     ready: agent?.pod.ready ?? false,
-    version: page?.version,
+    version: agent?.pod.images.map(tagOf)[0],
     snapshotVersion: page?.snapshot.version,
     snapshotAgeSeconds: page?.snapshot.ageSeconds,
     problem:
