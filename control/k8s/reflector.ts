@@ -31,7 +31,10 @@ export interface ReflectorOptions {
   readonly now: () => number;
   /** A list is repeated after this long. Default 30 minutes, spread by a tenth. */
   readonly resyncMs?: number;
-  /** A watch without a byte for this long is dead: bookmarks come every minute. Default 2.5 minutes. */
+  /**
+   * A watch without a byte for this long is asked for anew, in case its connection is dead. Default 2.5 minutes:
+   * busy collections get a bookmark every minute, quiet ones may get nothing for the whole of a watch.
+   */
   readonly silenceMs?: number;
   /** Items of one page. Default 500, as kubectl's. */
   readonly pageSize?: number;
@@ -208,11 +211,16 @@ export class Reflector {
     this.#tell(undefined);
     const cutter = new LineCutter(MAX_LINE_BYTES);
     let events = false;
-    for await (const chunk of chunksOf(body)) {
-      const lines = cutter.cut(chunk);
-      if (lines.length === 0) continue;
-      events = true;
-      this.#takeLines(lines);
+    try {
+      for await (const chunk of chunksOf(body)) {
+        const lines = cutter.cut(chunk);
+        if (lines.length === 0) continue;
+        events = true;
+        this.#takeLines(lines);
+      }
+    } catch (cause) {
+      if (isSilence(cause) && !cutter.unfinished) return { kind: "silent" };
+      throw cause;
     }
     if (cutter.unfinished) return { kind: "broken", problem: "the watch was cut within an event" };
     return { kind: "closed", events };
@@ -301,6 +309,13 @@ function refOf(verdict: Decoded): Parameters<ObjectCache["remove"]>[0] {
   if (verdict.kind !== "object") return verdict.ref;
   const { kind, metadata } = verdict.object;
   return { kind, namespace: metadata.namespace, name: metadata.name };
+}
+
+/** undici's bodyTimeout: by its code over HTTP/1.1, over HTTP/2 by its words only. */
+function isSilence(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  const code = "code" in cause ? cause.code : undefined;
+  return code === "UND_ERR_BODY_TIMEOUT" || /stream timeout after/.test(cause.message);
 }
 
 function statusOutcome(

@@ -6,6 +6,8 @@ export type Outcome =
   | { readonly kind: "listed" }
   /** The server closed the watch, as it does every some minutes. `events` = it had said something. */
   | { readonly kind: "closed"; readonly events: boolean }
+  /** A watch said nothing for so long that its connection may be dead. Quiet collections get no bookmarks either. */
+  | { readonly kind: "silent" }
   /** HTTP 410, or an ERROR event that says so: the server has forgotten where we are. */
   | { readonly kind: "gone" }
   /** 404 on a collection that may not exist yet. */
@@ -17,7 +19,7 @@ export type Outcome =
       readonly message: string;
       readonly retryAfterMs: number | undefined;
     }
-  /** No answer, a broken connection, a silent peer. */
+  /** No answer, a broken connection. */
   | { readonly kind: "broken"; readonly problem: string }
   /** An answer that is not what the API says. */
   | { readonly kind: "malformed"; readonly problem: string };
@@ -63,6 +65,13 @@ export function decideNext(outcome: Outcome, at: Position, random: number): Next
       // A watch that ends without a word is suspicious: don't turn in circles.
       return outcome.events ? { act, delayMs: 0, failures: 0 } : { act, delayMs, failures };
     }
+    case "silent":
+      // If the server is away, the next watch says so.
+      return {
+        act: at.listAgeMs >= at.resyncMs ? "list" : "watch",
+        delayMs: 0,
+        failures: at.failures,
+      };
     case "gone":
       // Once at once; again and again would mean that the lists are too slow for the server's memory.
       return { act: "list", delayMs: at.failures === 0 ? 0 : delayMs, failures };
@@ -85,6 +94,7 @@ export function troubleOf(outcome: Outcome): string | undefined {
   switch (outcome.kind) {
     case "listed":
     case "closed":
+    case "silent":
     case "gone":
       return undefined;
     case "unknown-kind":
