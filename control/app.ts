@@ -6,6 +6,7 @@
 import type { ControlConfig, KubernetesConfig, ListenAddress } from "./config.ts";
 import { json, type Routes, readOnlyServer, text } from "./http.ts";
 import { loadKubeConfig } from "./k8s/kubeconfig.ts";
+import { AGENT_SET, agentSet, RESOURCES } from "./k8s/resources.ts";
 import { KubernetesSource } from "./k8s/source.ts";
 import { Readiness } from "./lifecycle.ts";
 import { listenOn } from "./listen.ts";
@@ -17,6 +18,7 @@ import { Publisher } from "./publish/publisher.ts";
 import { PublishServer, type PublishServerOptions } from "./publish/server.ts";
 import { startReplica } from "./replica.ts";
 import { type ControlStatus, statusPage } from "./status-page.ts";
+import { leavingAfter } from "./uninstallation.ts";
 
 /** What the process gives: its log, clock and a name that no other control process has. */
 export interface ControlSeams {
@@ -150,7 +152,12 @@ async function startOnCluster(
   const authorityOpen = readiness.await("the mesh's CA");
   const source = await KubernetesSource.open({
     config: kube,
-    onChanges: (changes) => pipeline.take(changes),
+    resources: [...RESOURCES, agentSet(settings.namespace)],
+    onChanges: (changes) => {
+      const agents = { namespace: settings.namespace, name: AGENT_SET };
+      pipeline.leaving = leavingAfter(pipeline.leaving, changes, agents);
+      pipeline.take(changes);
+    },
     await: (name) => readiness.await(name),
     log,
     signal,

@@ -4,6 +4,7 @@ import { type Compilation, compile, EMPTY_COMPILATION } from "./compile/compile.
 import { meshStatuses, type ServiceMeshStatus } from "./compile/service-meshes.ts";
 import type { Condition } from "./k8s/api/condition.ts";
 import type { Publisher } from "./publish/publisher.ts";
+import { withoutEnrolments } from "./uninstallation.ts";
 import { applyChanges, type Change, EMPTY_WORLD, type World } from "./world.ts";
 
 /** What a pipeline reports to; see metrics.ts. */
@@ -31,6 +32,7 @@ export class Pipeline {
   #sourceConditions: (() => readonly Condition[]) | undefined;
   #logged: ReadonlySet<string> = new Set();
   #meters: PipelineMeters | undefined;
+  #leaving = false;
 
   constructor(publisher: Publisher, log: PipelineLog) {
     this.#publisher = publisher;
@@ -57,9 +59,25 @@ export class Pipeline {
     this.#meters = meters;
   }
 
+  /** Whether the mesh is being uninstalled: nobody is enrolled then. */
+  get leaving(): boolean {
+    return this.#leaving;
+  }
+
+  set leaving(leaving: boolean) {
+    if (leaving === this.#leaving) return;
+    this.#leaving = leaving;
+    this.#log(leaving ? "leaving" : "staying", {});
+    this.#schedule();
+  }
+
   /** Takes changes; they are compiled together with all others of this turn of the event loop. */
   take(changes: readonly Change[]): void {
     for (const change of changes) this.#pending.push(change);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#scheduled || this.#sourceConditions === undefined) return;
     this.#scheduled = true;
     setImmediate(() => this.#run());
@@ -79,7 +97,10 @@ export class Pipeline {
     try {
       this.#world = applyChanges(this.#world, changes);
       this.#compilation = compile(this.#world, this.#compilation);
-      if (this.#publisher.publish(this.#compilation)) this.#published(changes.length, from);
+      const { workloads, services } = this.#compilation;
+      const parts = { workloads, services };
+      if (this.#publisher.publish(this.#leaving ? withoutEnrolments(parts) : parts))
+        this.#published(changes.length, from);
     } catch (cause) {
       // A bug: users' objects don't make the compiler throw. What is published stays.
       this.#meters?.compileFailures.inc();

@@ -13,6 +13,7 @@ type Loose = Readonly<Record<string, unknown>>;
 /** What is read of a kind besides metadata; kinds that are not here are metadata alone. */
 const PICKS: ReadonlyMap<string, (object: Loose) => Loose> = new Map([
   ["Pod", pickPod],
+  ["DaemonSet", ({ spec }: Loose) => ({ spec })],
   ["Service", ({ spec }: Loose) => ({ spec })],
   ["ServiceMesh", ({ spec }: Loose) => ({ spec })],
   [

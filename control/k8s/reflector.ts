@@ -268,7 +268,10 @@ export class Reflector {
   ): Promise<Dispatcher.ResponseData> {
     const { resource, access } = this.#options;
     const { base, dispatcher, headers } = await access();
-    const response = await request(`${base}${resource.path}?${new URLSearchParams(query)}`, {
+    const { path, onlyName } = resource;
+    const selector = onlyName === undefined ? {} : { fieldSelector: `metadata.name=${onlyName}` };
+    const words = new URLSearchParams({ ...query, ...selector });
+    const response = await request(`${base}${path}?${words}`, {
       dispatcher,
       headers: {
         ...headers,

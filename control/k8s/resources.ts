@@ -13,6 +13,8 @@ export interface Resource {
   readonly optional: boolean;
   /** Nothing but metadata is read, so nothing else is asked for: a Node's status alone is some 10 KiB. */
   readonly metadataOnly: boolean;
+  /** Only objects of this name are asked for. */
+  readonly onlyName?: string;
 }
 
 function core(name: string, kind: string, metadataOnly: boolean): Resource {
@@ -51,3 +53,19 @@ export const RESOURCES: readonly Resource[] = [
     metadataOnly: false,
   },
 ];
+
+/** The mesh's own agents in a namespace: no part of the world, but whether there are any to be is worth to know. */
+export function agentSet(namespace: string): Resource {
+  return {
+    name: "daemonsets",
+    path: `/apis/apps/v1/namespaces/${namespace}/daemonsets`,
+    apiVersion: "apps/v1",
+    kind: "DaemonSet",
+    optional: false,
+    metadataOnly: false,
+    onlyName: AGENT_SET,
+  };
+}
+
+/** Name of the DaemonSet of the agents. */
+export const AGENT_SET = "nodemesh-agent";

@@ -1,6 +1,6 @@
 /** What control may do. The agents have no rights at all: they talk to control only. */
 
-import { CONTROL, labelsOf, type Manifest } from "./meta.ts";
+import { AGENT, CONTROL, labelsOf, type Manifest } from "./meta.ts";
 import type { InstallOptions } from "./options.ts";
 
 interface Rule {
@@ -25,6 +25,8 @@ const CLUSTER_RULES: readonly Rule[] = [
 
 /** In its own namespace. A `create` can't be bound to a name: the name is not known yet when it is asked. */
 const OWN_RULES: readonly Rule[] = [
+  // Whether agents are to be (control/uninstallation.ts).
+  { ...rule("apps", ["daemonsets"], ["list", "watch"]), resourceNames: [AGENT] },
   rule("", ["secrets"], ["create"]),
   { ...rule("", ["secrets"], ["get"]), resourceNames: ["nodemesh-ca"] },
   rule("", ["configmaps"], ["create"]),
