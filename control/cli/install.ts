@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { parse, stringify } from "yaml";
 import type { Manifest } from "../../deploy/manifests/meta.ts";
 import { installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
+import { allowedValues, nearestOption, OPTION_TABLE } from "../../deploy/manifests/option-table.ts";
 import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
 
 /** Adds both commands. `print` gets the whole output. */
@@ -12,7 +13,8 @@ export function addInstall(program: Command, print: (text: string) => void): voi
     .command("install")
     .description("print what to apply: nodemesh install | kubectl apply -f -")
     .option("--namespace <name>", "where the mesh itself runs", "nodemesh")
-    .option("--set <key=value...>", "an option, for example agent.workers=2; see docs", [])
+    .option("--set <key=value...>", "an option, for example agent.workers=2; see below", [])
+    .addHelpText("after", optionsHelp())
     .action((flags: Flags) => print(yamlOf(installObjects(optionsOf(flags)))));
   program
     .command("uninstall")
@@ -33,9 +35,27 @@ export function optionsOf({ namespace, set }: Flags): InstallOptions {
     const at = assignment.indexOf("=");
     if (at < 1)
       throw new Error(`--set ${assignment}: expected KEY=VALUE, for example agent.workers=2`);
-    assign(values, assignment.slice(0, at).split("."), readValue(assignment.slice(at + 1)));
+    const path = assignment.slice(0, at);
+    if (!OPTION_TABLE.some((row) => row.path === path)) throw new Error(unknownOption(path));
+    assign(values, path.split("."), readValue(assignment.slice(at + 1)));
   }
   return parseOptions(values);
+}
+
+function unknownOption(path: string): string {
+  const near = nearestOption(path);
+  const guess = near === undefined ? "" : `did you mean ${near}? `;
+  return `--set ${path}: there is no such option; ${guess}\`nodemesh install --help\` lists all`;
+}
+
+/** The options for --help: name, what it is, what it may be, its default. */
+function optionsHelp(): string {
+  const lines = OPTION_TABLE.map((row) => {
+    const { description, default: preset } = row.schema;
+    const allowed = allowedValues(row);
+    return `  ${row.path.padEnd(24)} ${description}${allowed && `: ${allowed}`} (default ${preset})`;
+  });
+  return ["", "Options for --set:", ...lines].join("\n");
 }
 
 interface Tree {

@@ -13,7 +13,10 @@ const name = z
 const image = z.string().regex(/^[\w./:@-]+$/, "must be an image without its tag");
 function resources(cpu: string, memory: string) {
   return z
-    .strictObject({ cpu: quantity.default(cpu), memory: quantity.default(memory) })
+    .strictObject({
+      cpu: quantity.default(cpu).describe("CPU that the scheduler sets aside"),
+      memory: quantity.default(memory).describe("memory that the scheduler sets aside"),
+    })
     .prefault({});
 }
 
@@ -101,10 +104,12 @@ export function parseOptions(values: unknown): InstallOptions {
   const result = installOptions.safeParse(values);
   if (result.success) return result.data;
   const [issue] = result.error.issues;
-  const path = issue?.path.join(".") ?? "";
-  if (issue?.code === "unrecognized_keys") {
-    const unknown = [...issue.path, issue.keys[0]].join(".");
-    throw new Error(`there is no option ${unknown}; \`nodemesh install --help\` lists them`);
-  }
-  throw new Error(`option ${path}: ${issue?.message ?? "is not valid"}`);
+  const path = issue?.path ?? [];
+  if (issue?.code === "unrecognized_keys")
+    throw new Error(
+      `there is no option ${[...path, issue.keys[0]].join(".")}; \`nodemesh install --help\` lists them`,
+    );
+  throw new Error(
+    `option ${path.join(".")}: ${issue?.message ?? "is not valid"}; \`nodemesh install --help\` tells what it takes`,
+  );
 }

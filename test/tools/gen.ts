@@ -8,6 +8,11 @@ const check = process.argv.includes("--check") ? ["--check"] : [];
 
 const STEPS: readonly Step[] = [
   {
+    name: "the Helm chart",
+    target: "deploy/manifests/helm/main.ts",
+    command: ["bin/run", "deploy/manifests/helm/main.ts", ...check],
+  },
+  {
     name: "the loader's WASM",
     target: "bpf/loader/build.ts",
     command: ["bin/run", "bpf/loader/build.ts", ...check],

@@ -1,0 +1,156 @@
+/**
+ * The Helm chart, made from the objects that `nodemesh install` prints: every option is replaced by a word that
+ * nothing else contains, and where the word shows up in the YAML there goes the option's place in the values. What
+ * the objects look like is thus said once. Pure; main.ts writes the files.
+ */
+
+import { Document, stringify } from "yaml";
+import type { Manifest } from "../meta.ts";
+import { installObjects } from "../objects.ts";
+import { OPTION_TABLE, type OptionRow } from "../option-table.ts";
+import { type InstallOptions, parseOptions } from "../options.ts";
+
+/** The chart's files by name. */
+export type ChartFiles = Readonly<Record<string, string>>;
+
+/** The first number that stands for an option; far from every number that an installation has. */
+const FIRST_STAND_IN = 7_310_000;
+/** Stand-ins are this far apart: what code adds to an option is less. */
+const STAND_IN_STEP = 1_000;
+/** Helm has a namespace of its own for each release. */
+const NAMESPACE = "namespace";
+
+/** Which file an object is in, by its component label. */
+const FILES = ["control", "agent"] as const;
+
+/** Makes all files for a version. */
+export function chartFiles(version: string): ChartFiles {
+  const objects = installObjects(standIns()).filter(({ kind }) => kind !== "Namespace");
+  const of = (file: string): readonly Manifest[] =>
+    objects.filter((object) => fileOf(object) === file);
+  return {
+    "Chart.yaml": stringify({
+      apiVersion: "v2",
+      name: "nodemesh",
+      description: "A service mesh with one agent per node and no sidecars.",
+      type: "application",
+      version,
+      appVersion: version,
+      kubeVersion: ">=1.30.0-0",
+    }),
+    "values.yaml": valuesFile(),
+    "values.schema.json": `${JSON.stringify(valuesSchema(), undefined, 2)}\n`,
+    "templates/crd.yaml": templateOf(of("crd")),
+    ...Object.fromEntries(FILES.map((file) => [`templates/${file}.yaml`, templateOf(of(file))])),
+  };
+}
+
+function fileOf({ kind, metadata }: Manifest): string {
+  if (kind === "CustomResourceDefinition") return "crd";
+  const component = metadata.labels["app.kubernetes.io/component"] ?? "";
+  return FILES.find((file) => file === component) ?? "control";
+}
+
+/** Options of a chart: all but the namespace. */
+function rows(): readonly OptionRow[] {
+  return OPTION_TABLE.filter(({ path }) => path !== NAMESPACE);
+}
+
+/** The number that stands for an option. */
+function numberFor(index: number): number {
+  return FIRST_STAND_IN + index * STAND_IN_STEP;
+}
+
+function standIns(): InstallOptions {
+  const tree: Record<string, unknown> = { [NAMESPACE]: "{{ .Release.Namespace }}" };
+  for (const [index, { path, schema }] of rows().entries())
+    put(tree, path, schema.type === "string" ? `{{ .Values.${path} }}` : numberFor(index));
+  // Of the right shape by construction; not of the right content, which is the point.
+  return tree as unknown as InstallOptions;
+}
+
+function put(tree: Record<string, unknown>, path: string, value: unknown): void {
+  const [first = "", ...rest] = path.split(".");
+  if (rest.length === 0) {
+    tree[first] = value;
+    return;
+  }
+  const below = (tree[first] ?? {}) as Record<string, unknown>;
+  tree[first] = below;
+  put(below, rest.join("."), value);
+}
+
+function templateOf(objects: readonly Manifest[]): string {
+  const texts = objects.map((object) => stringify(object, { lineWidth: 0 }));
+  return `# Generated from deploy/manifests by \`npm run gen\`.\n---\n${texts.join("---\n")}`.replaceAll(
+    /\b\d{7,10}\b/g,
+    (digits) => expressionFor(Number(digits)) ?? digits,
+  );
+}
+
+/** The expression that gives a number in which an option went: as it is, with something added, or multiplied. */
+function expressionFor(seen: number): string | undefined {
+  for (const [index, { path, schema }] of rows().entries()) {
+    if (schema.type === "string") continue;
+    const standIn = numberFor(index);
+    const value = schema.type === "integer" ? `int .Values.${path}` : `.Values.${path}`;
+    if (seen === standIn) return `{{ ${value} }}`;
+    if (seen > standIn && seen < standIn + STAND_IN_STEP)
+      return `{{ add (${value}) ${seen - standIn} }}`;
+    if (seen > standIn && seen % standIn === 0) return `{{ mul (${value}) ${seen / standIn} }}`;
+  }
+  return undefined;
+}
+
+function valuesFile(): string {
+  const { namespace: _, ...values } = parseOptions({});
+  const document = new Document(values);
+  for (const { path, schema } of rows()) {
+    const words = path.split(".");
+    const last = words.pop() ?? "";
+    const map = document.getIn(words);
+    if (typeof map !== "object" || map === null || !("items" in map)) continue;
+    for (const { key } of map.items as readonly {
+      key: { value: string; commentBefore?: string };
+    }[])
+      if (key.value === last) key.commentBefore = ` ${schema.description}`;
+  }
+  return `# Generated from deploy/manifests/options.ts by \`npm run gen\`.\n${document.toString()}`;
+}
+
+function valuesSchema(): unknown {
+  const root = group();
+  for (const { path, schema } of rows()) {
+    const words = path.split(".");
+    const last = words.pop() ?? "";
+    let at = root;
+    for (const word of words) {
+      const below = at.properties[word] ?? group();
+      at.properties[word] = below;
+      at = below as Group;
+    }
+    at.properties[last] = schema.type === "number" ? orText(schema) : schema;
+  }
+  return { $schema: "https://json-schema.org/draft/2020-12/schema", ...root };
+}
+
+/** helm --set takes whole numbers for numbers and all others for texts. */
+function orText({ type, minimum, maximum, ...rest }: OptionRow["schema"]): unknown {
+  return {
+    ...rest,
+    anyOf: [
+      { type, minimum, maximum },
+      { type: "string", pattern: "^[01](\\.\\d+)?$" },
+    ],
+  };
+}
+
+interface Group {
+  readonly type: "object";
+  readonly additionalProperties: boolean;
+  readonly properties: Record<string, unknown>;
+}
+
+function group(): Group {
+  return { type: "object", additionalProperties: false, properties: {} };
+}

@@ -1,0 +1,86 @@
+/** The options as a flat list, for --set, help, errors, docs and the Helm chart. Pure. */
+
+import { z } from "zod";
+import { installOptions } from "./options.ts";
+
+/** What the schema says of one option (JSON Schema, the few words of it that the options use). */
+const leaf: z.ZodType<OptionRow["schema"]> = z.looseObject({
+  type: z.enum(["string", "integer", "number"]),
+  default: z.union([z.string(), z.number()]),
+  description: z.string(),
+  pattern: z.string().optional(),
+  enum: z.array(z.string()).optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+});
+
+/** One option. */
+export interface OptionRow {
+  /** For --set, for example agent.requests.cpu. */
+  readonly path: string;
+  readonly schema: {
+    readonly type: "string" | "integer" | "number";
+    readonly default: string | number;
+    readonly description: string;
+    readonly pattern?: string | undefined;
+    readonly enum?: readonly string[] | undefined;
+    readonly minimum?: number | undefined;
+    readonly maximum?: number | undefined;
+  };
+}
+
+const group = z.object({ properties: z.record(z.string(), z.unknown()) });
+
+/** All options in the order of their table. */
+export const OPTION_TABLE: readonly OptionRow[] = rowsOf(
+  "",
+  z.toJSONSchema(installOptions, { io: "input" }),
+);
+
+function rowsOf(path: string, schema: unknown): readonly OptionRow[] {
+  const below = group.safeParse(schema);
+  if (!below.success) return [{ path, schema: leaf.parse(schema) }];
+  return Object.entries(below.data.properties).flatMap(([name, inner]) =>
+    rowsOf(path === "" ? name : `${path}.${name}`, inner),
+  );
+}
+
+/** What values an option takes, in words; empty when any text will do. */
+export function allowedValues({ schema }: OptionRow): string {
+  if (schema.enum !== undefined) return schema.enum.join(", ");
+  if (schema.type === "string") return "";
+  const kind = schema.type === "integer" ? "a whole number" : "a number";
+  // Zod gives every integer the largest safe one as its bound: nobody chose it.
+  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = schema;
+  const to = maximum === Number.MAX_SAFE_INTEGER ? "" : ` to ${maximum}`;
+  return `${kind}, ${minimum}${to || " or more"}`;
+}
+
+/** The option with the name nearest to one that does not exist; undefined when none is near. */
+export function nearestOption(unknown: string): string | undefined {
+  const known = OPTION_TABLE.map(({ path }) => path);
+  const same = known.filter((path) => path.split(".").at(-1) === unknown.split(".").at(-1));
+  const [best] = [...same, ...known]
+    .map((path) => ({ path, distance: same.includes(path) ? 0 : edits(unknown, path) }))
+    .toSorted((a, b) => a.distance - b.distance);
+  return best !== undefined && best.distance <= unknown.length / 2 ? best.path : undefined;
+}
+
+/** Letters to add, remove or replace, in either case (Wagner and Fischer, one row at a time). */
+function edits(from: string, to: string): number {
+  const [a, b] = [from.toLowerCase(), to.toLowerCase()];
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (const [index, letter] of [...a].entries()) {
+    const next = [index + 1];
+    for (const [at, other] of [...b].entries())
+      next.push(
+        Math.min(
+          (row[at + 1] ?? 0) + 1,
+          (next[at] ?? 0) + 1,
+          (row[at] ?? 0) + (letter === other ? 0 : 1),
+        ),
+      );
+    row = next;
+  }
+  return row.at(-1) ?? 0;
+}

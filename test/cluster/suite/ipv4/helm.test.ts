@@ -1,0 +1,111 @@
+/** The Helm chart gives the objects that `nodemesh install` prints, whatever the options: asked of real Helm. */
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { before, test } from "node:test";
+import { parseAllDocuments } from "yaml";
+import { installObjects } from "../../../../deploy/manifests/objects.ts";
+import { parseOptions } from "../../../../deploy/manifests/options.ts";
+import { ROOT } from "../../../support/source-files.ts";
+import { ensureBinaries } from "../../build/binaries.ts";
+
+const CHART = join(ROOT, "deploy/helm");
+
+/** What an option may be set to, by its path. */
+type Values = Readonly<Record<string, string | number>>;
+
+const EVERYTHING: Values = {
+  "image.agent": "registry.example:5000/mesh/agent",
+  "image.control": "registry.example:5000/mesh/control",
+  "image.tag": "1.10",
+  "image.pullPolicy": "Always",
+  "control.replicas": 3,
+  "control.requests.cpu": "1500m",
+  "control.requests.memory": "1.5Gi",
+  "control.memoryLimit": "2Gi",
+  "agent.requests.cpu": "2",
+  "agent.requests.memory": "512M",
+  "agent.memoryLimit": "4Gi",
+  "agent.workers": 4,
+  "agent.accessLog": 0.25,
+  "agent.drainSeconds": 3600,
+  "agent.metricsPort": 65_535,
+  "agent.maxUnavailable": 10,
+};
+
+let helm = "";
+before(async () => {
+  const built = await ensureBinaries(["helm"], (line) => process.stdout.write(`${line}\n`));
+  helm = built["helm"] ?? "";
+});
+
+function rendered(namespace: string, values: Values): readonly unknown[] {
+  const sets = Object.entries(values).flatMap(([path, value]) => [
+    typeof value === "string" ? "--set-string" : "--set",
+    `${path}=${value}`,
+  ]);
+  const args = ["template", "release", CHART, "--namespace", namespace, ...sets];
+  const text = execFileSync(helm, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  return parseAllDocuments(text)
+    .map((document): unknown => document.toJS())
+    .filter((object) => object !== null);
+}
+
+function installed(namespace: string, values: Values): readonly unknown[] {
+  const tree: Record<string, Record<string, unknown>> = {};
+  for (const [path, value] of Object.entries(values)) {
+    const [first = "", second = "", third] = path.split(".");
+    const group = tree[first] ?? {};
+    tree[first] = group;
+    if (third === undefined) group[second] = value;
+    else group[second] = { ...(group[second] as object | undefined), [third]: value };
+  }
+  const objects = installObjects(parseOptions({ namespace, ...tree }));
+  // A release's namespace is the user's to make.
+  return objects.filter(({ kind }) => kind !== "Namespace");
+}
+
+/** Helm sorts by its own order of kinds. */
+function byName(objects: readonly unknown[]): readonly unknown[] {
+  const key = (object: unknown): string => {
+    const { kind, metadata } = object as { kind: string; metadata: { name: string } };
+    return `${kind}/${metadata.name}`;
+  };
+  return objects.toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+const CASES: readonly (readonly [name: string, namespace: string, values: Values])[] = [
+  ["the defaults", "nodemesh", {}],
+  ["another namespace", "mesh-system", {}],
+  ["every option", "nodemesh", EVERYTHING],
+  ...Object.entries(EVERYTHING).map(
+    ([path, value]) => [path, "nodemesh", { [path]: value }] as const,
+  ),
+];
+
+for (const [name, namespace, values] of CASES)
+  test(`the chart with ${name} is what nodemesh install prints`, () => {
+    const [ours, helms] = [installed(namespace, values), rendered(namespace, values)];
+    // Through JSON: our objects may hold fields that are undefined.
+    assert.deepEqual(byName(helms), byName(JSON.parse(JSON.stringify(ours))));
+  });
+
+test("Helm refuses what nodemesh install refuses, and names the option", () => {
+  const bad: readonly (readonly [string, RegExp])[] = [
+    ["control.replicas=0", /replicas/],
+    ["agent.workers=many", /workers/],
+    ["agent.cores=2", /cores/],
+    ["image.pullPolicy=Sometimes", /pullPolicy/],
+  ];
+  for (const [set, words] of bad)
+    assert.throws(
+      () => execFileSync(helm, ["template", "x", CHART, "--set", set], { stdio: "pipe" }),
+      words,
+    );
+});
+
+test("Helm finds nothing wrong with the chart", () => {
+  const said = execFileSync(helm, ["lint", "--strict", CHART], { encoding: "utf8" });
+  assert.match(said, /0 chart\(s\) failed/);
+});
