@@ -78,7 +78,7 @@ export async function up(
 
 /** Starts a node again after a power cut, and waits until it is Ready. */
 export async function startNode(paths: ClusterPaths, name: string): Promise<void> {
-  using _lock = await takeLock(paths.name);
+  using _lock = await takeLock(`${paths.name}/${name}`);
   const spec = readSpec(paths);
   const node = nodePlans(spec.nodes).find((plan) => plan.name === name);
   if (node === undefined) throw new Error(`there is no node ${name}`);
@@ -161,27 +161,34 @@ async function waitReady(
   node: NodePlan,
 ): Promise<void> {
   const programs = componentsOf(spec).filter((component) => component.node === node.name);
+  const since = Date.now();
   const wait = (what: string, holds: () => Promise<boolean>) =>
     waitFor(paths, `${node.name}: ${what}`, programs, holds, NODE_DEADLINE_MS);
   await Promise.all([
-    wait("is Ready", () => isReady(api, node.name)),
+    wait("is Ready", () => isReady(api, node.name, since)),
     wait("kube-proxy has written its rules", () => proxyWorks(paths, node.name)),
   ]);
 }
 
-async function isReady(api: Api, node: string): Promise<boolean> {
-  const { status, body } = await api.send("GET", `/api/v1/nodes/${node}`);
-  if (status !== 200) return false;
-  const { spec, status: seen } = JSON.parse(body) as NodeAnswer;
-  const ready = seen.conditions?.find(({ type }) => type === "Ready")?.status === "True";
-  return ready && (spec.taints ?? []).length === 0;
+async function isReady(api: Api, node: string, since: number): Promise<boolean> {
+  const answer = await api.send("GET", `/api/v1/nodes/${node}`).catch(() => undefined);
+  if (answer?.status !== 200) return false;
+  const { spec, status } = JSON.parse(answer.body) as NodeAnswer;
+  const condition = status.conditions?.find(({ type }) => type === "Ready");
+  // What a former boot's kubelet said stands for a while; times in the API are whole seconds.
+  const fresh = Date.parse(condition?.lastHeartbeatTime ?? "") > since - 1_000;
+  return fresh && condition?.status === "True" && (spec.taints ?? []).length === 0;
 }
 
 /** The parts of a Node that are read here. */
 interface NodeAnswer {
   readonly spec: { readonly taints?: readonly unknown[] };
   readonly status: {
-    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+    readonly conditions?: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly lastHeartbeatTime?: string;
+    }[];
   };
 }
 

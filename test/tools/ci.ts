@@ -1,6 +1,6 @@
 /**
  * What `.ci/run` does once Node and the npm dependencies are there: static checks, rebuilt objects compared
- * byte for byte, all tests, the loader's corpus, the demo. Stops at the first step that fails or is missing.
+ * byte for byte, all tests, those in real Kubernetes clusters, the loader's corpus, the demo. Stops at the first step that fails or is missing.
  * `--all` goes on after a failure (it still fails at the end).
  */
 import { ensurePackages } from "./debian-packages.ts";
@@ -12,6 +12,7 @@ const STEPS: readonly Step[] = [
   script("the loader's WASM, rebuilt and compared", "bpf/loader/build.ts", "--check"),
   script("the simulator's BPF objects, rebuilt and compared", "deploy/sim/bpf/build.ts", "--check"),
   script("tests (npm test)", "test/tools/run-tests.ts"),
+  script("tests in real clusters (npm run test:cluster)", "test/tools/run-cluster-tests.ts"),
   script("the loader's corpus (npm run test:corpus)", "bpf/loader/test/corpus/main.ts"),
   script("the demo (npm run demo)", "deploy/demo/main.ts"),
 ];

@@ -44,7 +44,12 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     "a statically linked client",
   ),
   pack("binutils", "/usr/bin/strip", ["test", "cluster", "image"], "strips the Node of the images"),
-  pack("bpftool", "/usr/sbin/bpftool", ["test", "ci"], "a second opinion on what is loaded"),
+  pack(
+    "bpftool",
+    "/usr/sbin/bpftool",
+    ["test", "ci", "cluster"],
+    "a second opinion on what is loaded",
+  ),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),
   pack("python3-venv", "/usr/share/doc/python3-venv", ["bench"], "a place to install Envoy into"),
   pack("clang-19", "/usr/bin/clang-19", ["ci"], "the pinned compiler of the BPF objects"),

@@ -97,7 +97,7 @@ ip link set ${node} master ${BRIDGE} up`,
  * however it ends (but for SIGKILL).
  */
 export function partitionScript(node: string, seconds: number): string {
-  // Bridge port states (linux/if_bridge.h): 0 disabled, 3 forwarding.
-  const state = (value: number) => `ip link set dev ${node} type bridge_slave state ${value}`;
-  return `trap '${state(3)}' EXIT; trap 'exit 1' TERM INT HUP; ${state(0)}; sleep ${seconds}`;
+  const cut = `ip link set dev ${node} nomaster`;
+  const join = `ip link set dev ${node} master ${BRIDGE}`;
+  return `trap '${join}' EXIT; trap 'exit 1' TERM INT HUP; ${cut}; sleep ${seconds}`;
 }

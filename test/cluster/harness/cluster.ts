@@ -117,13 +117,12 @@ export class TestCluster {
     name: string,
     annotations: Readonly<Record<string, string>> = {},
   ): Promise<AsyncDisposable & { readonly name: string }> {
-    await this.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } }]);
-    return {
-      name,
-      [Symbol.asyncDispose]: async () => {
-        await this.kubectl("delete", "namespace", name, "--timeout=90s");
-      },
+    const remove = async (): Promise<void> => {
+      await this.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=100s");
     };
+    await remove(); // what a run that was cut short has left
+    await this.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } }]);
+    return { name, [Symbol.asyncDispose]: remove };
   }
 
   /** Runs a command in a node, as on its console. */

@@ -1,0 +1,312 @@
+/**
+ * Programs that die, under load: what must happen is each test's name, what did is what it prints; ARCHITECTURE.md's
+ * failure table has the figures.
+ */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { V1Pod } from "@kubernetes/client-node";
+import { eventually, TestCluster } from "../../harness/cluster.ts";
+import { provesItself, type Scene, setScene, tell } from "../../harness/faults.ts";
+import type { LoadSum } from "../../harness/load.ts";
+import {
+  agentMetric,
+  agentOn,
+  installMesh,
+  leader,
+  MESH_NAMESPACE,
+  meshReady,
+  sampleOf,
+} from "../../harness/mesh.ts";
+import { pod } from "../../harness/pods.ts";
+
+const NAMESPACE = "failures";
+const OUTAGE_MS = 60_000;
+const SHORT_MS = 15_000;
+const LEADER_BUDGET_MS = 15_000;
+const FLIPS = 2_000;
+const FLIPPED_PODS = 20;
+
+const cluster = new TestCluster();
+let scene: Scene;
+
+before(async () => {
+  await installMesh(cluster);
+  scene = await setScene(cluster, NAMESPACE);
+});
+after(() => scene[Symbol.asyncDispose]());
+
+/** No request failed, and requests went on at all. */
+function assertUnharmed(sums: Readonly<Record<string, LoadSum>>): void {
+  for (const [name, { ok, errors, seconds }] of Object.entries(sums)) {
+    assert.deepEqual(errors, {}, name);
+    assert.ok(ok > seconds * 15, `${name}: only ${ok} in ${seconds} s`);
+  }
+}
+
+function proof(): Promise<number> {
+  return provesItself(cluster, NAMESPACE, (name) =>
+    // Not through the scheduler: how long that one takes to find the API again is not ours.
+    pod({ namespace: NAMESPACE, name, node: "node1" }),
+  );
+}
+
+/** A container on its node. */
+interface Container {
+  readonly node: string;
+  readonly id: string;
+}
+
+async function containerOf(name: string): Promise<Container> {
+  const { spec, status } = await cluster.get<V1Pod>("pod", name, "-n", MESH_NAMESPACE);
+  const [container] = status?.containerStatuses ?? [];
+  const id = container?.containerID?.replace("containerd://", "") ?? "";
+  return { node: spec?.nodeName ?? "", id };
+}
+
+/** Kills a container's process with SIGKILL, from its node. */
+async function killContainer({ node, id }: Container): Promise<void> {
+  await cluster.inNode(node, "ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id);
+}
+
+test("agent killed: only requests in flight fail, the pods go direct until the next one, which starts by itself", async (t) => {
+  const agent = await containerOf(await newAgent("node1"));
+  const from = Date.now();
+  await killContainer(agent);
+  await eventually("the next agent catches again", async () => {
+    const status = await cluster.get<V1Pod>(
+      "pod",
+      await agentOn(cluster, "node1"),
+      "-n",
+      MESH_NAMESPACE,
+    );
+    const [container] = status.status?.containerStatuses ?? [];
+    const started = new Date(container?.state?.running?.startedAt ?? 0).getTime();
+    return (
+      started >= from - 1_000 &&
+      container?.ready &&
+      (await agentMetric(
+        cluster,
+        "node1",
+        'nodemesh_kernel_events_total{event="outbound-caught"}',
+      )) > 0
+    );
+  });
+  const back = Date.now() - from;
+  const sums = await scene.since(from);
+  tell(t, sums, `next agent Ready after ${back} ms`);
+  // At most what was on its way at one moment, in one second.
+  assert.ok(sums.fresh.failed <= 5, JSON.stringify(sums.fresh.errors));
+  assert.ok(sums.kept.failed <= 20, JSON.stringify(sums.kept.errors));
+  assert.ok(sums.fresh.silence <= 2 && sums.kept.silence <= 2);
+});
+
+test("leader of control killed: another leads within 15 s, no request fails, changes go on", async (t) => {
+  const old = await leader(cluster);
+  const holder = async (): Promise<string> =>
+    cluster.kubectl(
+      "-n",
+      MESH_NAMESPACE,
+      "get",
+      "lease",
+      "nodemesh-control",
+      "-o",
+      "jsonpath={.spec.holderIdentity}",
+    );
+  const before = await holder();
+  const from = Date.now();
+  await killContainer(await containerOf(old));
+  await eventually("another holder", async () => (await holder()) !== before, 20_000);
+  const took = Date.now() - from;
+  const proved = await proof();
+  const sums = await scene.since(from);
+  tell(
+    t,
+    sums,
+    `another leader after ${took} ms, a new pod was enrolled ${proved.toFixed(0)} ms later`,
+  );
+  assert.ok(took <= LEADER_BUDGET_MS, `${took} ms`);
+  assertUnharmed(sums);
+  await meshReady(cluster);
+});
+
+for (const program of ["kubelet", "containerd"] as const)
+  test(`${program} of a node killed for 15 s: no request fails, what the API changes is still enforced there`, async (t) => {
+    const from = Date.now();
+    await cluster.kill(program, "node1");
+    await cluster.kubectl(
+      "-n",
+      NAMESPACE,
+      "annotate",
+      "pod",
+      "load-fresh",
+      "mesh/enabled=false",
+      "--overwrite",
+    );
+    const enrolled = (): Promise<number> => agentMetric(cluster, "node1", "nodemesh_enrolled_pods");
+    await sleep(2_000);
+    const without = await enrolled();
+    await cluster.kubectl("-n", NAMESPACE, "annotate", "pod", "load-fresh", "mesh/enabled-");
+    await eventually("it is enrolled again", async () => (await enrolled()) === without + 1, 5_000);
+    await sleep(SHORT_MS - (Date.now() - from));
+    cluster.start(program, "node1");
+    const proved = await proof();
+    const sums = await scene.since(from);
+    tell(t, sums, `a new pod was enrolled ${proved.toFixed(0)} ms after its return`);
+    assertUnharmed(sums);
+  });
+
+/** A pod whose container never ended is started again at once; kubelet lets others wait longer each time. */
+async function newAgent(node: string): Promise<string> {
+  const old = await agentOn(cluster, node);
+  await cluster.kubectl("-n", MESH_NAMESPACE, "delete", "pod", old);
+  await meshReady(cluster);
+  return agentOn(cluster, node);
+}
+
+/** Takes a program away for a time, kills node1's agent in the middle of it; how long the next agent took. */
+async function outage(program: "kube-apiserver" | "etcd"): Promise<number> {
+  const agent = await containerOf(await newAgent("node1"));
+  const from = Date.now();
+  await cluster.kill(program);
+  try {
+    await sleep(OUTAGE_MS / 2);
+    const killed = Date.now();
+    await killContainer(agent);
+    await eventually("the next agent catches", async () => {
+      const curl = ["curl", "-sf", "-m", "2", "http://127.0.0.1:15020/metrics"];
+      const text = await cluster.inNode("node1", ...curl);
+      const wanted = [
+        'nodemesh_kernel_events_total{event="outbound-caught"}',
+        "nodemesh_enrolled_pods",
+      ];
+      return wanted.every((series) => sampleOf(text, series) > 0);
+    });
+    const took = Date.now() - killed;
+    await sleep(OUTAGE_MS - (Date.now() - from));
+    return took;
+  } finally {
+    cluster.start(program);
+  }
+}
+
+for (const program of ["kube-apiserver", "etcd"] as const)
+  test(`${program} away for 60 s: no request fails, an agent that dies meanwhile comes back with what it knew, then all goes on`, async (t) => {
+    const from = Date.now();
+    const agentBack = await outage(program);
+    const up = Date.now();
+    const proved = await proof();
+    const sums = await scene.since(from);
+    tell(
+      t,
+      sums,
+      `agent killed meanwhile: the next one carried after ${agentBack} ms; a new pod was enrolled ${Date.now() - up} ms after the return (${proved.toFixed(0)} ms since it was asked for)`,
+    );
+    assertUnharmed({ kept: sums.kept });
+    assert.ok(sums.fresh.failed <= 5, JSON.stringify(sums.fresh.errors));
+    await meshReady(cluster);
+  });
+
+test("a second agent on a node refuses to start and says why; the first notices nothing", async (t) => {
+  const from = Date.now();
+  const { spec } = await cluster.get<V1Pod>(
+    "pod",
+    await agentOn(cluster, "node1"),
+    "-n",
+    MESH_NAMESPACE,
+  );
+  const [container] = spec?.containers ?? [];
+  const args =
+    container?.args?.map((arg) => arg.replace(/^--metrics=.*/, "--metrics=:15021")) ?? [];
+  const second = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { namespace: MESH_NAMESPACE, name: "second-agent" },
+    spec: {
+      ...spec,
+      restartPolicy: "Never",
+      containers: [
+        {
+          ...container,
+          args,
+          ports: [],
+          livenessProbe: undefined,
+          readinessProbe: undefined,
+          startupProbe: undefined,
+        },
+      ],
+    },
+  };
+  try {
+    await cluster.apply([second]);
+    await cluster.kubectl(
+      "-n",
+      MESH_NAMESPACE,
+      "wait",
+      "--for=jsonpath={.status.phase}=Failed",
+      "pod/second-agent",
+      "--timeout=30s",
+    );
+    const said = await cluster.kubectl("-n", MESH_NAMESPACE, "logs", "second-agent");
+    t.diagnostic(said.trim().split("\n").at(-1) ?? "");
+    assert.match(said, /another agent/);
+  } finally {
+    await cluster.kubectl(
+      "-n",
+      MESH_NAMESPACE,
+      "delete",
+      "pod",
+      "second-agent",
+      "--ignore-not-found",
+    );
+  }
+  assertUnharmed(await scene.since(from));
+});
+
+test("2,000 flips of annotations: the last word counts, no request fails, the agent's memory stays", async (t) => {
+  const names = Array.from({ length: FLIPPED_PODS }, (_, i) => `flipped-${i}`);
+  const container = { readinessProbe: undefined };
+  await cluster.apply(
+    names.map((name) => pod({ namespace: NAMESPACE, name, node: "node1", container })),
+  );
+  await cluster.kubectl(
+    "-n",
+    NAMESPACE,
+    "wait",
+    "--for=condition=Ready",
+    "--timeout=90s",
+    ...names.map((name) => `pod/${name}`),
+  );
+  const memory = (): Promise<number> =>
+    agentMetric(cluster, "node1", "process_resident_memory_bytes");
+  const enrolled = (): Promise<number> => agentMetric(cluster, "node1", "nodemesh_enrolled_pods");
+  const base = (await enrolled()) - FLIPPED_PODS;
+  const before = await memory();
+  using api = cluster.api();
+  const from = Date.now();
+  for (let i = 0; i < FLIPS / FLIPPED_PODS; i++)
+    await Promise.all(
+      names.map(async (name) => {
+        // The last round leaves them out of the mesh.
+        const value = i % 2 === 0 ? "true" : "false";
+        const body = { metadata: { annotations: { "mesh/enabled": value } } };
+        const path = `/api/v1/namespaces/${NAMESPACE}/pods/${name}`;
+        const answer = await api.send("PATCH", path, body, "application/merge-patch+json");
+        assert.equal(answer.status, 200, answer.body);
+      }),
+    );
+  const flipping = Date.now() - from;
+  await eventually("the last word counts", async () => (await enrolled()) === base, 10_000);
+  const settled = Date.now() - from - flipping;
+  const sums = await scene.since(from);
+  const grown = ((await memory()) - before) / 1e6;
+  tell(
+    t,
+    sums,
+    `${FLIPS} flips in ${flipping} ms, settled ${settled} ms after, agent's memory ${grown.toFixed(0)} MB more`,
+  );
+  assertUnharmed(sums);
+  assert.ok(grown < 50, `${grown} MB`);
+  await cluster.kubectl("-n", NAMESPACE, "delete", "pod", ...names, "--wait=false");
+});

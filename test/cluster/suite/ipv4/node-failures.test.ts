@@ -1,0 +1,100 @@
+/** Nodes that lose their power or the network, under load, and a whole cluster that starts in the worst order. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { eventually, TestCluster } from "../../harness/cluster.ts";
+import { provesItself, type Scene, setScene, tell } from "../../harness/faults.ts";
+import { agentMetric, installMesh, meshReady } from "../../harness/mesh.ts";
+import { pod } from "../../harness/pods.ts";
+
+const NAMESPACE = "node-failures";
+const NODES = ["node1", "node2"];
+const PARTITION_SECONDS = 30;
+const POWERLESS_MS = 30_000;
+/** How long the endpoints of a node that is gone may be tried, before they are left alone. */
+const EJECTED_MS = 10_000;
+
+const cluster = new TestCluster();
+let scene: Scene;
+
+before(async () => {
+  await installMesh(cluster);
+  scene = await setScene(cluster, NAMESPACE);
+});
+after(() => scene[Symbol.asyncDispose]());
+
+function proof(node: string): Promise<number> {
+  const object = (name: string): ReturnType<typeof pod> =>
+    pod({ namespace: NAMESPACE, name, node });
+  return provesItself(cluster, NAMESPACE, object);
+}
+
+/** Waits until a node's agent has caught the pods that are enrolled there. */
+async function enrolledOn(node: string): Promise<void> {
+  await eventually(
+    `${node} has enrolled pods`,
+    async () => (await agentMetric(cluster, node, "nodemesh_enrolled_pods")) > 0,
+    90_000,
+  );
+}
+
+test("a node cut off for 30 s: the other's pods stop asking it within 10 s, its own go on among themselves, then all is as before", async (t) => {
+  const from = Date.now();
+  await cluster.partition("node2", PARTITION_SECONDS);
+  const joined = Date.now();
+  const proved = await proof("node2");
+  const sums = await scene.since(from);
+  const fresh = await scene.of("fresh", from + EJECTED_MS, joined);
+  tell(t, sums, `a new pod on it was enrolled ${proved.toFixed(0)} ms after its return`);
+  t.diagnostic(`after the first 10 s: ${fresh.ok} ok, ${fresh.failed} failed`);
+  assert.deepEqual(fresh.errors, {}, "the other node's pods, once they know");
+  assert.ok(sums.fresh.silence <= 6 && sums.kept.silence <= 6, JSON.stringify(sums));
+  const later = await scene.since(Date.now() - 1);
+  assert.deepEqual([later.fresh.failed, later.kept.failed], [0, 0]);
+});
+
+test("a node's power cut for 30 s: the other's pods stop asking it within 10 s; booted, its pods are enrolled again", async (t) => {
+  const from = Date.now();
+  await cluster.killNode("node2");
+  await sleep(POWERLESS_MS);
+  const sum = await scene.of("fresh", from);
+  const fresh = await scene.of("fresh", from + EJECTED_MS);
+  await cluster.startNode("node2");
+  const ready = Date.now();
+  await meshReady(cluster);
+  await enrolledOn("node2");
+  const enrolledAfter = Date.now() - ready;
+  const proved = await proof("node2");
+  tell(
+    t,
+    { fresh: sum },
+    `after the first 10 s ${fresh.failed} failed; pods enrolled ${enrolledAfter} ms after the node was Ready; a new pod enrolled ${proved.toFixed(0)} ms later`,
+  );
+  assert.deepEqual(fresh.errors, {}, "the other node's pods, once they know");
+  assert.ok(sum.silence <= 6, JSON.stringify(sum));
+});
+
+test("everything off, and on again in the worst order: nodes first, etcd last; the mesh comes back by itself", async (t) => {
+  const control = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+  for (const node of NODES) await cluster.killNode(node);
+  for (const program of control) await cluster.kill(program);
+  const booted = Promise.all(NODES.map((node) => cluster.startNode(node)));
+  await sleep(5_000);
+  cluster.start("kube-apiserver");
+  await sleep(2_000);
+  cluster.start("etcd");
+  const on = Date.now();
+  await eventually("the API answers", async () => {
+    await cluster.kubectl("get", "--raw", "/readyz");
+    return true;
+  });
+  // They end when they find no API server; elsewhere a supervisor starts them until they do.
+  for (const program of ["kube-controller-manager", "kube-scheduler"]) cluster.start(program);
+  await booted;
+  await meshReady(cluster);
+  for (const node of NODES) await enrolledOn(node);
+  const enrolledAfter = Date.now() - on;
+  for (const node of NODES) await proof(node);
+  t.diagnostic(`pods of both nodes enrolled ${enrolledAfter} ms after etcd's start`);
+});
