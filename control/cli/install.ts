@@ -1,7 +1,7 @@
 /** `nodemesh install` and `nodemesh uninstall`: print objects for kubectl. */
 
 import type { Command } from "commander";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import type { Manifest } from "../../deploy/manifests/meta.ts";
 import { installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
 import { allowedValues, nearestOption, OPTION_TABLE } from "../../deploy/manifests/option-table.ts";
@@ -15,7 +15,7 @@ export function addInstall(program: Command, print: (text: string) => void): voi
     .option("--namespace <name>", "where the mesh itself runs", "nodemesh")
     .option("--set <key=value...>", "an option, for example agent.workers=2; see below", [])
     .addHelpText("after", optionsHelp())
-    .action((flags: Flags) => print(yamlOf(installObjects(optionsOf(flags)))));
+    .action((flags: Flags) => print(yamlOf(installObjects(optionsOf(flags), flags.set))));
   program
     .command("uninstall")
     .description("print what to delete: nodemesh uninstall | kubectl delete -f -")
@@ -23,7 +23,8 @@ export function addInstall(program: Command, print: (text: string) => void): voi
     .action((flags: Flags) => print(yamlOf(uninstallObjects(optionsOf({ ...flags, set: [] })))));
 }
 
-interface Flags {
+/** Options of the command line that make an installation. */
+export interface Flags {
   readonly namespace: string;
   readonly set: readonly string[];
 }
@@ -36,8 +37,10 @@ export function optionsOf({ namespace, set }: Flags): InstallOptions {
     if (at < 1)
       throw new Error(`--set ${assignment}: expected KEY=VALUE, for example agent.workers=2`);
     const path = assignment.slice(0, at);
-    if (!OPTION_TABLE.some((row) => row.path === path)) throw new Error(unknownOption(path));
-    assign(values, path.split("."), readValue(assignment.slice(at + 1)));
+    const row = OPTION_TABLE.find((option) => option.path === path);
+    if (row === undefined) throw new Error(unknownOption(path));
+    const text = assignment.slice(at + 1);
+    assign(values, path.split("."), row.schema.type === "string" ? text : numberOf(text));
   }
   return parseOptions(values);
 }
@@ -48,8 +51,8 @@ function unknownOption(path: string): string {
   return `--set ${path}: there is no such option; ${guess}\`nodemesh install --help\` lists all`;
 }
 
-/** The options for --help: name, what it is, what it may be, its default. */
-function optionsHelp(): string {
+/** The options of --set for --help: name, what it is, what it may be, its default. */
+export function optionsHelp(): string {
   const lines = OPTION_TABLE.map((row) => {
     const { description, default: preset } = row.schema;
     const allowed = allowedValues(row);
@@ -62,12 +65,10 @@ interface Tree {
   [name: string]: unknown;
 }
 
-/** Numbers as numbers, everything else as text: a tag such as 1.10 in quotes. */
-function readValue(text: string): unknown {
-  const value: unknown = parse(text);
-  return typeof value === "number" || typeof value === "boolean"
-    ? value
-    : text.replace(/^"(.*)"$/, "$1");
+/** What is no number stays a text, which the option then refuses in its own words. */
+function numberOf(text: string): number | string {
+  const value = Number(text);
+  return text.trim() === "" || Number.isNaN(value) ? text : value;
 }
 
 function assign(tree: Tree, [first = "", ...rest]: readonly string[], value: unknown): void {

@@ -10,6 +10,7 @@ import { addCompletion } from "./completion.ts";
 import type { CliContext } from "./context.ts";
 import { addInstall } from "./install.ts";
 import { addStatus } from "./status/command.ts";
+import { addUpgrade } from "./upgrade/command.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 const FAILED = 1;
@@ -31,6 +32,7 @@ addAgent(program, print);
 addCheck(program, context);
 addStatus(program, context);
 addInstall(program, print);
+addUpgrade(program, context, (line) => console.error(line));
 program
   .command("sim")
   .description("a simulated cluster on this machine, with the real mesh: see `nodemesh sim --help`")

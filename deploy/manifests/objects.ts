@@ -7,11 +7,17 @@ import { AGENT, CONTROL, labelsOf, type Manifest } from "./meta.ts";
 import type { InstallOptions } from "./options.ts";
 import { roles } from "./roles.ts";
 
-/** What `nodemesh install` prints. */
-export function installObjects(options: InstallOptions): readonly Manifest[] {
+/** Annotation of the namespace: the words of --set, as a JSON list, so that an upgrade keeps them. */
+export const CHOSEN = "nodemesh/options";
+
+/** What `nodemesh install` prints. `chosen`: the words of --set that led to the options. */
+export function installObjects(
+  options: InstallOptions,
+  chosen: readonly string[] = [],
+): readonly Manifest[] {
   const { namespace, image } = options;
   return [
-    namespaceObject(options),
+    namespaceObject(options, chosen),
     serviceMeshDefinition(image.tag),
     serviceAccount(CONTROL, "control", options),
     serviceAccount(AGENT, "agent", options),
@@ -35,7 +41,10 @@ export function uninstallObjects(options: InstallOptions): readonly Manifest[] {
   return installObjects(options).toSorted((a, b) => rank(a) - rank(b));
 }
 
-function namespaceObject({ namespace, image }: InstallOptions): Manifest {
+function namespaceObject(
+  { namespace, image }: InstallOptions,
+  chosen: readonly string[],
+): Manifest {
   return {
     apiVersion: "v1",
     kind: "Namespace",
@@ -48,6 +57,7 @@ function namespaceObject({ namespace, image }: InstallOptions): Manifest {
         "pod-security.kubernetes.io/audit": "privileged",
         "pod-security.kubernetes.io/warn": "privileged",
       },
+      annotations: { [CHOSEN]: JSON.stringify(chosen) },
     },
   };
 }

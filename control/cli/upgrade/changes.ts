@@ -1,0 +1,129 @@
+/**
+ * What an upgrade changes: the objects of an installation compared with those in the cluster. Fields that only the
+ * cluster has were filled in by the API server or by others, and stay. Pure.
+ */
+
+/** One field that is going to have another value. */
+export interface FieldChange {
+  /** For example `spec.template.spec.containers[agent].image`. */
+  readonly path: string;
+  /** undefined: it is not there yet. */
+  readonly from: unknown;
+  readonly to: unknown;
+}
+
+/** What becomes of one object. */
+export type ObjectChange =
+  | { readonly kind: "created"; readonly object: string }
+  | { readonly kind: "unchanged"; readonly object: string }
+  | { readonly kind: "changed"; readonly object: string; readonly fields: readonly FieldChange[] };
+
+/** Compares an object with what the cluster has of it; undefined = nothing. `object` names it for people. */
+export function changesOf(object: string, wanted: unknown, live: unknown): ObjectChange {
+  if (live === undefined) return { kind: "created", object };
+  const fields = differences(wanted, live, "");
+  return fields.length === 0 ? { kind: "unchanged", object } : { kind: "changed", object, fields };
+}
+
+/** The lines that tell of all changes, the last one with their number. */
+export function changeLines(changes: readonly ObjectChange[]): readonly string[] {
+  const lines = changes.flatMap((change) => {
+    if (change.kind === "unchanged") return [];
+    if (change.kind === "created") return [`${change.object}: new`];
+    return change.fields.map(
+      ({ path, from, to }) => `${change.object}: ${path}: ${text(from)} -> ${text(to)}`,
+    );
+  });
+  const count = (kind: ObjectChange["kind"]): number =>
+    changes.filter((change) => change.kind === kind).length;
+  return [
+    ...lines,
+    `${count("created")} new, ${count("changed")} changed, ${count("unchanged")} unchanged`,
+  ];
+}
+
+function text(value: unknown): string {
+  return value === undefined ? "(none)" : JSON.stringify(value);
+}
+
+function differences(wanted: unknown, live: unknown, path: string): readonly FieldChange[] {
+  if (wanted === undefined) return [];
+  if (Array.isArray(wanted) && Array.isArray(live)) return listDifferences(wanted, live, path);
+  if (isRecord(wanted) && isRecord(live))
+    return Object.entries(wanted).flatMap(([name, value]) =>
+      differences(value, live[name], path === "" ? name : `${path}.${name}`),
+    );
+  // An empty object or list and none are one to Kubernetes.
+  if (isEmpty(wanted) && isEmpty(live)) return [];
+  return same(wanted, live) ? [] : [{ path, from: live, to: wanted }];
+}
+
+/** Lists of named things are compared name by name, others as a whole. */
+function listDifferences(
+  wanted: readonly unknown[],
+  live: readonly unknown[],
+  path: string,
+): readonly FieldChange[] {
+  const names = wanted.map(nameOf);
+  if (wanted.length === 0 || names.includes(undefined))
+    return sameList(wanted, live) ? [] : [{ path, from: live, to: wanted }];
+  const gone = live.filter((one) => !names.includes(nameOf(one)));
+  return [
+    ...wanted.flatMap((one, index) => {
+      const name = names[index] ?? "";
+      return differences(
+        one,
+        live.find((other) => nameOf(other) === name),
+        `${path}[${name}]`,
+      );
+    }),
+    ...gone.map((one) => ({ path: `${path}[${nameOf(one) ?? "?"}]`, from: one, to: undefined })),
+  ];
+}
+
+function sameList(wanted: readonly unknown[], live: readonly unknown[]): boolean {
+  return (
+    wanted.length === live.length &&
+    wanted.every((one, index) => differences(one, live[index], "").length === 0)
+  );
+}
+
+/** What tells a thing of a list from the others. */
+function nameOf(value: unknown): string | undefined {
+  return isRecord(value) && typeof value["name"] === "string" ? value["name"] : undefined;
+}
+
+/** Quantities are written in several ways: 0.5 and 500m are one. */
+function same(wanted: unknown, live: unknown): boolean {
+  if (wanted === live) return true;
+  const [a, b] = [quantity(wanted), quantity(live)];
+  return a !== undefined && a === b;
+}
+
+const SUFFIXES: Readonly<Record<string, number>> = {
+  "": 1,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+};
+
+function quantity(value: unknown): number | undefined {
+  if (typeof value !== "string") return undefined;
+  const [, digits, suffix = ""] = /^(\d+(?:\.\d+)?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(value) ?? [];
+  const factor = SUFFIXES[suffix];
+  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+}
+
+function isEmpty(value: unknown): boolean {
+  if (value === undefined || value === null) return true;
+  if (Array.isArray(value)) return value.length === 0;
+  return isRecord(value) && Object.keys(value).length === 0;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
