@@ -61,7 +61,12 @@ export function parseConfig(argv: readonly string[]): ControlConfig {
     )
     .option("--kubeconfig <file>", "how to reach the cluster from outside (default: the pod's own)")
     .option("--namespace <name>", "where control is installed", parseLabel, "nodemesh")
-    .option("--identity <name>", "this replica's name, for the leader's lease", hostname())
+    .addOption(
+      new Option("--identity <name>", "this replica's name, for the leader's lease").default(
+        hostname(),
+        "the host's name",
+      ),
+    )
     .option("--service-name <name>", "the Service of control", parseLabel, "nodemesh-control")
     .requiredOption("--listen <address>", "for agents: HOST:PORT or unix:PATH", parseListen)
     .option("--metrics <address>", "/metrics and /ready: HOST:PORT or unix:PATH", parseListen)

@@ -58,6 +58,12 @@ const BALANCE_WORD = "mesh/load-balancing";
 const BALANCE_EXPECTS =
   "least-request, round-robin, random, ewma, consistent-hash:source-ip, consistent-hash:header=NAME or consistent-hash:cookie=NAME";
 
+/** Every annotation with what it takes, for the documentation: of pods and namespaces, then of Services. */
+export const ANNOTATIONS: readonly (readonly [name: string, expects: string])[] = [
+  ...[...POD_WORDS].map(([name, { expects }]) => [name, expects] as const),
+  [BALANCE_WORD, BALANCE_EXPECTS],
+];
+
 /** Reads what a pod or a namespace says. */
 export function readEnrolmentWords(words: Words): Reading<EnrolmentWords> {
   const problems: WordProblem[] = unknownWords(words, POD_WORDS, "a pod or namespace");

@@ -8,6 +8,11 @@ const check = process.argv.includes("--check") ? ["--check"] : [];
 
 const STEPS: readonly Step[] = [
   {
+    name: "docs/reference.md",
+    target: "test/tools/gen-reference.ts",
+    command: ["bin/run", "test/tools/gen-reference.ts", ...check],
+  },
+  {
     name: "the Helm chart",
     target: "deploy/manifests/helm/main.ts",
     command: ["bin/run", "deploy/manifests/helm/main.ts", ...check],

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { V1Pod } from "@kubernetes/client-node";
+import type { V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node";
 import { ROOT } from "../../../support/source-files.ts";
 import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
 import { Load, type LoadSum } from "../../harness/load.ts";
@@ -120,6 +120,21 @@ for (const [kind, enabled] of [
     assert.ok(sum.ok > 500, `only ${sum.ok} requests`);
     if (kind === "mesh") assert.deepEqual(sum.errors, {});
   });
+
+test("the autoscaler's sample is accepted, and its status says what is missing to act on it", async () => {
+  await cluster.apply(sample("hpa.yaml"));
+  await eventually(
+    "its condition",
+    async () => {
+      const args = ["horizontalpodautoscaler", "order", "-n", "default"];
+      const { status } = await cluster.get<V2HorizontalPodAutoscaler>(...args);
+      const active = status?.conditions?.find(({ type }) => type === "ScalingActive");
+      return active?.status === "False" && active.reason === "FailedGetObjectMetric";
+    },
+    60_000,
+  );
+  await cluster.kubectl("-n", "default", "delete", "horizontalpodautoscaler", "order");
+});
 
 test("the documented ServiceMesh enrols webapp-service's pods, and says so", async () => {
   await cluster.apply(sample("webapp.yaml"));

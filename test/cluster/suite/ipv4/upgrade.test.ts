@@ -1,0 +1,45 @@
+/** Upgrades as the documentation has them: nothing chosen is forgotten, what changes is said before. */
+
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import type { V1DaemonSet } from "@kubernetes/client-node";
+import { ROOT } from "../../../support/source-files.ts";
+import { TestCluster } from "../../harness/cluster.ts";
+import { installMesh, MESH_NAMESPACE, meshReady, nodemesh } from "../../harness/mesh.ts";
+
+const cluster = new TestCluster();
+
+before(() => installMesh(cluster, "--set", "agent.drainSeconds=7"));
+after(() => installMesh(cluster));
+
+/** What upgrade says to people. */
+async function said(...flags: readonly string[]): Promise<readonly string[]> {
+  const script = 'exec "$0" upgrade "$@" 2>&1 >/dev/null';
+  const text = await cluster.run("/bin/sh", ["-c", script, join(ROOT, "bin/nodemesh"), ...flags]);
+  return text.trim().split("\n");
+}
+
+test("an upgrade to the same changes nothing, and keeps what was chosen", async () => {
+  assert.deepEqual(await said(), [
+    "kept: --set agent.drainSeconds=7",
+    "0 new, 0 changed, 12 unchanged",
+  ]);
+});
+
+test("an upgrade says which fields change, and what is applied then is that", async () => {
+  const flags = ["--set", "agent.accessLog=0.5"];
+  const lines = await said(...flags);
+  assert.match(
+    lines.join("\n"),
+    /^daemonset\/nodemesh-agent: .*containers\[agent\]\.args: .*--access-log=0\.5/m,
+  );
+  assert.match(lines.at(-1) ?? "", /^0 new, 2 changed, 10 unchanged$/);
+  await cluster.apply(await nodemesh(cluster, "upgrade", ...flags));
+  await meshReady(cluster);
+  const args = ["daemonset", "nodemesh-agent", "-n", MESH_NAMESPACE];
+  const { spec } = await cluster.get<V1DaemonSet>(...args);
+  assert.ok(spec?.template.spec?.containers[0]?.args?.includes("--access-log=0.5"));
+  assert.equal(spec?.template.spec?.terminationGracePeriodSeconds, 22);
+  assert.match((await said()).at(-1) ?? "", /^0 new, 0 changed/);
+});
