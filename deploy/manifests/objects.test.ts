@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { installObjects, uninstallObjects } from "./objects.ts";
+import { allowedValues, nearestOption, OPTION_TABLE } from "./option-table.ts";
+import { parseOptions } from "./options.ts";
+
+/** The parts of pods that matter here. */
+interface Template {
+  readonly spec: {
+    readonly hostNetwork?: boolean;
+    readonly serviceAccountName: string;
+    readonly containers: readonly {
+      readonly securityContext: {
+        readonly privileged?: boolean;
+        readonly readOnlyRootFilesystem: boolean;
+        readonly capabilities: {
+          readonly drop: readonly string[];
+          readonly add?: readonly string[];
+        };
+      };
+    }[];
+  };
+}
+
+const objects = installObjects(parseOptions({}));
+
+function templateOf(kind: string): Template {
+  const found = objects.find((object) => object.kind === kind);
+  const { template } = (found?.["spec"] ?? {}) as { template?: Template };
+  assert.ok(template, kind);
+  return template;
+}
+
+describe("what is installed", () => {
+  test("the agent is not privileged, and control has no capability at all", () => {
+    const [agent] = templateOf("DaemonSet").spec.containers;
+    assert.equal(agent?.securityContext.privileged, false);
+    assert.deepEqual(agent?.securityContext.capabilities, {
+      drop: ["ALL"],
+      add: ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"],
+    });
+    const control = templateOf("Deployment").spec;
+    assert.equal(control.hostNetwork, undefined);
+    assert.deepEqual(control.containers[0]?.securityContext.capabilities, { drop: ["ALL"] });
+    for (const { containers } of [templateOf("DaemonSet").spec, control])
+      assert.ok(containers.every(({ securityContext }) => securityContext.readOnlyRootFilesystem));
+  });
+
+  test("nobody but control is given a role, and no role holds a wildcard", () => {
+    const text = JSON.stringify(objects.filter(({ kind }) => /Role/.test(kind)));
+    assert.ok(!text.includes('"*"'));
+    const bindings = objects.filter(({ kind }) => kind.endsWith("RoleBinding"));
+    assert.equal(bindings.length, 2);
+    for (const { subjects } of bindings as unknown as { subjects: { name: string }[] }[])
+      assert.deepEqual(
+        subjects.map(({ name }) => name),
+        ["nodemesh-control"],
+      );
+  });
+
+  test("namespace and definition come first, and go last; the agents go first", () => {
+    const kinds = (all: typeof objects) => all.map(({ kind }) => kind);
+    assert.deepEqual(kinds(objects).slice(0, 2), ["Namespace", "CustomResourceDefinition"]);
+    const removed = kinds(uninstallObjects(parseOptions({})));
+    assert.equal(removed[0], "DaemonSet");
+    assert.deepEqual(removed.slice(-2), ["CustomResourceDefinition", "Namespace"]);
+    assert.equal(removed.length, objects.length);
+  });
+
+  test("everything of a namespace follows --namespace", () => {
+    const elsewhere = JSON.stringify(installObjects(parseOptions({ namespace: "elsewhere" })));
+    assert.ok(!/"namespace":"nodemesh"|control\.nodemesh\.svc/.test(elsewhere));
+  });
+});
+
+describe("options", () => {
+  test("a value that can't be is refused with the option's name", () => {
+    const bad: readonly (readonly [object, RegExp])[] = [
+      [{ agent: { workers: 0 } }, /option agent\.workers: .*--help/],
+      [{ agent: { metricsPort: 70_000 } }, /option agent\.metricsPort: /],
+      [{ image: { tag: "a b" } }, /option image\.tag: must be an image tag/],
+      [{ control: { memoryLimit: "much" } }, /option control\.memoryLimit: must be a quantity/],
+      [{ namespace: "Upper" }, /option namespace: must be lower-case/],
+      [{ agent: { cores: 2 } }, /there is no option agent\.cores/],
+    ];
+    for (const [values, words] of bad) assert.throws(() => parseOptions(values), words);
+  });
+
+  test("each option has a description and a default that is allowed", () => {
+    assert.ok(OPTION_TABLE.length > 10);
+    for (const { path, schema } of OPTION_TABLE) {
+      assert.ok(schema.description.length > 3, path);
+      assert.ok(schema.enum?.includes(String(schema.default)) ?? true, path);
+    }
+    const workers = OPTION_TABLE.find(({ path }) => path === "agent.workers");
+    assert.equal(workers && allowedValues(workers), "a whole number, 1 to 256");
+  });
+
+  test("a misspelt option is answered with the nearest one, nonsense with none", () => {
+    assert.equal(nearestOption("agent.worker"), "agent.workers");
+    assert.equal(nearestOption("workers"), "agent.workers");
+    assert.equal(nearestOption("image.Tag"), "image.tag");
+    assert.equal(nearestOption("xyz"), undefined);
+  });
+});
