@@ -51,10 +51,12 @@ async function dial(port: number): Promise<{ socket: net.Socket; text: string; e
   return client;
 }
 
+/** What a connection is given for one more request: agent/flow/request/session.ts. */
+const LAST_REQUEST_MS = 5_000;
 const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const ANSWER = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 
-test("a drain ends idle connections at once and others behind their answer, saying so", async () => {
+test("a drain serves every connection once more, saying so, and ends those that ask nothing in order", async () => {
   let held: net.Socket | undefined;
   using server = await serve((socket, text) => {
     if (text.startsWith("GET /slow")) held = socket;
@@ -67,13 +69,19 @@ test("a drain ends idle connections at once and others behind their answer, sayi
   idle.socket.write(GET);
   await until("an answer", () => idle.text.endsWith("hi"));
   assert.doesNotMatch(idle.text, /connection: close/i);
+  const [silent, kept] = [await dial(rig.port), await dial(rig.port)];
+  kept.socket.write(GET);
+  await until("an answer", () => kept.text.endsWith("hi"));
+  kept.text = "";
   const busy = await dial(rig.port);
   busy.socket.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
   await until("the slow request", () => held !== undefined);
 
   const drained = rig.workers.drained();
-  await until("the idle connection's end", () => idle.end === "fin");
-  assert.equal(busy.end, "");
+  kept.socket.write(GET);
+  await until("the kept connection's end", () => kept.end !== "");
+  assert.match(kept.text, /^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*hi$/is);
+  assert.deepEqual([idle.end, silent.end, busy.end], ["", "", ""]);
   const late = await dial(rig.port);
   late.socket.write(GET);
   await until("the late connection's end", () => late.end !== "");
@@ -82,8 +90,10 @@ test("a drain ends idle connections at once and others behind their answer, sayi
   held?.write(ANSWER);
   await until("the busy connection's end", () => busy.end !== "");
   assert.match(busy.text, /^HTTP\/1.1 200 OK\r\n.*connection: close\r\n.*hi$/is);
+  await until("the end of those who ask nothing", () => idle.end !== "", LAST_REQUEST_MS + 2_000);
   await drained;
-  assert.deepEqual([late.end, busy.end], ["fin", "fin"]);
+  const ends = [late, busy, kept, idle, silent].map(({ end }) => end);
+  assert.deepEqual(ends, ["fin", "fin", "fin", "fin", "fin"]);
   assert.equal(rig.count("refused"), 0);
 });
 

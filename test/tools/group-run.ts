@@ -1,5 +1,7 @@
 /** Runs one group's files with node:test and gathers what the runner says, skips and empty files included. */
+import { basename } from "node:path";
 import { run } from "node:test";
+import type { TestEvent } from "node:test/reporters";
 import { inspect } from "node:util";
 import type { TestGroup } from "./test-groups.ts";
 
@@ -60,14 +62,7 @@ export async function runGroup(
     concurrency: group.concurrency,
     timeout: group.timeoutMs,
   });
-  for await (const event of stream) {
-    if (event.type === "test:pass") passed(tally, event.data, say);
-    else if (event.type === "test:fail") failed(tally, event.data, say);
-    else if (event.type === "test:stdout" || event.type === "test:stderr")
-      keepOutput(tally, event.data.file, event.data.message);
-    else if (event.type === "test:summary" && event.data.file !== undefined)
-      tally.secondsByFile.set(event.data.file, event.data.duration_ms / 1000);
-  }
+  for await (const event of stream) take(event, group, tally, say);
   for (const file of files) {
     if ((tally.testsByFile.get(file) ?? 0) === 0)
       fail(tally, `${file}: holds no test that ran`, say);
@@ -83,6 +78,32 @@ export async function runGroup(
       .map(([file, seconds]) => ({ file, seconds }))
       .sort((a, b) => b.seconds - a.seconds),
   };
+}
+
+function take(event: TestEvent, group: TestGroup, tally: Tally, say: (line: string) => void): void {
+  switch (event.type) {
+    case "test:pass":
+      passed(tally, event.data, say);
+      break;
+    case "test:fail":
+      failed(tally, event.data, say);
+      break;
+    case "test:stdout":
+    case "test:stderr":
+      keepOutput(tally, event.data.file, event.data.message);
+      break;
+    case "test:summary":
+      if (event.data.file !== undefined)
+        tally.secondsByFile.set(event.data.file, event.data.duration_ms / 1000);
+      break;
+    case "test:diagnostic":
+      // Tests in clusters tell what they measured; others have nothing to say.
+      if (group.onDemand && event.data.file !== undefined)
+        say(`  ${basename(event.data.file)}: ${event.data.message}`);
+      break;
+    default:
+      break;
+  }
 }
 
 function passed(tally: Tally, test: Finished, say: (line: string) => void): void {

@@ -65,8 +65,8 @@ export async function setScene(cluster: TestCluster, namespace: string): Promise
 /** Says for the failure table what was measured. */
 export function tell(t: TestContext, sums: Readonly<Record<string, LoadSum>>, more = ""): void {
   const words = Object.entries(sums).map(
-    ([name, { ok, failed, errors, slowestMs, silence }]) =>
-      `${name}: ${ok} ok, ${failed} failed ${failed > 0 ? JSON.stringify(errors) : ""}, slowest ${slowestMs} ms, longest silence ${silence} s`,
+    ([name, { ok, failed, errors, slowestMs, silence, timeline }]) =>
+      `${name}: ${ok} ok, ${failed} failed ${failed > 0 ? `${JSON.stringify(errors)} (${timeline})` : ""}, slowest ${slowestMs} ms, longest silence ${silence} s`,
   );
   t.diagnostic([...words, more].filter(Boolean).join("; "));
 }

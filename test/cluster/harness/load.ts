@@ -38,6 +38,8 @@ export interface LoadSum extends Omit<LoadSecond, "at"> {
   readonly seconds: number;
   /** The longest time without a success, in whole seconds. */
   readonly silence: number;
+  /** See timeline(). */
+  readonly timeline: string;
 }
 
 const SCRIPT = readFileSync(join(import.meta.dirname, "load-main.ts"), "utf8");
@@ -102,8 +104,13 @@ function loadPod(wish: LoadWish): KubeObject {
   });
 }
 
+/** Each second as `ok/failed`, to see when things went wrong. */
+function timeline(seconds: readonly LoadSecond[]): string {
+  return seconds.map(({ ok, failed }) => (failed === 0 ? `${ok}` : `${ok}/${failed}`)).join(" ");
+}
+
 /** Adds seconds up. */
-export function sumOf(seconds: readonly LoadSecond[]): LoadSum {
+function sumOf(seconds: readonly LoadSecond[]): LoadSum {
   const errors: Record<string, number> = {};
   let [ok, failed, slowestMs, silence, silent] = [0, 0, 0, 0, 0];
   for (const second of seconds) {
@@ -115,5 +122,13 @@ export function sumOf(seconds: readonly LoadSecond[]): LoadSum {
     for (const [why, count] of Object.entries(second.errors))
       errors[why] = (errors[why] ?? 0) + count;
   }
-  return { ok, failed, errors, slowestMs, silence, seconds: seconds.length };
+  return {
+    ok,
+    failed,
+    errors,
+    slowestMs,
+    silence,
+    seconds: seconds.length,
+    timeline: timeline(seconds),
+  };
 }

@@ -1,6 +1,6 @@
 /**
  * A pod that tells from inside how its connections fare: whether new ones go through the mesh, whether old ones live.
- * A Service without endpoints tells the ways apart: kube-proxy refuses the connection, the mesh answers 503.
+ * A Service whose endpoint refuses tells the ways apart: directly the connection is refused, the mesh answers 503.
  */
 
 import { readFileSync } from "node:fs";
@@ -39,7 +39,12 @@ export function watched(namespace: string): readonly KubeObject[] {
     pod({ ...labels(WATCHED.bytes), container: { ...script, ports: [{ containerPort: 7000 }] } }),
     service(namespace, WATCHED.http),
     service(namespace, WATCHED.bytes, { ports: [{ name: "tcp", port: 7000, targetPort: 7000 }] }),
-    service(namespace, WATCHED.nobody),
+    // Its endpoint is a port that nobody listens on: a reset tells at once, while ICMP errors, with which kube-proxy
+    // answers for a Service without endpoints, are limited to one a second.
+    service(namespace, WATCHED.nobody, {
+      selector: { app: WATCHED.http },
+      ports: [{ name: "http", port: 80, targetPort: 9 }],
+    }),
   ];
 }
 
