@@ -21,6 +21,13 @@ const MAX_LOGGED = 20;
 /** Problems looked at for logging: with more than this something general is wrong, and the metric tells. */
 const MAX_LOOKED_AT = 1000;
 
+/**
+ * Least time between two publications for each listener. A publication costs a message and an ack per agent, so that a
+ * churning cluster would keep a large mesh busy with nothing else: 1,000 agents get four a second at most, each with all
+ * that happened meanwhile. After a quiet time a change is published at once.
+ */
+const GAP_MS_PER_LISTENER = 0.25;
+
 /** The one place that holds the world. Nothing is published before start(). */
 export class Pipeline {
   readonly #publisher: Publisher;
@@ -33,6 +40,7 @@ export class Pipeline {
   #logged: ReadonlySet<string> = new Set();
   #meters: PipelineMeters | undefined;
   #leaving = false;
+  #ranAt = Number.NEGATIVE_INFINITY;
 
   constructor(publisher: Publisher, log: PipelineLog) {
     this.#publisher = publisher;
@@ -71,7 +79,10 @@ export class Pipeline {
     this.#schedule();
   }
 
-  /** Takes changes; they are compiled together with all others of this turn of the event loop. */
+  /**
+   * Takes changes; they are compiled together with all others of this turn of the event loop, or of the gap that
+   * follows a publication.
+   */
   take(changes: readonly Change[]): void {
     for (const change of changes) this.#pending.push(change);
     this.#schedule();
@@ -80,7 +91,10 @@ export class Pipeline {
   #schedule(): void {
     if (this.#scheduled || this.#sourceConditions === undefined) return;
     this.#scheduled = true;
-    setImmediate(() => this.#run());
+    const gap = this.#publisher.listeners * GAP_MS_PER_LISTENER;
+    const wait = this.#ranAt + gap - performance.now();
+    if (wait > 1) setTimeout(() => this.#run(), wait);
+    else setImmediate(() => this.#run());
   }
 
   /** The source has told all it knew at first: compile and publish, from now on after every change. */
@@ -94,6 +108,7 @@ export class Pipeline {
     const changes = this.#pending;
     this.#pending = [];
     const from = performance.now();
+    this.#ranAt = from;
     try {
       this.#world = applyChanges(this.#world, changes);
       this.#compilation = compile(this.#world, this.#compilation);

@@ -47,6 +47,11 @@ export class Publisher {
     return this.#snapshot;
   }
 
+  /** How many are called back after a new version. */
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+
   /**
    * Takes a compilation as the new truth. What is identical (`===`) has not changed; when nothing has,
    * there is no new version, but for the first, which says that even an empty world is known. Returns whether there is one.
