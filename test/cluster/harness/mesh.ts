@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import type { V1Lease, V1Pod } from "@kubernetes/client-node";
 import { ROOT } from "../../support/source-files.ts";
+import { nodePlans } from "../plan.ts";
 import { eventually, type KubeList, type TestCluster } from "./cluster.ts";
 
 /** Where the mesh lives. */
@@ -24,10 +25,20 @@ export async function installMesh(
   await meshReady(cluster);
 }
 
-/** Waits until control and all agents are rolled out. */
+/** Waits until control is rolled out and each node has an agent that is Ready. */
 export async function meshReady(cluster: TestCluster): Promise<void> {
   await cluster.rolledOut("deployment/nodemesh-control", MESH_NAMESPACE);
   await cluster.rolledOut("daemonset/nodemesh-agent", MESH_NAMESPACE);
+  // What the DaemonSet says of itself is old news while its controller is away.
+  const nodes = nodePlans(cluster.spec.nodes).map(({ name }) => name);
+  await eventually(
+    "each node has an agent that is Ready",
+    async () => {
+      const agents = await meshPods(cluster, "agent");
+      return nodes.every((node) => agents.some((agent) => agent.node === node && agent.ready));
+    },
+    150_000,
+  );
 }
 
 /** Removes the mesh as a user does. */
@@ -41,17 +52,29 @@ export async function uninstallMesh(cluster: TestCluster): Promise<void> {
   );
 }
 
-/** Names and nodes of a component's pods that are not being deleted. */
+/** A pod of the mesh itself. */
+export interface MeshPod {
+  readonly name: string;
+  readonly node: string;
+  readonly ready: boolean;
+}
+
+/** A component's pods that are not being deleted. */
 export async function meshPods(
   cluster: TestCluster,
   component: "agent" | "control",
-): Promise<readonly { readonly name: string; readonly node: string }[]> {
+): Promise<readonly MeshPod[]> {
   const selector = `app.kubernetes.io/component=${component}`;
   const args = ["pods", "-n", MESH_NAMESPACE, "-l", selector];
   const { items } = await cluster.get<KubeList<V1Pod>>(...args);
   return items
     .filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
-    .map(({ metadata, spec }) => ({ name: metadata?.name ?? "", node: spec?.nodeName ?? "" }));
+    .map(({ metadata, spec, status }) => ({
+      name: metadata?.name ?? "",
+      node: spec?.nodeName ?? "",
+      ready:
+        status?.conditions?.some((one) => one.type === "Ready" && one.status === "True") ?? false,
+    }));
 }
 
 /** Name of the agent's pod on a node. */
