@@ -224,32 +224,55 @@ test("only the mesh's CA is believed, and only for control's name", async () => 
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
 });
 
-test("an expired certificate is named as such", async () => {
-  const witness = new Witness();
-  await using lab = await startLab(witness);
-  lab.state.clock -= 72 * HOUR_MS;
-  const past = lab.state.clock;
-  const texts = makeAuthority(past);
+/** A server with the certificate of a control whose clock says `now`; its port, and its CA where agents look. */
+async function servingAt(
+  lab: Awaited<ReturnType<typeof startLab>>,
+  now: number,
+  stack: AsyncDisposableStack,
+): Promise<number> {
+  const texts = makeAuthority(now);
   const serving = startServing({
-    authority: readAuthority(texts, past),
+    authority: readAuthority(texts, now),
     dnsNames: [SERVER_NAME],
-    now: () => past,
+    now: () => now,
   });
-  await using stack = new AsyncDisposableStack();
   stack.use(serving);
   stack.defer(() => {
     serving.server.close();
+  });
+  // What counts is whether the handshake was taken.
+  serving.server.on("stream", (stream) => {
+    stream.respond({ ":status": 404 });
+    stream.end("reached");
   });
   const { promise, resolve } = Promise.withResolvers<void>();
   serving.server.listen(0, "127.0.0.1", resolve);
   await promise;
   await lab.write("ca.crt", texts.certificate);
-  const { port } = serving.server.address() as AddressInfo;
-  assert.match(
-    await lossOf(lab, witness, { port }),
+  return (serving.server.address() as AddressInfo).port;
+}
+
+for (const [name, offsetMs, loss] of [
+  [
+    "three days behind",
+    -72 * HOUR_MS,
     /^control's certificate has expired \(CERT_HAS_EXPIRED, .*\): compare this node's clock/,
-  );
-});
+  ],
+  ["23 hours behind", -23 * HOUR_MS, /answered 404: reached/],
+  ["59 minutes ahead", 59 * 60_000, /answered 404: reached/],
+  [
+    "61 minutes ahead",
+    61 * 60_000,
+    /^control's certificate is not valid yet \(CERT_NOT_YET_VALID, .*\): compare this node's clock/,
+  ],
+] as const)
+  test(`control's clock is ${name} of the node's: ${offsetMs < HOUR_MS && offsetMs > -24 * HOUR_MS ? "its certificate is believed" : "the agent says so"}`, async () => {
+    const witness = new Witness();
+    await using lab = await startLab(witness);
+    await using stack = new AsyncDisposableStack();
+    const port = await servingAt(lab, lab.state.clock + offsetMs, stack);
+    assert.match(await lossOf(lab, witness, { port }), loss);
+  });
 
 test("a renewed certificate is shown to new connections while old ones go on", async () => {
   const witness = new Witness();
