@@ -1,143 +1,15 @@
 /** Agents and control over real TLS sockets; only the API server's word on tokens is a stand-in, to be wrong at will. */
 import assert from "node:assert/strict";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { connect as connectHttp2 } from "node:http2";
+import { readFile } from "node:fs/promises";
+import { connect as connectHttp2, type ServerHttp2Stream } from "node:http2";
 import { type AddressInfo, connect as connectSocket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { test } from "node:test";
 import { connect as connectRaw } from "node:tls";
-import { connectTls, type TlsControl } from "../../agent/state/session.ts";
-import { Admitter, ReviewUnavailable } from "../../control/admission/admitter.ts";
-import type { ReviewStatus } from "../../control/admission/verdict.ts";
-import { AgentRegistry } from "../../control/publish/agents.ts";
-import { Publisher } from "../../control/publish/publisher.ts";
-import { PublishServer } from "../../control/publish/server.ts";
-import { makeAuthority, readAuthority, servingNames } from "../../control/tls/authority.ts";
+import type { TlsControl } from "../../agent/state/session.ts";
+import { makeAuthority, readAuthority } from "../../control/tls/authority.ts";
 import { startServing } from "../../control/tls/serving.ts";
-import { partsOf, startAgent, type TestAgent, Witness } from "./control-link.ts";
-
-const SERVER_NAME = "nodemesh-control.nodemesh.svc";
-const HOUR_MS = 3_600_000;
-
-/** What the API server says of each token; a token that is not here is unknown to it. */
-type Reviews = Map<string, ReviewStatus>;
-
-function agentOf(node: string, over: ReviewStatus = {}): ReviewStatus {
-  return {
-    authenticated: true,
-    audiences: ["nodemesh-control"],
-    user: {
-      username: "system:serviceaccount:nodemesh:nodemesh-agent",
-      extra: { "authentication.kubernetes.io/node-name": [node] },
-    },
-    ...over,
-  };
-}
-
-interface TlsLab extends AsyncDisposable {
-  readonly agents: AgentRegistry;
-  readonly publisher: Publisher;
-  readonly reviews: Reviews;
-  /** The tokens that the API server was asked about. */
-  readonly asked: readonly string[];
-  readonly refusals: string[];
-  /** Whether the API server does not answer, and control's clock. */
-  readonly state: { away: boolean; clock: number };
-  readonly renewals: number[];
-  readonly control: TlsControl;
-  agent(over?: Partial<TlsControl>): TestAgent;
-  write(file: "token" | "ca.crt", text: string): Promise<void>;
-}
-
-async function startLab(witness: Witness): Promise<TlsLab> {
-  const stack = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), "nodemesh-tls-"));
-  stack.defer(() => rm(directory, { recursive: true }));
-  const write = (file: string, text: string): Promise<void> =>
-    writeFile(join(directory, file), text);
-  const authority = readAuthority(makeAuthority(Date.now()), Date.now());
-  await write("ca.crt", authority.certificate);
-  await write("token", "agent-1\n");
-
-  const reviews: Reviews = new Map([["agent-1", agentOf("n1")]]);
-  const asked: string[] = [];
-  const refusals: string[] = [];
-  const renewals: number[] = [];
-  const publisher = new Publisher("e1");
-  publisher.publish(partsOf(["a"]));
-  const agents = new AgentRegistry(() => new Date());
-  const state = { away: false, clock: Date.now() };
-  const now = (): number => state.clock;
-  const admitter = new Admitter({
-    namespace: "nodemesh",
-    nodeOfPod: () => undefined,
-    now,
-    review: async (token) => {
-      asked.push(token);
-      witness.changed();
-      if (state.away) throw new ReviewUnavailable("the API server does not answer");
-      return reviews.get(token) ?? { authenticated: false };
-    },
-  });
-  const serving = startServing({
-    authority,
-    dnsNames: servingNames("nodemesh-control", "nodemesh"),
-    now,
-    lookMs: 10,
-    onRenewed: (at) => {
-      renewals.push(at);
-      witness.changed();
-    },
-  });
-  stack.use(serving);
-  const server = new PublishServer({
-    publisher,
-    agents,
-    server: serving.server,
-    strangerMs: 300,
-    admit: (node, authorization) => admitter.admit(node, authorization),
-    onRefused: (_, problem) => refusals.push(problem),
-    onAck: () => witness.changed(),
-  });
-  stack.defer(() => server.close());
-  const { promise, resolve } = Promise.withResolvers<void>();
-  server.server.listen(0, "127.0.0.1", resolve);
-  await promise;
-  const control: TlsControl = {
-    host: "127.0.0.1",
-    // A TCP server's address is never a text.
-    port: (server.server.address() as AddressInfo).port,
-    caFile: join(directory, "ca.crt"),
-    tokenFile: join(directory, "token"),
-    serverName: SERVER_NAME,
-  };
-  return {
-    agents,
-    publisher,
-    reviews,
-    asked,
-    refusals,
-    renewals,
-    state,
-    control,
-    agent: (over) => startAgent(0, witness, { connect: () => connectTls({ ...control, ...over }) }),
-    write,
-    [Symbol.asyncDispose]: () => stack.disposeAsync(),
-  };
-}
-
-/** Follows until the connection is lost for the first time; why. */
-async function lossOf(
-  lab: TlsLab,
-  witness: Witness,
-  over: Partial<TlsControl> = {},
-): Promise<string> {
-  await using agent = lab.agent(over);
-  await witness.until("loss", () => agent.statuses.at(-1)?.kind === "lost");
-  const last = agent.statuses.at(-1);
-  return last?.kind === "lost" ? last.problem : "";
-}
+import { partsOf, Witness } from "./control-link.ts";
+import { agentOf, HOUR_MS, lossOf, SERVER_NAME, startLab, type TlsLab } from "./control-tls-lab.ts";
 
 test("an agent with its node's token follows over TLS", async () => {
   const witness = new Witness();
@@ -225,11 +97,7 @@ test("only the mesh's CA is believed, and only for control's name", async () => 
 });
 
 /** A server with the certificate of a control whose clock says `now`; its port, and its CA where agents look. */
-async function servingAt(
-  lab: Awaited<ReturnType<typeof startLab>>,
-  now: number,
-  stack: AsyncDisposableStack,
-): Promise<number> {
+async function servingAt(lab: TlsLab, now: number, stack: AsyncDisposableStack): Promise<number> {
   const texts = makeAuthority(now);
   const serving = startServing({
     authority: readAuthority(texts, now),
@@ -241,7 +109,7 @@ async function servingAt(
     serving.server.close();
   });
   // What counts is whether the handshake was taken.
-  serving.server.on("stream", (stream) => {
+  serving.server.on("stream", (stream: ServerHttp2Stream) => {
     stream.respond({ ":status": 404 });
     stream.end("reached");
   });
