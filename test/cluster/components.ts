@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { processesOf } from "../../deploy/sim/cgroups.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { until } from "../support/until.ts";
 import {
   CONTROL_COMPONENTS,
@@ -18,7 +19,7 @@ import {
   startComponent,
 } from "./node/node.ts";
 import { nodePlans } from "./plan.ts";
-import { inCgroups, isAlive, processNamed, startDetached } from "./processes.ts";
+import { inCgroups, processNamed, startDetached } from "./processes.ts";
 import type { ClusterPaths, ClusterSpec } from "./spec.ts";
 
 const STOP_DEADLINE_MS = 20_000;

@@ -3,6 +3,7 @@
 import { execFile, spawn } from "node:child_process";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { promisify } from "node:util";
+import { isAlive } from "../support/is-alive.ts";
 
 const execute = promisify(execFile);
 
@@ -58,9 +59,11 @@ export function inCgroups(
   return ["/bin/sh", "-c", [...joins, 'exec "$@"'].join("\n"), "sh", ...command];
 }
 
-/** The first of these processes whose program has that name (the kernel keeps 15 characters of it). */
+/** The first of these processes that is alive and whose program has that name (the kernel keeps 15 characters of it). */
 export function processNamed(name: string, pids: readonly number[]): number | undefined {
-  return pids.find((pid) => textOf(`/proc/${pid}/comm`).trim() === name.slice(0, 15));
+  return pids.find(
+    (pid) => textOf(`/proc/${pid}/comm`).trim() === name.slice(0, 15) && isAlive(pid),
+  );
 }
 
 /** The last lines of a log, to explain why something did not come up. */
@@ -68,12 +71,6 @@ export function lastLines(log: string, count: number = 8): string {
   const lines = textOf(log).trimEnd().split("\n");
   const telling = lines.filter((line) => /^[EF]\d|error|fatal|panic/i.test(line));
   return (telling.length > 0 ? telling : lines).slice(-count).join("\n");
-}
-
-/** Whether a process is alive (one that has ended but was not waited for is not). */
-export function isAlive(pid: number): boolean {
-  const stat = textOf(`/proc/${pid}/stat`);
-  return stat !== "" && !/\) [ZX] /.test(stat);
 }
 
 /** A file's text; empty when it is gone. */

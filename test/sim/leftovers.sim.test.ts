@@ -10,8 +10,9 @@ import { fileURLToPath } from "node:url";
 import { openNetlink } from "../../agent/kernel/netlink.ts";
 import { listRules } from "../../agent/kernel/rules.ts";
 import { AF_INET, AF_INET6 } from "../../agent/kernel/socket-constants.ts";
+import { isAlive } from "../support/is-alive.ts";
 import { idlePod, MeshLab } from "../support/mesh-lab.ts";
-import { isAlive, remains, type SimTraces, takeTraces } from "../support/sim-traces.ts";
+import { remains, type SimTraces, takeTraces } from "../support/sim-traces.ts";
 import { until } from "../support/until.ts";
 
 const NAME = "leftovers";

@@ -4,6 +4,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { closeNetns, netnsCookie, openNetns } from "../../agent/kernel/netns.ts";
+import { isAlive } from "./is-alive.ts";
 import type { LabStatus } from "./mesh-lab.ts";
 
 const BPFTOOL = "/usr/sbin/bpftool";
@@ -69,13 +70,6 @@ export function remains(traces: SimTraces): readonly string[] {
       .filter(({ id }) => maps.has(id))
       .map(({ id }) => `map ${id}`),
   ];
-}
-
-/** Whether a process runs. One that has ended and waits for its parent's look (a zombie, proc(5)) holds nothing any more. */
-export function isAlive(pid: number): boolean {
-  const stat = text(`/proc/${pid}/stat`);
-  const state = stat.slice(stat.lastIndexOf(")") + 2, stat.lastIndexOf(")") + 3);
-  return state !== "" && state !== "Z" && state !== "X";
 }
 
 interface BpfObject {
