@@ -7,10 +7,8 @@
 import type { FSWatcher } from "node:fs";
 import { readdirSync, watch } from "node:fs";
 import { join } from "node:path";
-import { podUidOfDirectory } from "./pod-cgroup.ts";
+import { holdsAllPods, holdsPods, podUidOfDirectory } from "./pod-cgroup.ts";
 
-/** Directories that hold pods, or hold such: `kubepods`, `kubepods.slice`, `kubepods-burstable.slice`… */
-const HOLDER = /^(?:kubepods(?:-[a-z]+)?(?:\.slice)?|burstable|besteffort)$/;
 /** Below a mount of cgroups: /, a controller, a node's own directory (kubelet's cgroupRoot), perhaps one more. */
 const SEARCH_DEPTH = 4;
 /** Bounds the search on a machine with an unusual tree. */
@@ -50,7 +48,7 @@ export class CgroupWatch implements Disposable {
 
   /** Pods' own directories are watched too: their containers appear in them. */
   #follow(path: string, name: string): void {
-    if (HOLDER.test(name)) this.#watchTree(path);
+    if (holdsPods(name)) this.#watchTree(path);
     else if (podUidOfDirectory(name) !== undefined) this.#watch(path);
   }
 
@@ -75,7 +73,7 @@ export class CgroupWatch implements Disposable {
   }
 
   #update(path: string, name: string): void {
-    if (!HOLDER.test(name) && podUidOfDirectory(name) === undefined) return;
+    if (!holdsPods(name) && podUidOfDirectory(name) === undefined) return;
     // Also when it was there: it may have been removed and made anew.
     this.#unwatch(path);
     this.#follow(path, name);
@@ -100,7 +98,7 @@ function findHolders(root: string): string[] {
     for (const path of level) {
       if (++looked > SEARCH_DIRECTORIES) break;
       for (const name of directoriesIn(path))
-        (/^kubepods(?:\.slice)?$/.test(name) ? found : next).push(join(path, name));
+        (holdsAllPods(name) ? found : next).push(join(path, name));
     }
     level = next;
   }

@@ -20,12 +20,58 @@ const PODS: readonly (readonly [string, string, string])[] = [
     `0::/kubepods.slice/kubepods-pod${SYSTEMD}.slice/crio-c1.scope/container\n`,
     UID,
   ],
+  [
+    "systemd below a cgroupRoot, as in kind",
+    `0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod${SYSTEMD}.slice/cri-containerd-c1.scope\n`,
+    UID,
+  ],
+  [
+    "systemd below a cgroupRoot of two, guaranteed",
+    `0::/a.slice/a-my_root.slice/a-my_root-kubepods.slice/a-my_root-kubepods-pod${SYSTEMD}.slice/crio-c1.scope\n`,
+    UID,
+  ],
+  [
+    "kind, from outside its container",
+    `0::/system.slice/docker-c9.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod${SYSTEMD}.slice/cri-containerd-c1.scope\n`,
+    UID,
+  ],
+  ["kind, v1", `9:pids:/docker/c9/kubelet/kubepods/burstable/pod${UID}/c1\n0::/docker/c9\n`, UID],
+  [
+    "kind in a pod",
+    `0::/kubepods.slice/kubepods-pod${OTHER.replaceAll("-", "_")}.slice/cri-containerd-c9.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${SYSTEMD}.slice/cri-containerd-c1.scope\n`,
+    UID,
+  ],
+  [
+    "containerd's cgroupfs driver below a kubelet with systemd",
+    `0::/system.slice/containerd.service/kubepods-burstable-pod${SYSTEMD}.slice:cri-containerd:c1\n`,
+    UID,
+  ],
+  [
+    "the same, below a cgroupRoot, v1",
+    `3:cpu,cpuacct:/system.slice/containerd.service/kubelet-kubepods-pod${SYSTEMD}.slice:cri-containerd:c1\n`,
+    UID,
+  ],
+  [
+    "docker, systemd, v1",
+    `4:memory:/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod${SYSTEMD}.slice/docker-c1.scope\n`,
+    UID,
+  ],
+  [
+    "crio, hybrid",
+    `5:cpuset:/kubepods.slice/kubepods-pod${SYSTEMD}.slice/crio-c1.scope\n0::/system.slice/crio.service\n`,
+    UID,
+  ],
   ["v1", `12:pids:/kubepods/burstable/pod${UID}/c1\n1:name=systemd:/kubepods/pod${UID}/c1\n`, UID],
   ["hybrid", `12:pids:/node1/kubepods/burstable/pod${UID}/c1\n0::/node1\n`, UID],
   ["private namespace", `0::/../../burstable/pod${UID}/c1\n`, UID],
   ["private namespace, same class", `0::/../../pod${UID}/c1\n`, UID],
   ["private namespace, systemd", `0::/../../kubepods-burstable-pod${SYSTEMD}.slice/x.scope\n`, UID],
   ["static pod", `0::/kubepods/burstable/pod${HASH}/c1\n`, HASH],
+  [
+    "static pod, systemd below a cgroupRoot",
+    `0::/kubelet.slice/kubelet-kubepods-burstable-pod${HASH}.slice/x.scope\n`,
+    HASH,
+  ],
   ["a cluster in a pod", `0::/kubepods/pod${OTHER}/c9/kubepods/burstable/pod${UID}/c1\n`, UID],
 ];
 
@@ -40,6 +86,10 @@ const NOT_PODS = [
   `0::/kubepods/burstable/pod${UID.slice(1)}/c1\n`,
   `0::/user/mypod${UID}/c1\n`,
   `0::/kubepods/pod${UID}x/c1\n`,
+  `0::/user/my-pod${UID}/c1\n`,
+  `0::/kubepods.slice/mykubepods-pod${SYSTEMD}.slice/c1\n`,
+  `0::/kubepods/pod${UID}:cri-containerd:c1\n`,
+  "0::/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice\n",
 ];
 
 for (const text of NOT_PODS)

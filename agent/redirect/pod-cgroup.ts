@@ -2,10 +2,17 @@
 
 /**
  * A pod's directory: `pod<uid>` of the cgroupfs driver, `kubepods-burstable-pod<uid with _>.slice` of the systemd
- * driver. A static pod has the hash of its manifest in the place of the uid: 32 hex digits.
+ * driver, which puts the names of all parents first: `kubelet-kubepods-…` below the cgroupRoot `/kubelet`, as in
+ * kind. A runtime with the cgroupfs driver below a kubelet with the systemd driver takes kubelet's
+ * `SLICE:cri-containerd:ID` for one name. A static pod has the hash of its manifest in the place of the uid: 32 hex
+ * digits.
  */
 const POD_DIRECTORY =
-  /^(?:kubepods(?:-[a-z]+)?-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$/;
+  /^(?:(?:.+-)?kubepods(?:-[a-z]+)?-)?pod([0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice(?::.*)?)?$/;
+/** Directories that hold pods, or hold such: `kubepods`, `kubelet-kubepods.slice`, `kubepods-burstable.slice`… */
+const HOLDER = /^(?:(?:.+-)?kubepods(?:-[a-z]+)?(?:\.slice)?|burstable|besteffort)$/;
+/** The outermost of them. */
+const OUTERMOST_HOLDER = /^(?:.+-)?kubepods(?:\.slice)?$/;
 
 /**
  * The uid in a directory's name, with dashes; undefined: not a pod's directory.
@@ -13,6 +20,16 @@ const POD_DIRECTORY =
  */
 export function podUidOfDirectory(name: string): string | undefined {
   return POD_DIRECTORY.exec(name)?.[1]?.replaceAll("_", "-");
+}
+
+/** Whether a directory of that name holds pods, or directories that hold pods. */
+export function holdsPods(name: string): boolean {
+  return HOLDER.test(name);
+}
+
+/** Whether all pods of a node are below a directory of that name. */
+export function holdsAllPods(name: string): boolean {
+  return OUTERMOST_HOLDER.test(name);
 }
 
 /**
