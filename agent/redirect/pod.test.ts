@@ -134,6 +134,48 @@ test("a set-up that fails leaves nothing behind and is tried again", async (t) =
   assert.equal(h.pod.state.kind, "caught");
 });
 
+/** From now on every set-up fails; the number of tries so far. */
+function failAlways({ places }: ReturnType<typeof harness>): () => number {
+  let tries = 0;
+  places.turn = () => {
+    tries++;
+    throw new Error("no route ever");
+  };
+  return () => tries;
+}
+
+test("a pod that fails is tried again by one timer, however many snapshots and events come", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const h = harness();
+  h.locator.move(UID, 5);
+  const tries = failAlways(h);
+  await h.pod.want(workload());
+  for (let snapshot = 0; snapshot < 200; snapshot++) await h.pod.want(workload());
+  assert.equal(tries(), 1);
+  for (let event = 0; event < 9; event++) await h.pod.settle();
+  assert.equal(tries(), 10);
+  for (let second = 1; second <= 20; second++) {
+    t.mock.timers.tick(1000);
+    await turnOfLoop();
+    assert.equal(tries(), 10 + second);
+  }
+});
+
+test("a failed pod whose workload changes is tried at once, and one that is not wanted no more", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const h = harness();
+  h.locator.move(UID, 5);
+  const tries = failAlways(h);
+  await h.pod.want(workload());
+  await h.pod.want(workload("closed"));
+  assert.equal(tries(), 2);
+  await h.pod.expel();
+  assert.deepEqual(h.pod.state, { kind: "out", why: "not-enrolled" });
+  t.mock.timers.tick(10_000);
+  await turnOfLoop();
+  assert.equal(tries(), 2);
+});
+
 test("expelling does not wait for connections", async () => {
   const h = harness();
   h.locator.move(UID, 5);

@@ -3,6 +3,7 @@
  * time until both agree. Steps of one pod never overlap.
  */
 
+import { isDeepStrictEqual } from "node:util";
 import type { MeshMaps } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
 import { leavingContents, podContents, sandboxOf } from "./contents.ts";
@@ -76,6 +77,8 @@ export class PodRedirect {
   #wanted: EnrolledWorkload | undefined;
   #sandbox: string;
   #failures = 0;
+  /** The one next try of a pod that failed. */
+  #retry: NodeJS.Timeout | undefined;
   #state: PodState = { kind: "out", why: "not-enrolled" };
   #running: Promise<void> | undefined;
   #again = false;
@@ -99,7 +102,9 @@ export class PodRedirect {
   }
 
   /** Sets what is wanted (undefined: not in the mesh) and resolves when that is so, or can't be for now. */
-  want(workload: EnrolledWorkload | undefined): Promise<void> {
+  async want(workload: EnrolledWorkload | undefined): Promise<void> {
+    // Every snapshot names every pod: what failed would be tried as often as something changes somewhere.
+    if (this.#retry !== undefined && isDeepStrictEqual(workload, this.#wanted)) return;
     this.#wanted = workload;
     if (workload !== undefined) this.#sandbox = sandboxOf(workload);
     return this.settle();
@@ -113,7 +118,8 @@ export class PodRedirect {
   /** Takes the pod out at once, cutting what is still relayed. Resolves when nothing of it is left. */
   expel(): Promise<void> {
     this.#expelled = true;
-    return this.want(undefined);
+    this.#wanted = undefined;
+    return this.settle();
   }
 
   /**
@@ -136,6 +142,7 @@ export class PodRedirect {
   /** Lets go of every descriptor, leaving the kernel as it is: for an agent that ends. */
   close(): void {
     this.#closed = true;
+    this.#cancelRetry();
     const state = this.#state;
     if (state.kind === "leaving") state.waiting.abort();
     if (state.kind === "caught" || state.kind === "leaving")
@@ -146,6 +153,7 @@ export class PodRedirect {
   async #run(): Promise<void> {
     while (this.#again && !this.#closed) {
       this.#again = false;
+      this.#cancelRetry();
       try {
         await this.#step();
       } catch (error) {
@@ -262,7 +270,12 @@ export class PodRedirect {
     if (this.#closed) return;
     this.#state = { kind: "failed", detail };
     const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, LAST_RETRY_MS);
-    setTimeout(() => void this.settle(), delay).unref();
+    this.#retry = setTimeout(() => void this.settle(), delay).unref();
+  }
+
+  #cancelRetry(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
   }
 
   async #abandon(place: Place, contents: PodContents): Promise<void> {
