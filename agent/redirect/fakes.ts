@@ -78,10 +78,13 @@ export class FakeLocator implements PodLocator {
     this.#listener = listener;
   }
 
-  /** Puts a pod at a namespace (undefined: nowhere) and tells. */
-  move(uid: string, inode: number | undefined): void {
-    if (inode === undefined) this.answers.delete(uid);
-    else this.answers.set(uid, { kind: "found", path: `/${inode}`, inode });
+  /** Puts a pod at namespaces (undefined: nowhere) and tells. */
+  move(uid: string, ...inodes: readonly (number | undefined)[]): void {
+    const namespaces = inodes
+      .filter((inode) => inode !== undefined)
+      .map((inode) => ({ path: `/${inode}`, inode }));
+    if (namespaces.length === 0) this.answers.delete(uid);
+    else this.answers.set(uid, { kind: "found", namespaces });
     this.#listener(uid);
   }
 
@@ -103,7 +106,7 @@ export class FakePlaces implements Places {
   open(located: Located & { kind: "found" }, known: readonly string[]): Place {
     const addresses = known.length > 0 ? known : this.own;
     const netns = this.#nextFd++;
-    const { inode } = located;
+    const inode = located.namespaces[0]?.inode ?? 0;
     const place = { netns, inode, cookie: BigInt(inode), addresses, listeners: [this.#nextFd++] };
     this.opened.set(netns, place);
     return place;

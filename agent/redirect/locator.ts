@@ -18,16 +18,25 @@ export type AbsentReason =
   /** The pod runs, but the agent may not open /proc/PID/ns/net: it lacks the capability SYS_PTRACE. */
   | "not-permitted";
 
+/** A network namespace that may be the pod's. */
+export interface FoundNamespace {
+  /** A file that can be opened as a network namespace. */
+  readonly path: string;
+  /** The namespace's inode: another number at the same path is another namespace. */
+  readonly inode: number;
+  /** To be asked while the namespace is held open: false when the path leads to another pod's by now. */
+  readonly confirm?: () => boolean;
+}
+
 /** The answer about one pod. */
 export type Located =
   | {
       readonly kind: "found";
-      /** A file that can be opened as a network namespace. */
-      readonly path: string;
-      /** The namespace's inode: another number at the same path is another namespace. */
-      readonly inode: number;
-      /** To be asked while the namespace is held open: false when the path leads to another pod's by now. */
-      readonly confirm?: () => boolean;
+      /**
+       * At least one. A pod's processes may have made more of them (docker in docker, the sandbox of a browser,
+       * PrivateNetwork of systemd): the pod's addresses tell which one is its own.
+       */
+      readonly namespaces: readonly FoundNamespace[];
     }
   | { readonly kind: "absent"; readonly reason: AbsentReason };
 
@@ -65,7 +74,7 @@ export class DirectoryLocator implements PodLocator {
     if (typeof inode === "string") return { kind: "absent", reason: inode };
     if (inode === namespaceInode("/proc/thread-self/ns/net"))
       return { kind: "absent", reason: "host-network" };
-    return { kind: "found", path, inode };
+    return { kind: "found", namespaces: [{ path, inode }] };
   }
 
   forget(uid: string): void {

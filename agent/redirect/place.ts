@@ -3,7 +3,7 @@
 import { fstatSync } from "node:fs";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
 import { closeListeners, openListeners } from "./listeners.ts";
-import type { Located } from "./locator.ts";
+import type { FoundNamespace, Located } from "./locator.ts";
 import { turnConnects, undoTurn } from "./namespace.ts";
 import { podAddressesIn } from "./pod-addresses.ts";
 
@@ -23,8 +23,9 @@ export interface Place {
 /** What can be done about places; a fake of it stands in for the kernel in unit tests. */
 export interface Places {
   /**
-   * Opens the namespace and listens in it. Without addresses (the API does not know them yet) those that the
-   * namespace has are the pod's. Throws when it is not this pod's namespace, by the addresses or by confirm().
+   * Opens the first of the namespaces that is the pod's, by the addresses and by confirm(), and listens in it.
+   * Without addresses (the API does not know them yet) those that the namespace has are the pod's. Throws when
+   * none is, with what is wrong with each.
    */
   open(located: Located & { kind: "found" }, addresses: readonly string[]): Place;
   /** Adds rules, routes and settings. */
@@ -38,13 +39,12 @@ export interface Places {
 /** The real one. `workers` is how many listeners each place gets, `proc` a procfs with a writable `sys`. */
 export function kernelPlaces(workers: number, proc: string): Places {
   return {
-    open(located, addresses) {
-      const netns = openConfirmed(located);
+    open({ namespaces }, known) {
+      const opened = openFitting(namespaces, known);
+      const { netns } = opened;
       try {
-        const own = podAddressesIn(netns, addresses);
         const listeners = openListeners(netns, workers);
-        const { inode } = located;
-        return { netns, inode, cookie: netnsCookie(netns), addresses: own, listeners };
+        return { ...opened, cookie: netnsCookie(netns), listeners };
       } catch (error) {
         closeNetns(netns);
         throw error;
@@ -59,10 +59,34 @@ export function kernelPlaces(workers: number, proc: string): Places {
   };
 }
 
+type Opened = Pick<Place, "netns" | "inode" | "addresses">;
+
+function openFitting(namespaces: readonly FoundNamespace[], known: readonly string[]): Opened {
+  const problems: string[] = [];
+  for (const namespace of namespaces) {
+    try {
+      return openChecked(namespace, known);
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  throw new Error(problems.join("; "));
+}
+
+function openChecked(namespace: FoundNamespace, known: readonly string[]): Opened {
+  const { inode } = namespace;
+  const netns = openNetns(namespace.path);
+  try {
+    assertConfirmed(netns, namespace);
+    return { netns, inode, addresses: podAddressesIn(netns, known) };
+  } catch (error) {
+    closeNetns(netns);
+    throw error;
+  }
+}
+
 /** Between finding and opening, a process's number may have become another's. */
-function openConfirmed({ path, inode, confirm }: Located & { kind: "found" }): number {
-  const netns = openNetns(path);
-  if (fstatSync(netns).ino === inode && (confirm === undefined || confirm())) return netns;
-  closeNetns(netns);
+function assertConfirmed(netns: number, { path, inode, confirm }: FoundNamespace): void {
+  if (fstatSync(netns).ino === inode && (confirm === undefined || confirm())) return;
   throw new Error(`the pod's network namespace moved away while it was opened (${path})`);
 }

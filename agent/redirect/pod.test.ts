@@ -121,13 +121,27 @@ test("another namespace at the same place is another pod to catch", async () => 
   assert.equal(h.places.opened.size, 1);
 });
 
+test("a pod stays where it is while that is one of its namespaces", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  h.locator.move(UID, 6, 5);
+  await quiet(h.pod);
+  assert.deepEqual(h.users.told, ["added a"]);
+  h.locator.move(UID, 6);
+  await quiet(h.pod);
+  assert.deepEqual([...h.kernel.attached], [6n]);
+});
+
 test("a set-up that fails leaves nothing behind and is tried again", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const h = harness();
   h.locator.move(UID, 5);
   h.places.failure = "no route today";
+  h.locator.forgotten.length = 0;
   await h.pod.want(workload());
   assert.deepEqual(h.pod.state, { kind: "failed", detail: "no route today" });
+  assert.deepEqual(h.locator.forgotten, [UID]);
   assertNothingLeft(h);
   t.mock.timers.tick(1000);
   await h.pod.settle();
@@ -235,7 +249,7 @@ function assertAgrees(h: Harness, wanted: EnrolledWorkload | undefined): void {
     assertNothingLeft(h);
     return;
   }
-  const cookie = BigInt(located.inode);
+  const cookie = BigInt(located.namespaces[0]?.inode ?? 0);
   assert.equal(h.pod.state.kind, "caught");
   assert.deepEqual([...h.kernel.attached], [cookie]);
   assert.equal(h.places.opened.size, 1);

@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from "node:util";
 import type { MeshMaps } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
 import { leavingContents, podContents, sandboxOf } from "./contents.ts";
-import type { AbsentReason, PodLocator } from "./locator.ts";
+import type { AbsentReason, Located, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
 import { sameContents, writeChange } from "./writer.ts";
 
@@ -167,8 +167,7 @@ export class PodRedirect {
     const state = this.#state;
     if (state.kind === "out" || state.kind === "failed") return this.#enter();
     const located = this.#context.locator.locate(this.#sandbox);
-    const gone = located.kind === "absent" || located.inode !== state.place.inode;
-    if (gone) return this.#remove(state.place, { undo: false });
+    if (!isAmong(state.place, located)) return this.#remove(state.place, { undo: false });
     if (this.#wanted) return this.#catch(state, this.#wanted);
     if (state.kind === "caught") return this.#leave(state);
     if (state.idle || this.#expelled) return this.#remove(state.place, { undo: true });
@@ -269,6 +268,8 @@ export class PodRedirect {
     if ("place" in state) await this.#abandon(state.place, state.contents);
     if (this.#closed) return;
     this.#state = { kind: "failed", detail };
+    // It may be in another namespace by now.
+    this.#context.locator.forget(this.#sandbox);
     const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, LAST_RETRY_MS);
     this.#retry = setTimeout(() => void this.settle(), delay).unref();
   }
@@ -297,6 +298,10 @@ export class PodRedirect {
       }
     }
   }
+}
+
+function isAmong({ inode }: Place, located: Located): boolean {
+  return located.kind === "found" && located.namespaces.some((each) => each.inode === inode);
 }
 
 /** Before the API knows a pod's addresses, those of its namespace count. */

@@ -21,8 +21,18 @@ function listening(cgroups: string): { locator: ProcLocator; told: Map<string, n
   return { locator, told };
 }
 
+/** The only namespace found, or why there is none. */
 function inode(located: Located): number | string {
-  return located.kind === "found" ? located.inode : located.reason;
+  if (located.kind === "absent") return located.reason;
+  assert.equal(located.namespaces.length, 1);
+  return located.namespaces[0]?.inode ?? 0;
+}
+
+/** Whether the namespaces found are still the pod's. */
+function confirmed(located: Located): boolean {
+  return (
+    located.kind === "found" && located.namespaces.every(({ confirm }) => confirm?.() === true)
+  );
 }
 
 for (const version of [1, 2] as const)
@@ -38,7 +48,7 @@ for (const version of [1, 2] as const)
         using _ = locator;
         const located = locator.locate(UID);
         assert.equal(inode(located), inodeOf(sandbox.pid));
-        assert.ok(located.kind === "found" && located.confirm?.());
+        assert.ok(confirmed(located));
       });
 
       test("an expected pod is told when it comes, when it is made anew and when it goes", {
@@ -97,7 +107,7 @@ test("a process number that has become another's is not taken for the pod's", as
   const { locator } = listening(node.root);
   using _ = locator;
   const located = locator.locate(UID);
-  assert.ok(located.kind === "found" && located.confirm?.());
+  assert.ok(confirmed(located));
   await sandbox.end();
-  assert.equal(located.confirm?.(), false);
+  assert.equal(confirmed(located), false);
 });

@@ -39,6 +39,7 @@ const FORGET_MS = 30_000;
 /** How often the directories of pods are searched for when there are none yet. */
 const SEARCH_MS = 5000;
 
+/** A namespace, and a process that is in it. */
 interface Place {
   readonly pid: string;
   readonly inode: number;
@@ -49,7 +50,7 @@ export class ProcLocator implements PodLocator {
   readonly #proc: string;
   readonly #index: ProcessIndex;
   readonly #watch: CgroupWatch;
-  readonly #found = new Map<string, Place>();
+  readonly #found = new Map<string, readonly Place[]>();
   readonly #expected = new Map<string, AbsentReason>();
   readonly #host: number = statSync("/proc/thread-self/ns/net").ino;
   #listener: (uid: string) => void = () => undefined;
@@ -70,22 +71,21 @@ export class ProcLocator implements PodLocator {
 
   locate(uid: string): Located {
     const known = this.#found.get(uid);
-    if (known !== undefined && this.#inodeOf(known.pid) === known.inode)
-      return this.#located(uid, known);
+    if (known?.every((place) => this.#isThere(place))) return this.#located(uid, known);
     this.#found.delete(uid);
     const isNew = !this.#expected.has(uid);
     if (known !== undefined || isNew) this.#look();
-    const place = this.#search(uid);
-    if (typeof place !== "string") {
-      this.#found.set(uid, place);
+    const places = this.#search(uid);
+    if (typeof places !== "string") {
+      this.#found.set(uid, places);
       this.#expected.delete(uid);
       this.#plan(CARE_MS);
-      return this.#located(uid, place);
+      return this.#located(uid, places);
     }
-    this.#expected.set(uid, place);
+    this.#expected.set(uid, places);
     if (isNew) this.#changed = now();
     this.#plan(EAGER_MS);
-    return { kind: "absent", reason: place };
+    return { kind: "absent", reason: places };
   }
 
   onChange(listener: (uid: string) => void): void {
@@ -105,23 +105,27 @@ export class ProcLocator implements PodLocator {
     this.#found.clear();
   }
 
-  #located(uid: string, { pid, inode }: Place): Located & { kind: "found" } {
-    const path = this.#netnsOf(pid);
-    return { kind: "found", path, inode, confirm: () => this.#index.podOf(pid) === uid };
+  #located(uid: string, places: readonly Place[]): Located & { kind: "found" } {
+    const namespaces = places.map(({ pid, inode }) => {
+      return { path: this.#netnsOf(pid), inode, confirm: () => this.#index.podOf(pid) === uid };
+    });
+    return { kind: "found", namespaces };
   }
 
-  /** The pod's namespace by its processes; a process that has gone meanwhile says nothing. */
-  #search(uid: string): Place | AbsentReason {
+  /** The namespaces of the pod's processes, one process each; one that has gone meanwhile says nothing. */
+  #search(uid: string): readonly Place[] | AbsentReason {
+    const places = new Map<number | undefined, Place>();
     let reason: AbsentReason = "no-such-pod";
     for (const pid of [...this.#index.pidsOf(uid)]) {
+      if (places.has(this.#inodeOf(pid))) continue;
       const inode = this.#confirmedInode(pid, uid);
       if (inode === "not-permitted") reason = inode;
       else if (inode === undefined) this.#index.forget(pid);
       // The runtime's first process is in the node's namespace before it enters the pod's: not the last word.
       else if (inode === this.#host) reason = "host-network";
-      else return { pid, inode };
+      else places.set(inode, { pid, inode });
     }
-    return reason;
+    return places.size > 0 ? [...places.values()] : reason;
   }
 
   /** While the namespace is held open the process must still be the pod's: its number can't have been given away before. */
@@ -136,6 +140,10 @@ export class ProcLocator implements PodLocator {
     } finally {
       if (fd !== undefined) closeSync(fd);
     }
+  }
+
+  #isThere({ pid, inode }: Place): boolean {
+    return this.#inodeOf(pid) === inode;
   }
 
   #inodeOf(pid: string): number | undefined {
@@ -204,13 +212,13 @@ export class ProcLocator implements PodLocator {
     this.#watch.start();
   }
 
-  /** Tells of pods whose namespace is gone or another one now. */
+  /** Tells of pods one of whose namespaces is gone, or whose process there is. */
   #care(): void {
     const time = now();
     if (time - this.#cared < CARE_MS && time - this.#changed > EAGER_FOR_MS) return;
     this.#cared = time;
-    for (const [uid, { pid, inode }] of [...this.#found])
-      if (this.#inodeOf(pid) !== inode) this.#listener(uid);
+    for (const [uid, places] of [...this.#found])
+      if (!places.every((place) => this.#isThere(place))) this.#listener(uid);
   }
 }
 

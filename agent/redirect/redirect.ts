@@ -158,13 +158,18 @@ export class Redirect implements Disposable {
   }
 
   #cleanLeftover(workload: Workload): void {
-    const { locator, places, kernel, adopted } = this.#context;
+    const { locator } = this.#context;
     const { addresses } = workload;
     const located = locator.locate(sandboxOf(workload));
     // Nobody waits for it, found or not.
     locator.forget(sandboxOf(workload));
     if (located.kind === "absent") return;
-    const netns = openNetns(located.path);
+    for (const { path } of located.namespaces) this.#cleanNamespace(path, addresses);
+  }
+
+  #cleanNamespace(path: string, addresses: readonly string[]): void {
+    const { places, kernel, adopted } = this.#context;
+    const netns = openNetns(path);
     try {
       const cookie = netnsCookie(netns);
       if (!adopted.has(cookie)) return;
