@@ -163,7 +163,7 @@ export class ProcLocator implements PodLocator {
     if (time - this.#looked < FRESH_MS) return;
     if (time - this.#forgot > FORGET_MS) {
       this.#forgot = time;
-      this.#index.forgetOutsiders();
+      this.#index.forgetAll();
     }
     this.#looked = time;
     this.#index.refresh();

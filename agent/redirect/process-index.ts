@@ -68,9 +68,11 @@ export class ProcessIndex {
     if (pids?.size === 0) this.#pids.delete(uid);
   }
 
-  /** Drops everything: process numbers come round again. */
-  forgetOutsiders(): void {
+  /** Drops everything: process numbers come round again, also between two looks. */
+  forgetAll(): void {
     this.#outsiders.clear();
+    this.#uids.clear();
+    this.#pids.clear();
   }
 
   #look(pid: string, now: number): void {
