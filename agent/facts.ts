@@ -2,6 +2,9 @@
 
 import { existsSync } from "node:fs";
 import { release } from "node:os";
+import { dirname } from "node:path";
+import type { AgentConfig } from "./config.ts";
+import { isOnBpffs } from "./kernel/bpffs.ts";
 import { resolveCgroup } from "./kernel/cgroup.ts";
 import type { PodStatus } from "./redirect/redirect.ts";
 import type { SnapshotStore } from "./state/store.ts";
@@ -16,6 +19,8 @@ export interface AgentFacts {
   readonly cgroup: string;
   /** Whether the kernel tells its types (BTF). */
   readonly btf: boolean;
+  /** Whether pins are on a BPF file system. */
+  readonly bpffs: boolean;
   readonly ipv6: boolean;
   readonly snapshot: { readonly version: number; readonly ageSeconds: number };
   /** Pods that are or shall be in the mesh. */
@@ -24,7 +29,7 @@ export interface AgentFacts {
 
 /** Inputs of readFacts(). */
 export interface FactsInputs {
-  readonly config: { readonly cgroup: string; readonly proc: string };
+  readonly config: Pick<AgentConfig, "cgroup" | "proc" | "pinDirectory">;
   readonly store: SnapshotStore;
   readonly redirect: { status(): readonly PodStatus[] };
 }
@@ -36,6 +41,7 @@ export function readFacts({ config, store, redirect }: FactsInputs): AgentFacts 
     time: new Date().toISOString(),
     cgroup: resolveCgroup(config.cgroup),
     btf: existsSync("/sys/kernel/btf/vmlinux"),
+    bpffs: isOnBpffs(dirname(config.pinDirectory)),
     ipv6: existsSync(`${config.proc}/sys/net/ipv6`),
     snapshot: { version: store.current.version, ageSeconds: store.age / 1000 },
     pods: redirect.status(),

@@ -11,7 +11,6 @@ import type { Collection, CollectionSpec, Link, LoadOptions, Program } from "ebp
 import {
   attachCgroup,
   attachNetns,
-  ensureBpffs,
   load,
   openPinnedLink,
   PinMismatch,
@@ -19,6 +18,7 @@ import {
   SystemError,
   VerifierError,
 } from "ebpf-loader-wasm";
+import { assertOnBpffs } from "./bpffs.ts";
 import { cgroupId, isInsideCgroup } from "./cgroup.ts";
 import type { KernelReason } from "./layout.gen.ts";
 import { KERNEL_REASONS } from "./layout.gen.ts";
@@ -33,7 +33,7 @@ const POD_LINK = "pod-";
 
 /** Where to keep and attach things. */
 export interface MeshBpfOptions {
-  /** On a bpffs (its parent is made one when it is not); one per agent. */
+  /** Its parent is on a bpffs; one per agent. */
   readonly pinDirectory: string;
   /** Directory of the cgroup v2 whose processes are caught. The agent must run inside. */
   readonly cgroup: string;
@@ -57,7 +57,7 @@ export class MeshBpf implements Disposable {
           "in a container use the node's mount of cgroup v2 (--cgroup auto)",
       );
     this.#pins = options.pinDirectory;
-    ensureBpffs(dirname(this.#pins));
+    assertOnBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();
     const sockops = load(parseObject("sockops"), { maps: sharedMaps(connect) });
     this.#node = [connect, sockops];

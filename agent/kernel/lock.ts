@@ -5,7 +5,7 @@
 
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { ensureBpffs } from "ebpf-loader-wasm";
+import { assertOnBpffs } from "./bpffs.ts";
 import { errnoName } from "./errno.ts";
 import { lastErrno, libc } from "./ffi.ts";
 
@@ -15,9 +15,9 @@ const LOCK_EX_NB = 2 | 4;
 export class NodeLock implements Disposable {
   readonly #fd: number;
 
-  /** Makes the directory when it is missing. Throws when another agent holds it, with what to do. */
+  /** Makes the directory when it is missing. Throws with what to do when another agent holds it, or it is on no bpffs. */
   constructor(pinDirectory: string) {
-    ensureBpffs(dirname(pinDirectory));
+    assertOnBpffs(dirname(pinDirectory));
     mkdirSync(pinDirectory, { recursive: true });
     this.#fd = openSync(pinDirectory, "r");
     if (libc.flock(this.#fd, LOCK_EX_NB) === 0) return;

@@ -148,6 +148,7 @@ function container(options: InstallOptions): unknown {
       ...HOST_FOLDERS.map(({ name, mountPath }) => ({
         name,
         mountPath,
+        // Where the node mounts it later, the agent that waits for it sees it; the agent's own mount would end with it.
         ...(name === "bpf" && { mountPropagation: "HostToContainer" }),
       })),
       { name: "credentials", mountPath: CREDENTIALS, readOnly: true },

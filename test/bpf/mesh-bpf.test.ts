@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { load, parse, unmountBpffs } from "ebpf-loader-wasm";
+import { ensureBpffs, load, parse, unmountBpffs } from "ebpf-loader-wasm";
 import { MeshBpf } from "../../agent/kernel/bpf.ts";
+import { isOnBpffs } from "../../agent/kernel/bpffs.ts";
 import { NodeLock } from "../../agent/kernel/lock.ts";
 import {
   closeNetns,
@@ -22,6 +23,7 @@ const POD = { flags: 1, ipv4: { word: [0, 0, 0xffff0000, 1] }, ipv6: { word: [0,
 function lab(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), "nodemesh-bpf-"));
   const bpffs = join(directory, "bpf");
+  ensureBpffs(bpffs);
   const cgroup = new CgroupLab();
   cgroup.join();
   t.after(() => {
@@ -62,6 +64,18 @@ test("one agent holds the pin directory: a second is refused with words, until t
     assert.throws(() => new NodeLock(place.pinDirectory), /another agent serves this node/);
   }
   using _second = new NodeLock(place.pinDirectory);
+});
+
+test("without a BPF file system the agent refuses, says what to do on the node, and mounts none", (t) => {
+  const place = lab(t);
+  const pinDirectory = join(place.directory, "agent");
+  const words = /is not on a BPF file system.*systemctl start sys-fs-bpf\.mount.*mount -t bpf bpf/;
+  assert.throws(() => new NodeLock(pinDirectory), words);
+  assert.throws(() => new NodeLock(join(place.directory, "none/agent")), words);
+  assert.throws(() => new MeshBpf({ ...place, pinDirectory }), words);
+  assert.equal(isOnBpffs(place.directory), false);
+  assert.equal(isOnBpffs(join(place.directory, "bpf")), true);
+  assert.ok(!existsSync(pinDirectory));
 });
 
 test("the next agent takes over attachments to namespaces that live, and forgets those that are gone", (t) => {

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { unmountBpffs } from "ebpf-loader-wasm";
+import { ensureBpffs, unmountBpffs } from "ebpf-loader-wasm";
 import { addAddress } from "../../agent/kernel/addresses.ts";
 import { MeshBpf } from "../../agent/kernel/bpf.ts";
 import { setLink } from "../../agent/kernel/links.ts";
@@ -39,6 +39,7 @@ function lab(t: TestContext) {
   const cgroup = new CgroupLab();
   cgroup.join();
   const bpffs = join(directory, "bpf");
+  ensureBpffs(bpffs);
   const bpf = new MeshBpf({ pinDirectory: join(bpffs, "agent"), cgroup: cgroup.path });
   const node = new NodeCgroups(hierarchy(1) ?? hierarchy(2) ?? "", "cgroupfs");
   const locator = new ProcLocator({ proc: "/proc", cgroups: node.root });

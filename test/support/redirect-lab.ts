@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addAddress } from "../../agent/kernel/addresses.ts";
 import { createVeth, setLink } from "../../agent/kernel/links.ts";
-import { detachMount } from "../../agent/kernel/namespace-calls.ts";
+import { detachMount, mountBpf } from "../../agent/kernel/namespace-calls.ts";
 import { openNetlink } from "../../agent/kernel/netlink.ts";
 import {
   closeNetns,
@@ -48,6 +48,8 @@ export class RedirectLab implements AsyncDisposable {
   constructor() {
     this.#cgroup.join();
     mkdirSync(this.podDirectory);
+    mkdirSync(this.bpffs);
+    mountBpf(this.bpffs);
     for (const name of ["outside", "web", "db"] as const) this.#make(name);
     this.#connect("web", 1);
     this.#connect("db", 2);
@@ -84,7 +86,7 @@ export class RedirectLab implements AsyncDisposable {
     return agent;
   }
 
-  /** Names of everything the agent pinned; none when nothing is left. */
+  /** The BPF file system that the agent pins on. */
   get bpffs(): string {
     return join(this.directory, "bpf");
   }
