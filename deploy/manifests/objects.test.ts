@@ -9,6 +9,7 @@ interface Template {
   readonly spec: {
     readonly hostNetwork?: boolean;
     readonly serviceAccountName: string;
+    readonly priorityClassName: string;
     readonly containers: readonly {
       readonly securityContext: {
         readonly privileged?: boolean;
@@ -65,6 +66,32 @@ describe("what is installed", () => {
     assert.equal(removed[0], "DaemonSet");
     assert.deepEqual(removed.slice(-2), ["CustomResourceDefinition", "Namespace"]);
     assert.equal(removed.length, objects.length);
+  });
+
+  test("a quota lets critical pods run outside kube-system, before the first of them and until the last", () => {
+    const quota = objects.find(({ kind }) => kind === "ResourceQuota");
+    assert.deepEqual(quota?.["spec"], {
+      hard: { pods: "100k" },
+      scopeSelector: {
+        matchExpressions: [
+          {
+            scopeName: "PriorityClass",
+            operator: "In",
+            values: ["system-node-critical", "system-cluster-critical"],
+          },
+        ],
+      },
+    });
+    const classes = ["DaemonSet", "Deployment"].map(
+      (kind) => templateOf(kind).spec.priorityClassName,
+    );
+    assert.deepEqual(classes, ["system-node-critical", "system-cluster-critical"]);
+    const place = (all: typeof objects, kind: string) => all.findIndex((one) => one.kind === kind);
+    const removed = uninstallObjects(parseOptions({}));
+    for (const kind of ["DaemonSet", "Deployment"]) {
+      assert.ok(place(objects, "ResourceQuota") < place(objects, kind), kind);
+      assert.ok(place(removed, "ResourceQuota") > place(removed, kind), kind);
+    }
   });
 
   test("everything of a namespace follows --namespace", () => {

@@ -19,6 +19,7 @@ export function installObjects(
   return [
     namespaceObject(options, chosen),
     serviceMeshDefinition(image.tag),
+    criticalPodsQuota(options),
     serviceAccount(CONTROL, "control", options),
     serviceAccount(AGENT, "agent", options),
     ...roles({ ...options, namespace }),
@@ -34,8 +35,9 @@ export function installObjects(
 export function uninstallObjects(options: InstallOptions): readonly Manifest[] {
   const last: Readonly<Record<string, number>> = {
     DaemonSet: 0,
-    CustomResourceDefinition: 2,
-    Namespace: 3,
+    ResourceQuota: 2,
+    CustomResourceDefinition: 3,
+    Namespace: 4,
   };
   const rank = ({ kind }: Manifest): number => last[kind] ?? 1;
   return installObjects(options).toSorted((a, b) => rank(a) - rank(b));
@@ -58,6 +60,35 @@ function namespaceObject(
         "pod-security.kubernetes.io/warn": "privileged",
       },
       annotations: { [CHOSEN]: JSON.stringify(chosen) },
+    },
+  };
+}
+
+/**
+ * Where the API server limits critical pods to kube-system (GKE does; admission plugin ResourceQuota), another
+ * namespace may have them when a quota there covers them.
+ */
+function criticalPodsQuota({ namespace, image }: InstallOptions): Manifest {
+  return {
+    apiVersion: "v1",
+    kind: "ResourceQuota",
+    metadata: {
+      name: "nodemesh-critical-pods",
+      namespace,
+      labels: labelsOf("namespace", image.tag),
+    },
+    spec: {
+      // More than any cluster has nodes: it is there to allow, not to limit.
+      hard: { pods: "100k" },
+      scopeSelector: {
+        matchExpressions: [
+          {
+            scopeName: "PriorityClass",
+            operator: "In",
+            values: ["system-node-critical", "system-cluster-critical"],
+          },
+        ],
+      },
     },
   };
 }

@@ -17,6 +17,7 @@ const RBAC = "rbac.authorization.k8s.io";
 export const INSTALLED_KINDS: readonly InstalledKind[] = [
   kind("", "namespaces", false),
   kind("apiextensions.k8s.io", "customresourcedefinitions", false),
+  kind("", "resourcequotas", true),
   kind("", "serviceaccounts", true),
   kind(RBAC, "clusterroles", false),
   kind(RBAC, "clusterrolebindings", false),

@@ -18,6 +18,7 @@ import { changeLines, changesOf, type ObjectChange } from "./changes.ts";
 const PATHS: Readonly<Record<string, string>> = {
   Namespace: "/api/v1/namespaces",
   CustomResourceDefinition: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+  ResourceQuota: "/api/v1/namespaces/*/resourcequotas",
   ClusterRole: "/apis/rbac.authorization.k8s.io/v1/clusterroles",
   ClusterRoleBinding: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
   ServiceAccount: "/api/v1/namespaces/*/serviceaccounts",
