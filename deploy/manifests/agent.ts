@@ -143,6 +143,9 @@ function container(options: InstallOptions): unknown {
       seccompProfile: { type: "RuntimeDefault" },
       // The runtimes' default profile forbids to enter namespaces and to write /proc/sys.
       appArmorProfile: { type: "Unconfined" },
+      // The type of containers that manage their node (container-selinux): container_t may neither write the node's
+      // folders nor use bpf(2). Level s0 without categories reaches folders of every pod. Without SELinux: ignored.
+      seLinuxOptions: { type: "spc_t", level: "s0" },
     },
     volumeMounts: [
       ...HOST_FOLDERS.map(({ name, mountPath }) => ({

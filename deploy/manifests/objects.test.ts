@@ -13,6 +13,7 @@ interface Template {
     readonly containers: readonly {
       readonly securityContext: {
         readonly privileged?: boolean;
+        readonly seLinuxOptions?: { readonly type: string; readonly level: string };
         readonly readOnlyRootFilesystem: boolean;
         readonly capabilities: {
           readonly drop: readonly string[];
@@ -40,6 +41,7 @@ describe("what is installed", () => {
       drop: ["ALL"],
       add: ["BPF", "PERFMON", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"],
     });
+    assert.deepEqual(agent?.securityContext.seLinuxOptions, { type: "spc_t", level: "s0" });
     const control = templateOf("Deployment").spec;
     assert.equal(control.hostNetwork, undefined);
     assert.deepEqual(control.containers[0]?.securityContext.capabilities, { drop: ["ALL"] });
