@@ -21,6 +21,7 @@ const APPLICABLE: ReadonlySet<string> = new Set([
   "Job",
   "ServiceAccount",
   "ConfigMap",
+  "ServiceMesh",
 ]);
 
 /** The object in both forms. Throws an Error that names object, field and problem. */

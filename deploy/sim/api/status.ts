@@ -1,7 +1,9 @@
 /** What `sim status` reports, gathered from the objects, the kubelets and the mesh's processes. */
 
 import { join } from "node:path";
+import { compile } from "../../../control/compile/compile.ts";
 import type { Pod } from "../../../control/k8s/api/pod.ts";
+import { applyChanges, EMPTY_WORLD } from "../../../control/world.ts";
 import { isReady } from "../cluster/endpoints.ts";
 import { type AgentView, askAgent } from "../mesh/agent-admin.ts";
 import { AGENT_METRICS_PORT } from "../mesh/mesh.ts";
@@ -15,6 +17,7 @@ export async function reportStatus(sim: Simulation): Promise<StatusReport> {
   const control = sim.mesh?.controlState();
   const agents = (await sim.mesh?.agents()) ?? [];
   const views = await agentViews(sim);
+  const enrolled = enrolledPods(sim);
   return {
     name: sim.sim.name,
     awaiting: await sim.awaited(),
@@ -26,7 +29,13 @@ export async function reportStatus(sim: Simulation): Promise<StatusReport> {
       ...agent,
       ...(views.has(agent.node) && { kernelEvents: views.get(agent.node)?.kernelEvents }),
     })),
-    pods: sim.cluster.pods().map((pod) => podReport(sim, pod, views)),
+    pods: sim.cluster.pods().map((pod) =>
+      podReport(sim, pod, {
+        enrolled: enrolled.has(pod.metadata.uid),
+        mesh: sim.mesh !== undefined,
+        view: views.get(pod.spec.nodeName),
+      }),
+    ),
     services: serviceReports(sim),
   };
 }
@@ -59,11 +68,10 @@ function nodeStatus(sim: Simulation, node: NodePlan): NodeStatus {
   };
 }
 
-function podReport(sim: Simulation, pod: Pod, views: AgentViews): PodReport {
+function podReport(sim: Simulation, pod: Pod, circumstances: Circumstances): PodReport {
   const { name, namespace, uid } = pod.metadata;
   const paths = nodePaths(sim.sim, pod.spec.nodeName);
   const status = sim.cluster.runner(uid)?.status();
-  const enrolled = isEnrolled(sim, pod);
   return {
     namespace,
     name,
@@ -74,8 +82,8 @@ function podReport(sim: Simulation, pod: Pod, views: AgentViews): PodReport {
     terminating: pod.metadata.deletionTimestamp !== undefined,
     restarts: sim.cluster.runner(uid)?.restarts ?? 0,
     addresses: pod.status.podIPs.map(({ ip }) => ip),
-    enrolled,
-    ...pathOf(pod, { enrolled, mesh: sim.mesh !== undefined, view: views.get(pod.spec.nodeName) }),
+    enrolled: circumstances.enrolled,
+    ...pathOf(pod, circumstances),
     netns: join(paths.pods, uid),
     cgroup: join(paths.cgroup, `pod-${uid}`),
     ...(status?.message === undefined ? {} : { message: status.message }),
@@ -100,20 +108,11 @@ function pathOf(
   return { path: state === "caught" ? "proxy" : "direct", agentState: state };
 }
 
-/** Annotation before label, the pod before its namespace: as product.md says. */
-function isEnrolled(sim: Simulation, pod: Pod): boolean {
-  const key = "mesh/enabled";
-  const namespace = sim.cluster.store.get({
-    kind: "Namespace",
-    namespace: "",
-    name: pod.metadata.namespace,
-  })?.object;
-  const said =
-    pod.metadata.annotations[key] ??
-    pod.metadata.labels[key] ??
-    namespace?.metadata.annotations[key] ??
-    namespace?.metadata.labels[key];
-  return said === "true";
+/** Uids of the pods in the mesh, by control's own rules. */
+function enrolledPods(sim: Simulation): ReadonlySet<string> {
+  const changes = sim.cluster.store.all().map(({ object }) => ({ kind: "apply" as const, object }));
+  const { workloads } = compile(applyChanges(EMPTY_WORLD, changes));
+  return new Set([...workloads.values()].flatMap((one) => (one.enrolment ? [one.uid] : [])));
 }
 
 function serviceReports(sim: Simulation): readonly ServiceReport[] {

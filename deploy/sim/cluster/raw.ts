@@ -57,4 +57,5 @@ const KUBECTL_KINDS: ReadonlyMap<string, string> = new Map([
   ["ReplicaSet", "replicaset.apps"],
   ["EndpointSlice", "endpointslice.discovery.k8s.io"],
   ["Job", "job.batch"],
+  ["ServiceMesh", "servicemesh.linkerd.io"],
 ]);

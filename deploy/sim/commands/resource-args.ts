@@ -22,6 +22,7 @@ const KINDS: ReadonlyMap<string, string> = new Map(
       ["ConfigMap", ["configmap", "configmaps", "cm"]],
       ["ServiceAccount", ["serviceaccount", "serviceaccounts", "sa"]],
       ["Job", ["job", "jobs", "job.batch", "jobs.batch"]],
+      ["ServiceMesh", ["servicemesh", "servicemeshes", "servicemesh.linkerd.io"]],
     ] as const
   ).flatMap(([kind, names]) => names.map((name) => [name, kind] as const)),
 );

@@ -13,19 +13,6 @@ import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts
 import { Load, type LoadSum } from "../../harness/load.ts";
 import { caught, installMesh, nodemesh } from "../../harness/mesh.ts";
 
-/** The seed's YAML, as product.md has it. */
-const SERVICE_MESH = `
-apiVersion: linkerd.io/v1alpha2
-kind: ServiceMesh
-metadata: { name: mesh }
-spec:
-  tracers: [http]
-  intercept:
-    http:
-      - name: webapp-service
-        service: { name: webapp-service, namespace: default }
-`;
-
 const cluster = new TestCluster();
 const sample = (name: string): string => readFileSync(join(ROOT, "deploy/samples", name), "utf8");
 /** What happened while the order Deployment was rolled over. */
@@ -138,7 +125,6 @@ test("the autoscaler's sample is accepted, and its status says what is missing t
 
 test("the documented ServiceMesh enrols webapp-service's pods, and says so", async () => {
   await cluster.apply(sample("webapp.yaml"));
-  await cluster.apply(SERVICE_MESH);
   await cluster.rolledOut("deployment/webapp-deployment", "default");
   const args = ["servicemesh", "mesh", "--for=condition=Ready", "--timeout=60s"];
   await cluster.kubectl("-n", "default", "wait", ...args);
