@@ -1,6 +1,6 @@
 /** `nodemesh agent PAGE`: what an agent says of itself on its admin socket. */
 
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
 import { Agent, request } from "undici";
 
 /** Pages of the admin socket (agent/admin). */
@@ -21,7 +21,7 @@ export function addAgent(program: Command, print: (text: string) => void): void 
   program
     .command("agent")
     .description(`ask the agent of this node: ${PAGES.join(", ")}`)
-    .argument("<page>", "what to show")
+    .addArgument(new Argument("<page>", "what to show").choices(PAGES))
     .option("--socket <path>", "the agent's admin socket", "/run/nodemesh/agent.sock")
     .addOption(
       new Option("-o, --output <format>", "json: one line; pretty: for people")
@@ -29,10 +29,7 @@ export function addAgent(program: Command, print: (text: string) => void): void 
         .default("pretty"),
     )
     .action(async (page: string, options: { socket: string; output: string }) => {
-      const known = PAGES.find((one) => one === page);
-      if (known === undefined)
-        throw new Error(`there is no page "${page}"; choose one of ${PAGES.join(", ")}`);
-      const value = await ask(options.socket, known);
+      const value = await ask(options.socket, page);
       print(options.output === "json" ? JSON.stringify(value) : JSON.stringify(value, null, 2));
     });
 }

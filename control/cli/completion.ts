@@ -1,15 +1,8 @@
 /** `nodemesh completion SHELL`: a script for the shell, generated from the commands and options themselves. */
 
 import { Argument, type Command } from "commander";
-
-/** What can follow a chain of commands. */
-interface Level {
-  /** The commands before, joined by spaces; empty = nodemesh itself. */
-  readonly path: string;
-  readonly words: readonly { readonly word: string; readonly help: string }[];
-  /** What may follow an option or take an argument's place, from closed lists. */
-  readonly choices: ReadonlyMap<string, readonly string[]>;
-}
+import { type Flag, type Level, levelsOf } from "./completion-levels.ts";
+import { SIM_LEVELS } from "./sim-levels.gen.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
 
@@ -19,89 +12,107 @@ export function addCompletion(program: Command, print: (text: string) => void): 
     .command("completion")
     .description("print a completion script: source <(nodemesh completion bash)")
     .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
-    .action((shell: string) => print(completionScript(program, shell)));
+    .action((shell: string) => print(completionScript(allLevels(program), shell)));
+}
+
+/** The simulator is a program of its own: what it takes comes from a generated list. */
+function allLevels(program: Command): readonly Level[] {
+  return [...levelsOf(program, "").filter(({ path }) => path !== "sim"), ...SIM_LEVELS];
 }
 
 /** The script for one shell. Pure. */
-export function completionScript(program: Command, shell: string): string {
-  const levels = levelsOf(program, "");
+export function completionScript(levels: readonly Level[], shell: string): string {
   if (shell === "fish") return fishScript(levels);
-  return shell === "zsh" ? `${ZSH_HEAD}\n${bashScript(levels)}` : bashScript(levels);
+  return `${offerFunction(levels)}\n${shell === "zsh" ? ZSH_REST : BASH_REST}`;
 }
 
-function levelsOf(command: Command, path: string): readonly Level[] {
-  const options = command.options.filter(({ hidden }) => !hidden);
-  const choices = new Map<string, readonly string[]>();
-  for (const { short, long, argChoices } of options)
-    for (const name of [short, long])
-      if (name !== undefined && argChoices !== undefined) choices.set(name, argChoices);
-  const positional = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
-  const words = [
-    ...command.commands.map((one) => ({ word: one.name(), help: one.description() })),
-    ...positional.map((word) => ({ word, help: "" })),
-    ...options.flatMap(({ short, long, description }) =>
-      [short, long].flatMap((word) => (word === undefined ? [] : [{ word, help: description }])),
-    ),
-    { word: "--help", help: "display help" },
-  ];
-  const below = command.commands.flatMap((one) =>
-    levelsOf(one, path === "" ? one.name() : `${path} ${one.name()}`),
+/**
+ * A function that bash and zsh both read: it is given the words between the program and the cursor, and puts what
+ * may follow into `offer`; nothing where any file may. The longest chain of words that is a command decides.
+ */
+function offerFunction(levels: readonly Level[]): string {
+  const chains = levels.map(({ path }) => path).filter((path) => path !== "");
+  const offers = levels.map(({ path, words, options }) => {
+    const all = [...words.map(({ word }) => word), ...options.flatMap(({ names }) => names)];
+    return `  ${quoted(path)}) offer=${quoted(all.join(" "))} ;;`;
+  });
+  const values = levels.flatMap(({ path, options }) =>
+    options.flatMap(({ names, values: list }) => {
+      const patterns = names.map((name) => quoted(`${path} ${name}`.trim())).join("|");
+      return list === undefined ? [] : [`  ${patterns}) offer=${quoted(list.join(" "))} ;;`];
+    }),
   );
-  return [{ path, words, choices }, ...below];
-}
-
-const ZSH_HEAD = "#compdef nodemesh\nautoload -U +X bashcompinit && bashcompinit";
-
-/** The longest chain of words that is a command decides what is offered. */
-function bashScript(levels: readonly Level[]): string {
-  const known = levels.map(({ path }) => path).filter((path) => path !== "");
-  const cases = levels.map(
-    ({ path, words }) =>
-      `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(" "))} ;;`,
-  );
-  const values = levels.flatMap(({ path, choices }) =>
-    [...choices].map(
-      ([option, list]) =>
-        `    ${quoted(`${path} ${option}`.trim())}) words=${quoted(list.join(" "))} ;;`,
-    ),
-  );
-  return `_nodemesh() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" before="\${COMP_WORDS[COMP_CWORD-1]}" path="" next word words=""
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    next="\${path:+$path }$word"
-    case "$next" in
-    ${known.map(quoted).join("|")}) path="$next" ;;
+  return `_nodemesh_offer() {
+  local chain="" before="" word
+  for word in "$@"; do
+    before="$word"
+    case "\${chain:+$chain }$word" in
+    ${chains.map(quoted).join("|")}) chain="\${chain:+$chain }$word" ;;
     esac
   done
-  case "$path" in
-${cases.join("\n")}
+  case "$chain" in
+${offers.join("\n")}
   esac
-  case "\${path:+$path }$before" in
+  case "\${chain:+$chain }$before" in
 ${values.join("\n")}
   esac
-  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}`;
+}
+
+const BASH_REST = `_nodemesh() {
+  local offer=""
+  _nodemesh_offer "\${COMP_WORDS[@]:1:COMP_CWORD-1}"
+  COMPREPLY=($(compgen -W "$offer" -- "\${COMP_WORDS[COMP_CWORD]}"))
+  case "\${COMPREPLY-}" in
+  *=) compopt -o nospace ;;
+  esac
 }
 complete -o default -F _nodemesh nodemesh`;
+
+/** Both sourced and as the file _nodemesh of $fpath, where its first call is what reads it. */
+const ZSH_REST = `(( $+functions[compdef] )) || { autoload -U compinit && compinit; }
+_nodemesh() {
+  local offer=""
+  _nodemesh_offer "\${(@)words[2,$((CURRENT-1))]}"
+  local -a all=(\${=offer})
+  (( $#all )) || { _files; return; }
+  compadd -- \${all:#*=}
+  compadd -S '' -- \${(M)all:#*=}
 }
+compdef _nodemesh nodemesh
+[[ "\${funcstack[1]-}" != _nodemesh ]] || _nodemesh "$@"`;
 
 function fishScript(levels: readonly Level[]): string {
-  const lines = levels.flatMap(({ path, words, choices }) => {
-    const last = path.split(" ").at(-1) ?? "";
-    const when = path === "" ? "__fish_use_subcommand" : `__fish_seen_subcommand_from ${last}`;
-    return words.map(({ word, help }) => {
-      const name = word.startsWith("--")
-        ? `-l ${word.slice(2)}`
-        : word.startsWith("-")
-          ? `-s ${word.slice(1)}`
-          : `-a ${quoted(word)}`;
-      const list = choices.get(word);
-      const values = list === undefined ? "" : ` -x -a ${quoted(list.join(" "))}`;
-      return `complete -c nodemesh -n ${quoted(when)} ${name}${values} -d ${quoted(help)}`;
-    });
+  const chains = levels.map(({ path }) => path).filter((path) => path !== "");
+  const lines = levels.flatMap(({ path, words, options }) => {
+    const when = `complete -c nodemesh -n ${quoted(`__nodemesh_at ${quoted(path)}`)}`;
+    return [
+      ...words.map(({ word, help }) => `${when} -a ${quoted(word)} -d ${quoted(help)}`),
+      ...options.map((flag) => `${when} ${fishFlag(flag)} -d ${quoted(flag.help)}`),
+    ];
   });
-  return lines.join("\n");
+  return `function __nodemesh_at
+  set -l chain ''
+  for word in (commandline -opc)[2..]
+    set -l next (string trim "$chain $word")
+    contains -- $next ${chains.map(quoted).join(" ")}; and set chain $next
+  end
+  test "$chain" = "$argv[1]"
+end
+complete -c nodemesh -f
+${lines.join("\n")}`;
 }
 
+function fishFlag({ names, values }: Flag): string {
+  const shown = names.map((name) =>
+    name.startsWith("--") ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
+  );
+  if (values !== undefined)
+    shown.push(values.length === 0 ? "-r -F" : `-x -a ${quoted(values.join(" "))}`);
+  return shown.join(" ");
+}
+
+/** For all three shells. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,13 +1,8 @@
 /** `nodemesh sim`: argv in, verbs, exit code out. The only file of the simulator with console and exit codes. */
 
-import { Command, CommanderError, InvalidArgumentError } from "commander";
-import { DEFAULT_NAME, type Terminal } from "./commands/context.ts";
-import { addExec } from "./commands/exec.ts";
-import { addObjectVerbs } from "./commands/objects.ts";
-import { addProcessVerbs } from "./commands/processes.ts";
-import { addStatus } from "./commands/status.ts";
-import { addUpAndDown } from "./commands/up.ts";
-import { NAME_PATTERN } from "./paths.ts";
+import { CommanderError, InvalidArgumentError } from "commander";
+import type { Terminal } from "./commands/context.ts";
+import { simProgram } from "./program.ts";
 
 /** Exit code of wrong usage, as most programs have it. */
 const USAGE = 2;
@@ -30,20 +25,7 @@ const terminal: Terminal = {
   interactive: process.stdout.isTTY === true,
 };
 
-const program = new Command("nodemesh sim")
-  .description("A Kubernetes-like cluster on this machine, with the real mesh. Needs root.")
-  .option("--name <name>", "which simulation, when there are several", simulationName, DEFAULT_NAME)
-  .enablePositionalOptions()
-  .showHelpAfterError(
-    "(`nodemesh sim --help` lists the verbs, `nodemesh sim VERB --help` what they take)",
-  )
-  .exitOverride();
-addUpAndDown(program, terminal);
-addExec(program, terminal);
-addObjectVerbs(program, terminal);
-addProcessVerbs(program, terminal);
-addStatus(program, terminal);
-for (const command of program.commands) command.exitOverride();
+const program = simProgram(terminal);
 
 try {
   await program.parseAsync();
@@ -62,10 +44,4 @@ function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
   console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   return 1;
-}
-
-function simulationName(text: string): string {
-  if (!NAME_PATTERN.test(text))
-    throw new InvalidArgumentError("must be lower-case letters, digits and dashes, at most 31");
-  return text;
 }

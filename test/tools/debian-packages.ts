@@ -50,6 +50,8 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     ["test", "ci", "cluster"],
     "a second opinion on what is loaded",
   ),
+  pack("zsh", "/usr/bin/zsh", ["test"], "a shell that completes nodemesh's commands"),
+  pack("fish", "/usr/bin/fish", ["test"], "another one"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),
   pack("python3-venv", "/usr/share/doc/python3-venv", ["bench"], "a place to install Envoy into"),
   pack("clang-19", "/usr/bin/clang-19", ["ci"], "the pinned compiler of the BPF objects"),
