@@ -3,12 +3,16 @@
 import type { Command } from "commander";
 import { stringify } from "yaml";
 import type { Manifest } from "../../deploy/manifests/meta.ts";
-import { installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
+import { alsoRemoved, installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
 import { allowedValues, nearestOption, OPTION_TABLE } from "../../deploy/manifests/option-table.ts";
 import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
 
-/** Adds both commands. `print` gets the whole output. */
-export function addInstall(program: Command, print: (text: string) => void): void {
+/** Adds both commands. `print` gets the whole output, `tell` what is for people beside it. */
+export function addInstall(
+  program: Command,
+  print: (text: string) => void,
+  tell: (line: string) => void,
+): void {
   program
     .command("install")
     .description("print what to apply: nodemesh install | kubectl apply -f -")
@@ -20,7 +24,18 @@ export function addInstall(program: Command, print: (text: string) => void): voi
     .command("uninstall")
     .description("print what to delete: nodemesh uninstall | kubectl delete -f -")
     .option("--namespace <name>", "where the mesh runs", "nodemesh")
-    .action((flags: Flags) => print(yamlOf(uninstallObjects(optionsOf({ ...flags, set: [] })))));
+    .option("--keep-namespace", "delete what nodemesh made in the namespace, not the namespace")
+    .action(({ namespace, keepNamespace }: UninstallFlags) => {
+      const options = optionsOf({ namespace, set: [] });
+      const fate = keepNamespace === true ? "kept" : "deleted";
+      for (const line of alsoRemoved(options, fate)) tell(line);
+      print(yamlOf(uninstallObjects(options, fate)));
+    });
+}
+
+interface UninstallFlags {
+  readonly namespace: string;
+  readonly keepNamespace?: boolean;
 }
 
 /** Options of the command line that make an installation. */

@@ -31,7 +31,7 @@ const context: CliContext = {
 addAgent(program, print);
 addCheck(program, context);
 addStatus(program, context);
-addInstall(program, print);
+addInstall(program, print, (line) => console.error(line));
 addUpgrade(program, context, (line) => console.error(line));
 program
   .command("sim")

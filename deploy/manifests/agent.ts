@@ -6,6 +6,7 @@ import {
   CONTROL_PORT,
   labelsOf,
   type Manifest,
+  ROOT_CONFIG,
   scraped,
   selectorOf,
 } from "./meta.ts";
@@ -103,7 +104,7 @@ function podSpec(options: InstallOptions): unknown {
             },
             // Made by control: kubelet starts the agent when it is there.
             {
-              configMap: { name: "nodemesh-root", items: [{ key: "ca.crt", path: "ca.crt" }] },
+              configMap: { name: ROOT_CONFIG, items: [{ key: "ca.crt", path: "ca.crt" }] },
             },
           ],
         },

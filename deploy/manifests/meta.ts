@@ -34,6 +34,10 @@ export const CONTROL_PORT = 15_010;
 export const CONTROL_METRICS_PORT = 15_020;
 /** Name of control's Service, Deployment, ServiceAccount and lease. */
 export const CONTROL = "nodemesh-control";
+/** Secret with the mesh's CA; control makes it (control/tls). */
+export const CA_SECRET = "nodemesh-ca";
+/** ConfigMap with what agents trust; control makes it. */
+export const ROOT_CONFIG = "nodemesh-root";
 /** Name of the agents' DaemonSet and ServiceAccount. */
 export const AGENT = "nodemesh-agent";
 

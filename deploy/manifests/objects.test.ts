@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { installObjects, uninstallObjects } from "./objects.ts";
+import { alsoRemoved, installObjects, uninstallObjects } from "./objects.ts";
 import { allowedValues, nearestOption, OPTION_TABLE } from "./option-table.ts";
 import { parseOptions } from "./options.ts";
 
@@ -96,6 +96,29 @@ describe("what is installed", () => {
     }
   });
 
+  test("a namespace that is kept loses all that nodemesh and control made in it, and nothing else", () => {
+    const options = parseOptions({ namespace: "shared" });
+    const removed = uninstallObjects(options, "kept");
+    const all = installObjects(options).filter(({ kind }) => kind !== "Namespace");
+    assert.equal(removed[0]?.kind, "DaemonSet");
+    assert.ok(all.every(({ kind }) => removed.some((one) => one.kind === kind)));
+    const titles = removed
+      .slice(all.length)
+      .map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+    // After the roles: control could make them again.
+    assert.deepEqual(titles, [
+      "Secret/nodemesh-ca",
+      "ConfigMap/nodemesh-root",
+      "Lease/nodemesh-control",
+    ]);
+    assert.ok(removed.slice(all.length).every(({ metadata }) => metadata.namespace === "shared"));
+    assert.match(alsoRemoved(options, "kept").join("\n"), /namespace\/shared stays/);
+    assert.match(
+      alsoRemoved(options, "deleted").join("\n"),
+      /every ServiceMesh[\s\S]*shared goes with everything in it.*--keep-namespace/,
+    );
+  });
+
   test("everything of a namespace follows --namespace", () => {
     const elsewhere = JSON.stringify(installObjects(parseOptions({ namespace: "elsewhere" })));
     assert.ok(!/"namespace":"nodemesh"|control\.nodemesh\.svc/.test(elsewhere));
@@ -110,6 +133,8 @@ describe("options", () => {
       [{ image: { tag: "a b" } }, /option image\.tag: must be an image tag/],
       [{ control: { memoryLimit: "much" } }, /option control\.memoryLimit: must be a quantity/],
       [{ namespace: "Upper" }, /option namespace: must be lower-case/],
+      [{ namespace: "default" }, /option namespace: must be a namespace of the mesh's own/],
+      [{ namespace: "kube-system" }, /option namespace: must be a namespace of the mesh's own/],
       [{ agent: { cores: 2 } }, /there is no option agent\.cores/],
     ];
     for (const [values, words] of bad) assert.throws(() => parseOptions(values), words);

@@ -3,7 +3,7 @@
 import { agentObjects } from "./agent.ts";
 import { controlObjects } from "./control.ts";
 import { serviceMeshDefinition } from "./crd.ts";
-import { AGENT, CONTROL, labelsOf, type Manifest } from "./meta.ts";
+import { AGENT, CA_SECRET, CONTROL, labelsOf, type Manifest, ROOT_CONFIG } from "./meta.ts";
 import type { InstallOptions } from "./options.ts";
 import { roles } from "./roles.ts";
 
@@ -28,19 +28,53 @@ export function installObjects(
   ];
 }
 
+/** What becomes of the mesh's namespace when the mesh goes. Who made it may have put other things into it. */
+export type NamespaceFate = "deleted" | "kept";
+
 /**
- * What `nodemesh uninstall` prints: agents first, so that they end while control still answers, and the
- * namespace last, with what control made in it.
+ * What `nodemesh uninstall` prints: agents first, so that they end while control still answers, and last the
+ * namespace with what control made in it, or these things alone.
  */
-export function uninstallObjects(options: InstallOptions): readonly Manifest[] {
+export function uninstallObjects(
+  options: InstallOptions,
+  namespace: NamespaceFate = "deleted",
+): readonly Manifest[] {
+  const installed = installObjects(options).toSorted((a, b) => rankOf(a) - rankOf(b));
+  if (namespace === "deleted") return installed;
+  return [...installed.filter(({ kind }) => kind !== "Namespace"), ...madeByControl(options)];
+}
+
+/** What goes together with the objects that `nodemesh uninstall` prints, one line each, for people. */
+export function alsoRemoved({ namespace }: InstallOptions, fate: NamespaceFate): readonly string[] {
+  const definition =
+    "customresourcedefinition/servicemeshes.linkerd.io goes with every ServiceMesh of the cluster";
+  return [
+    definition,
+    fate === "deleted"
+      ? `namespace/${namespace} goes with everything in it, also what is not of nodemesh; --keep-namespace keeps it`
+      : `namespace/${namespace} stays, with its labels and annotations; Secret, ConfigMap and Lease of control go`,
+  ];
+}
+
+function rankOf({ kind }: Manifest): number {
   const last: Readonly<Record<string, number>> = {
     DaemonSet: 0,
     ResourceQuota: 2,
     CustomResourceDefinition: 3,
     Namespace: 4,
   };
-  const rank = ({ kind }: Manifest): number => last[kind] ?? 1;
-  return installObjects(options).toSorted((a, b) => rank(a) - rank(b));
+  return last[kind] ?? 1;
+}
+
+/** Made by control itself in its namespace. Deleted after its role, so that it can't make them again. */
+function madeByControl({ namespace, image }: InstallOptions): readonly Manifest[] {
+  const labels = labelsOf("control", image.tag);
+  const named = (name: string): Manifest["metadata"] => ({ name, namespace, labels });
+  return [
+    { apiVersion: "v1", kind: "Secret", metadata: named(CA_SECRET) },
+    { apiVersion: "v1", kind: "ConfigMap", metadata: named(ROOT_CONFIG) },
+    { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: named(CONTROL) },
+  ];
 }
 
 function namespaceObject(

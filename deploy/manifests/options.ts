@@ -10,6 +10,11 @@ const name = z
   .string()
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, "must be lower-case letters, digits and '-'");
+/** The mesh's own: uninstalling deletes it, and every other workload there would have the agents' freedom. */
+const namespace = name.refine(
+  (text) => text !== "default" && !text.startsWith("kube-"),
+  "must be a namespace of the mesh's own, not default or kube-*",
+);
 const image = z.string().regex(/^[\w./:@-]+$/, "must be an image without its tag");
 function resources(cpu: string, memory: string) {
   return z
@@ -53,7 +58,7 @@ export interface InstallOptions {
 
 /** All options with their defaults; unknown ones are refused. */
 export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
-  namespace: name.default("nodemesh").describe("where the mesh itself runs"),
+  namespace: namespace.default("nodemesh").describe("where the mesh itself runs"),
   image: z
     .strictObject({
       agent: image.default("nodemesh/agent").describe("image of the agents"),

@@ -1,6 +1,6 @@
 /** What control may do. The agents have no rights at all: they talk to control only. */
 
-import { AGENT, CONTROL, labelsOf, type Manifest } from "./meta.ts";
+import { AGENT, CA_SECRET, CONTROL, labelsOf, type Manifest, ROOT_CONFIG } from "./meta.ts";
 import type { InstallOptions } from "./options.ts";
 
 interface Rule {
@@ -28,9 +28,9 @@ const OWN_RULES: readonly Rule[] = [
   // Whether agents are to be (control/uninstallation.ts).
   { ...rule("apps", ["daemonsets"], ["list", "watch"]), resourceNames: [AGENT] },
   rule("", ["secrets"], ["create"]),
-  { ...rule("", ["secrets"], ["get"]), resourceNames: ["nodemesh-ca"] },
+  { ...rule("", ["secrets"], ["get"]), resourceNames: [CA_SECRET] },
   rule("", ["configmaps"], ["create"]),
-  { ...rule("", ["configmaps"], ["get", "update"]), resourceNames: ["nodemesh-root"] },
+  { ...rule("", ["configmaps"], ["get", "update"]), resourceNames: [ROOT_CONFIG] },
   rule("coordination.k8s.io", ["leases"], ["create"]),
   { ...rule("coordination.k8s.io", ["leases"], ["get", "update"]), resourceNames: [CONTROL] },
 ];

@@ -20,6 +20,13 @@ const STAND_IN_STEP = 1_000;
 /** Helm has a namespace of its own for each release. */
 const NAMESPACE = "namespace";
 
+/** The release's namespace must be one that `nodemesh install` takes too. */
+const NAMESPACE_CHECK = `{{- /* Generated from deploy/manifests by \`npm run gen\`. */ -}}
+{{- if or (eq .Release.Namespace "default") (hasPrefix "kube-" .Release.Namespace) }}
+{{- fail "the namespace must be one of the mesh's own, not default or kube-*: helm install -n nodemesh --create-namespace" }}
+{{- end }}
+`;
+
 /** Which file an object is in, by its component label. */
 const FILES = ["control", "agent"] as const;
 
@@ -41,6 +48,7 @@ export function chartFiles(version: string): ChartFiles {
     "values.yaml": valuesFile(),
     "values.schema.json": `${JSON.stringify(valuesSchema(), undefined, 2)}\n`,
     "templates/crd.yaml": templateOf(of("crd")),
+    "templates/namespace.yaml": NAMESPACE_CHECK,
     ...Object.fromEntries(FILES.map((file) => [`templates/${file}.yaml`, templateOf(of(file))])),
   };
 }

@@ -105,6 +105,11 @@ test("Helm refuses what nodemesh install refuses, and names the option", () => {
     );
 });
 
+test("Helm refuses a namespace that is not the mesh's own", () => {
+  for (const namespace of ["default", "kube-system"])
+    assert.throws(() => rendered(namespace, {}), /not default or kube-\*/);
+});
+
 test("Helm finds nothing wrong with the chart", () => {
   const said = execFileSync(helm, ["lint", "--strict", CHART], { encoding: "utf8" });
   assert.match(said, /0 chart\(s\) failed/);
