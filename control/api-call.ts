@@ -10,11 +10,10 @@ import {
   Observable,
   type RequestContext,
 } from "@kubernetes/client-node";
+import type { ApiEndpoint } from "./k8s/endpoint.ts";
 
 /** A call is given up after this many milliseconds; the API server itself answers such calls in a few. */
 const CALL_TIMEOUT_MS = 5000;
-/** A connection pool is used this long before a new one takes its place: certificates of the cluster may change. */
-const POOL_LIFE_MS = 10 * 60_000;
 
 /** Why a call failed. */
 export type CallFailure =
@@ -75,9 +74,13 @@ function rootOf(cause: unknown): string {
   return cause.cause instanceof Error ? rootOf(cause.cause) : cause.message;
 }
 
-/** Makes the options of single calls; one for all calls of a process, so that they share connections. */
+/** Makes the options of single calls; one for all calls of a process. */
 export class ApiCalls {
-  #pool: { readonly dispatcher: Dispatcher; readonly until: number } | undefined;
+  readonly #endpoint: Pick<ApiEndpoint, "access">;
+
+  constructor(endpoint: Pick<ApiEndpoint, "access">) {
+    this.#endpoint = endpoint;
+  }
 
   /** Options for the next call. It ends with `signal`, and after the time-out at the latest. */
   options(signal?: AbortSignal, timeoutMs: number = CALL_TIMEOUT_MS): ConfigurationOptions {
@@ -88,28 +91,18 @@ export class ApiCalls {
           pre: (context) => {
             const timeout = AbortSignal.timeout(timeoutMs);
             context.setSignal(signal === undefined ? timeout : AbortSignal.any([signal, timeout]));
-            this.#share(context);
-            return immediately(context);
+            return new Observable(this.#connect(context));
           },
-          post: (context) => immediately(context),
+          post: (context) => new Observable(Promise.resolve(context)),
         },
       ],
     };
   }
 
-  /** The client makes a pool of connections for every call: the first one serves the others too. */
-  #share(context: RequestContext): void {
-    const fresh = context.getDispatcher();
-    if (fresh === undefined) return;
-    if (this.#pool === undefined || performance.now() > this.#pool.until)
-      this.#pool = { dispatcher: fresh, until: performance.now() + POOL_LIFE_MS };
-    context.setDispatcher(this.#pool.dispatcher);
+  /** The client would make a pool of connections for every call. */
+  async #connect(context: RequestContext): Promise<RequestContext> {
+    const { dispatcher } = await this.#endpoint.access();
+    context.setDispatcher(dispatcher);
+    return context;
   }
-}
-
-type Dispatcher = NonNullable<ReturnType<RequestContext["getDispatcher"]>>;
-
-/** client-node speaks of observables; this one has its value already. */
-function immediately<T>(value: T): Observable<T> {
-  return new Observable(Promise.resolve(value));
 }

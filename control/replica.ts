@@ -18,6 +18,7 @@ import { tokenReviewer } from "./admission/token-review.ts";
 import type { Refusal } from "./admission/verdict.ts";
 import { ApiCalls } from "./api-call.ts";
 import type { KubernetesConfig } from "./config.ts";
+import { ApiEndpoint } from "./k8s/endpoint.ts";
 import { Election } from "./leader/election.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { PublishServerOptions } from "./publish/server.ts";
@@ -60,7 +61,8 @@ export interface Replica extends AsyncDisposable {
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const { kube, settings, log } = options;
   const { namespace, serviceName } = settings;
-  const calls = new ApiCalls();
+  await using started = new AsyncDisposableStack();
+  const calls = new ApiCalls(started.use(new ApiEndpoint(kube)));
   const store = new AuthorityStore({
     api: kube.makeApiClient(CoreV1Api),
     calls,
@@ -70,7 +72,6 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const authority = await openAuthority(store, options.signal, (problem) =>
     log("waiting-for-authority", { problem }),
   );
-  await using started = new AsyncDisposableStack();
   const serving = started.use(
     startServing({
       authority,
@@ -80,16 +81,15 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     }),
   );
   const duties = startDuties(options, { calls, store, authority });
+  // After the election, which ends the term, and before the connections that the duties still use.
+  started.defer(duties.ended);
   const election = started.use(duties.election);
   const running = started.move();
   return {
     server: serving.server,
     ...admission(options, calls),
     leadership: () => ({ leading: election.leading, holder: election.holder }),
-    [Symbol.asyncDispose]: async () => {
-      await running.disposeAsync();
-      await duties.ended();
-    },
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
 }
 
@@ -97,7 +97,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 function startDuties(
   options: ReplicaOptions,
   { calls, store, authority }: { calls: ApiCalls; store: AuthorityStore; authority: Authority },
-): { readonly election: Election; readonly ended: () => Promise<unknown> } {
+): { readonly election: Election; readonly ended: () => Promise<void> } {
   const { kube, settings, pipeline, statuses, epoch, log } = options;
   const { namespace, identity } = settings;
   const reporter = new Reporter({
@@ -127,7 +127,10 @@ function startDuties(
     onLost: (why) => log("leads-no-more", { why }),
     onProblem: (problem) => log("lease-problem", { problem }),
   });
-  return { election, ended: () => Promise.all(terms) };
+  const ended = async (): Promise<void> => {
+    await Promise.all(terms);
+  };
+  return { election, ended };
 }
 
 function admission(options: ReplicaOptions, calls: ApiCalls): Pick<Replica, "admit" | "onRefused"> {

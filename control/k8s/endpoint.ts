@@ -1,4 +1,4 @@
-/** How lists and watches reach the API server: address, TLS and credentials from a kubeconfig, connections of our own. */
+/** How the API server is reached: address, TLS and credentials from a kubeconfig, connections of our own. */
 
 import type { RequestOptions } from "node:https";
 import type { ConnectionOptions as TlsOptions } from "node:tls";
@@ -16,12 +16,19 @@ export interface ApiAccess {
 
 /** A silent connection is asked after this long whether its peer lives (TCP keep-alive). */
 const KEEP_ALIVE_MS = 30_000;
+/**
+ * A connection without a request is closed after this long: enough for the next page of a list or the next call
+ * of a burst, and shorter than every time-out of a request. So one that died while idle (a load balancer forgot
+ * it, a node vanished) is hardly ever met, and after a request that timed out none from before it is left.
+ */
+const IDLE_MS = 500;
 /** A connection that does not come about within this is given up. */
 const CONNECT_MS = 5000;
 
 /**
  * The API server of a kubeconfig's current context. client-node reads the credentials (token files are read
- * again, as kubelet rotates them); connections are ours, because a watch wants other time-outs than a call.
+ * again, as kubelet rotates them); connections are ours. They speak HTTP/1.1, where a request that is given up takes its
+ * connection along; over HTTP/2 all requests share one, and a dead one is left to the next.
  */
 export class ApiEndpoint implements AsyncDisposable {
   readonly #config: KubeConfig;
@@ -78,7 +85,8 @@ interface Way {
 }
 
 function makeDispatcher({ proxy, tls }: Way): Dispatcher {
-  const common = { headersTimeout: 30_000 };
+  const idle = { keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
+  const common = { ...idle, headersTimeout: 30_000, allowH2: false };
   if (proxy?.startsWith("socks") === true)
     throw new Error("a SOCKS proxy in the kubeconfig is not supported; use an HTTP proxy");
   if (proxy !== undefined) return new ProxyAgent({ ...common, uri: proxy, requestTls: tls });

@@ -314,11 +314,9 @@ function refOf(verdict: Decoded): Parameters<ObjectCache["remove"]>[0] {
   return { kind, namespace: metadata.namespace, name: metadata.name };
 }
 
-/** undici's bodyTimeout: by its code over HTTP/1.1, over HTTP/2 by its words only. */
+/** undici's bodyTimeout. */
 function isSilence(cause: unknown): boolean {
-  if (!(cause instanceof Error)) return false;
-  const code = "code" in cause ? cause.code : undefined;
-  return code === "UND_ERR_BODY_TIMEOUT" || /stream timeout after/.test(cause.message);
+  return cause instanceof Error && "code" in cause && cause.code === "UND_ERR_BODY_TIMEOUT";
 }
 
 function statusOutcome(

@@ -1,52 +1,63 @@
 /** Elections over a lease in memory that breaks at will; test/cluster has them over a real API server. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { CoordinationV1Api, type V1LeaseSpec } from "@kubernetes/client-node";
+import { CoordinationV1Api, type KubeConfig, type V1LeaseSpec } from "@kubernetes/client-node";
+import { ApiFront } from "../../test/support/api-front.ts";
 import { type ObjectServer, ObjectStore, serveObjects } from "../../test/support/object-server.ts";
 import { ApiCalls } from "../api-call.ts";
+import { ApiEndpoint } from "../k8s/endpoint.ts";
+import type { Timings } from "./decide.ts";
 import { Election } from "./election.ts";
 
 const TIMINGS = { leaseMs: 1000, renewDeadlineMs: 400, retryMs: 60 };
 
 const LEASE = "/apis/coordination.k8s.io/v1/namespaces/nodemesh/leases/nodemesh-control";
 
-interface Replica extends AsyncDisposable {
+/** Takes part in the election, and notes what happens. */
+class Candidate implements AsyncDisposable {
   readonly election: Election;
-  readonly events: string[];
-  readonly server: ObjectServer;
-  readonly state: { term: AbortSignal | undefined };
+  readonly events: string[] = [];
+  readonly state: { term: AbortSignal | undefined } = { term: undefined };
+
+  constructor(name: string, config: KubeConfig, changed: () => void, timings: Timings = TIMINGS) {
+    const note = (text: string): void => {
+      this.events.push(text);
+      changed();
+    };
+    this.election = new Election({
+      api: config.makeApiClient(CoordinationV1Api),
+      calls: new ApiCalls(new ApiEndpoint(config)),
+      namespace: "nodemesh",
+      identity: name,
+      timings,
+      random: () => 0,
+      onLead: (signal) => {
+        this.state.term = signal;
+        note("leads");
+      },
+      onLost: (why) => note(`lost: ${why}`),
+      onProblem: (problem) => note(`problem: ${problem}`),
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.election[Symbol.asyncDispose]();
+  }
 }
 
+interface Replica extends AsyncDisposable, Pick<Candidate, "election" | "events" | "state"> {
+  readonly server: ObjectServer;
+}
+
+/** A candidate with a server of its own in front of the store. */
 async function replica(name: string, store: ObjectStore, changed: () => void): Promise<Replica> {
-  const served = await serveObjects(store);
-  const state: { term: AbortSignal | undefined } = { term: undefined };
-  const events: string[] = [];
-  const note = (text: string): void => {
-    events.push(text);
-    changed();
-  };
-  const election = new Election({
-    api: served.config.makeApiClient(CoordinationV1Api),
-    calls: new ApiCalls(),
-    namespace: "nodemesh",
-    identity: name,
-    timings: TIMINGS,
-    random: () => 0,
-    onLead: (signal) => {
-      state.term = signal;
-      note("leads");
-    },
-    onLost: (why) => note(`lost: ${why}`),
-    onProblem: (problem) => note(`problem: ${problem}`),
-  });
+  const server = await serveObjects(store);
+  const { election, events, state } = new Candidate(name, server.config, changed);
   return {
-    election,
-    events,
-    server: served,
-    state,
+    ...{ election, events, server, state },
     async [Symbol.asyncDispose]() {
       await election[Symbol.asyncDispose]();
-      await served[Symbol.asyncDispose]();
+      await server[Symbol.asyncDispose]();
     },
   };
 }
@@ -124,6 +135,24 @@ for (const fault of ["away", "hangs"] as const)
     // Back again, it follows.
     first.server.fault = "none";
   });
+
+test("a leader whose connections die silently goes on leading over new ones", async () => {
+  const store = new ObjectStore();
+  const changes = new Changes();
+  store.before = changes.changed;
+  await using server = await serveObjects(store);
+  await using front = await ApiFront.open(server.config);
+  // Long enough for TLS on a busy machine; a call has a third of the deadline.
+  const timings = { leaseMs: 4000, renewDeadlineMs: 2400, retryMs: 60 };
+  await using only = new Candidate("a", front.config, changes.changed, timings);
+  await changes.until("a", () => only.election.leading);
+  front.swallow();
+  const before = store.requests.length;
+  await changes.until("renewals", () => store.requests.length > before + 6);
+  // The call that met the dead connection may fail; the next one is in time.
+  assert.equal(only.state.term?.aborted, false);
+  assert.ok(!only.events.some((event) => event.startsWith("lost")), only.events.join());
+});
 
 test("a lease that somebody else took by force is lost", async () => {
   const store = new ObjectStore();

@@ -10,6 +10,7 @@ import {
 } from "../../test/support/object-server.ts";
 import { ApiCalls } from "../api-call.ts";
 import type { Condition } from "../k8s/api/condition.ts";
+import { ApiEndpoint } from "../k8s/endpoint.ts";
 import { Reporter } from "./reporter.ts";
 import type { WantedStatus } from "./status.ts";
 
@@ -45,7 +46,7 @@ class Lab {
     const reporter = new Reporter({
       core: server.config.makeApiClient(CoreV1Api),
       custom: server.config.makeApiClient(CustomObjectsApi),
-      calls: new ApiCalls(),
+      calls: new ApiCalls(new ApiEndpoint(server.config)),
       identity: "control-a",
       conditions: () => {
         this.looks++;

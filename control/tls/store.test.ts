@@ -9,6 +9,7 @@ import {
   serveObjects,
 } from "../../test/support/object-server.ts";
 import { ApiCalls } from "../api-call.ts";
+import { ApiEndpoint } from "../k8s/endpoint.ts";
 import { type Authority, AuthorityError, makeAuthority } from "./authority.ts";
 import { keepAuthority, openAuthority } from "./keep.ts";
 import { AuthorityStore, StoreError } from "./store.ts";
@@ -19,7 +20,7 @@ const ROOT = "/api/v1/namespaces/nodemesh/configmaps/nodemesh-root";
 function storeOf(server: ObjectServer): AuthorityStore {
   return new AuthorityStore({
     api: server.config.makeApiClient(CoreV1Api),
-    calls: new ApiCalls(),
+    calls: new ApiCalls(new ApiEndpoint(server.config)),
     namespace: "nodemesh",
     now: Date.now,
   });

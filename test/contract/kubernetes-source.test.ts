@@ -6,6 +6,7 @@ import { compile } from "../../control/compile/compile.ts";
 import { RESOURCES } from "../../control/k8s/resources.ts";
 import { KubernetesSource, type KubernetesSourceOptions } from "../../control/k8s/source.ts";
 import { applyChanges, type Change, EMPTY_WORLD, type World } from "../../control/world.ts";
+import { ApiFront } from "../support/api-front.ts";
 import { until } from "../support/until.ts";
 import { PlayedApi, type RawObject, refuse } from "./kubernetes-api.ts";
 import { manifestWorld } from "./kubernetes-world.ts";
@@ -238,6 +239,24 @@ test("a peer that holds the connection but says nothing is left, and nothing is 
   api.store(PODS, "ADDED", pod("d"));
   await lab.podsAre("a,b,c,d");
   assert.ok(api.all("watch").length >= 2);
+});
+
+test("a connection that dies silently is left for a new one, and nothing is lost", async () => {
+  await using lab = new Lab();
+  const { api } = lab;
+  await api.listen();
+  api.serve(PODS, pod("a"), pod("b"), pod("c"));
+  await using front = await ApiFront.open(api.config);
+  const silenceMs = 2000;
+  await lab.open(["pods"], { config: front.config, silenceMs });
+  await api.watched(PODS);
+  front.swallow();
+  const from = performance.now();
+  api.change(PODS, "ADDED", pod("d"));
+  await lab.podsAre("a,b,c,d");
+  const passed = performance.now() - from;
+  assert.ok(passed < 2 * silenceMs, `followed again after ${passed} ms`);
+  assert.equal(api.all("list").length, 2, "nothing was listed again");
 });
 
 test("an API that is away at the start is awaited, and readiness says for what", async () => {
