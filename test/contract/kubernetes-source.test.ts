@@ -1,6 +1,7 @@
 /** The Kubernetes source against an API that is cut, slow, forgetful or away: the world must end up right. */
 
 import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
 import { test } from "node:test";
 import { compile } from "../../control/compile/compile.ts";
 import { RESOURCES } from "../../control/k8s/resources.ts";
@@ -85,6 +86,17 @@ function pod(name: string, annotations: Record<string, string> = {}, ip = "10.1.
   };
 }
 
+/** Begins an answer with some bytes of it and breaks the connection. */
+function cut(response: ServerResponse, bytes: string): void {
+  if (bytes === "") response.destroy();
+  else response.write(bytes, () => response.destroy());
+}
+
+function nameOf(change: Change): string {
+  if (change.kind === "delete") return `delete ${change.ref.name}`;
+  return `${change.kind} ${change.object.metadata.name}`;
+}
+
 /** A lab that follows three pods. */
 async function podLab(more: Partial<KubernetesSourceOptions> = {}): Promise<Lab> {
   const lab = new Lab();
@@ -159,6 +171,33 @@ test("410 in the middle of a list begins the list anew", async () => {
     [null, "2", null, "2"],
   );
 });
+
+for (const [where, words] of [
+  ["in the middle of its first page", { page: 1, bytes: 40 }],
+  ["in the middle of a later page", { page: 2, bytes: 40 }],
+  ["between two pages", { page: 2, bytes: 0 }],
+] as const)
+  test(`a list whose connection breaks ${where} is begun anew, and none of it counts`, async () => {
+    await using lab = await podLab();
+    const { api } = lab;
+    api.store(PODS, "DELETED", pod("b"));
+    api.store(PODS, "ADDED", pod("e"));
+    api.trick("watch", (response) => refuse(response, 410, "too old resource version"));
+    // What only the broken list says: b is there still, c and e are not.
+    const metadata = { resourceVersion: "1", continue: "2" };
+    const said = JSON.stringify({ metadata, items: [pod("broken"), pod("b")] });
+    for (let page = 1; page < words.page; page++) api.trick("list", (answer) => answer.end(said));
+    const [before, lists] = [lab.changes.length, api.all("list").length];
+    api.trick("list", (response) => cut(response, said.slice(0, words.bytes)));
+    api.end(PODS, "cut");
+    await lab.podsAre("a,c,e");
+    const asked = api.all("list").map(({ query }) => query.get("continue"));
+    const broken = [null, "2"].slice(0, words.page);
+    assert.deepEqual(asked.slice(lists), [...broken, null, "2"]);
+    assert.deepEqual(lab.changes.slice(before).map(nameOf).sort(), ["apply e", "delete b"]);
+    assert.match(lab.log.join("\n"), /cannot-follow .*pods/);
+    assert.match(lab.log.at(-1) ?? "", /^follows /);
+  });
 
 for (const how of ["an HTTP status", "an ERROR event"] as const) {
   test(`410 as ${how} of a watch: listed again, and what vanished meanwhile goes`, async () => {
