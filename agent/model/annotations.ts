@@ -56,7 +56,7 @@ const POD_WORDS: ReadonlyMap<string, Word> = new Map<string, Word>([
 
 const BALANCE_WORD = "mesh/load-balancing";
 const BALANCE_EXPECTS =
-  "least-request, round-robin, random, ewma, consistent-hash:source-ip, consistent-hash:header=NAME or consistent-hash:cookie=NAME";
+  "least-request, round-robin, random, ewma, consistent-hash:source-ip, consistent-hash:header=NAME or consistent-hash:cookie=NAME (NAME: a token of at most 256 characters)";
 
 /** Every annotation with what it takes, for the documentation: of pods and namespaces, then of Services. */
 export const ANNOTATIONS: readonly (readonly [name: string, expects: string])[] = [

@@ -17,8 +17,8 @@ export type Balance =
 /** The algorithm of a Service that names none. */
 export const DEFAULT_BALANCE: Balance = { kind: "least-request" };
 
-/** RFC 9110 section 5.6.2 token, the grammar of header and cookie names. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** RFC 9110 section 5.6.2 token, the grammar of header and cookie names; longer ones than anybody uses are refused. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,256}$/;
 
 /**
  * Reads the value of the Service annotation `mesh/load-balancing`.

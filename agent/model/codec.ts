@@ -34,6 +34,13 @@ export type DecodedDelta =
   | { readonly kind: "delta"; readonly delta: SnapshotDelta }
   | { readonly kind: "malformed"; readonly field: string; readonly problem: string };
 
+/** What is wrong with a part of a message, and where in that part. */
+export interface Flaw {
+  /** For example `ports[3].port`. */
+  readonly field: string;
+  readonly problem: string;
+}
+
 const PROTOCOLS = ["detect", "http", "http2", "grpc", "tls", "tcp"] as const;
 const MAX_OBJECTS = 1_000_000;
 const MAX_ENDPOINTS = 100_000;
@@ -54,6 +61,26 @@ export function decodeDelta(bytes: Uint8Array): DecodedDelta {
     if (cause instanceof Malformed) return malformed(cause.field, cause.message);
     // SyntaxError of JSON or TypeError of UTF-8; the text of either may quote the content: leave it out.
     return malformed("", "is not UTF-8 JSON");
+  }
+}
+
+/** Why every agent would refuse a message with this workload; undefined = none would. */
+export function workloadFlaw(workload: Workload): Flaw | undefined {
+  return flawOf(workload, readWorkload);
+}
+
+/** Why every agent would refuse a message with this service; undefined = none would. */
+export function serviceFlaw(service: Service): Flaw | undefined {
+  return flawOf(service, readService);
+}
+
+function flawOf(value: unknown, read: (place: Place) => unknown): Flaw | undefined {
+  try {
+    read({ value, path: "" });
+    return undefined;
+  } catch (cause) {
+    if (cause instanceof Malformed) return { field: cause.field, problem: cause.message };
+    throw cause;
   }
 }
 

@@ -2,66 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
-import { decodeManifest } from "../k8s/api/decode.ts";
-import { applyChanges, type Change, EMPTY_WORLD, type World } from "../world.ts";
+import { applyChanges, type Change, EMPTY_WORLD } from "../world.ts";
 import { type Compilation, compile, EMPTY_COMPILATION } from "./compile.ts";
-
-type Loose = Record<string, unknown>;
-
-function apply(...objects: readonly Loose[]): Change[] {
-  return objects.flatMap((object) =>
-    decodeManifest(object).map((verdict): Change => {
-      assert.ok(verdict.kind === "object", JSON.stringify(verdict));
-      return { kind: "apply", object: verdict.object };
-    }),
-  );
-}
-
-function worldOf(...objects: readonly Loose[]): World {
-  return applyChanges(EMPTY_WORLD, apply(...objects));
-}
-
-function namespace(name: string, annotations: Loose = {}): Loose {
-  return { apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } };
-}
-
-function pod(
-  name: string,
-  ip: string,
-  more: { meta?: Loose; spec?: Loose; status?: Loose } = {},
-): Loose {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name, namespace: "shop", uid: `uid-${name}`, ...more.meta },
-    spec: { nodeName: "n1", containers: [], ...more.spec },
-    status: { phase: "Running", podIPs: [{ ip }], ...more.status },
-  };
-}
-
-function service(name: string, spec: Loose, annotations: Loose = {}): Loose {
-  return {
-    apiVersion: "v1",
-    kind: "Service",
-    metadata: { name, namespace: "shop", annotations },
-    spec,
-  };
-}
-
-function slice(of: string, ports: Loose[], endpoints: Loose[], name: string = `${of}-1`): Loose {
-  return {
-    apiVersion: "discovery.k8s.io/v1",
-    kind: "EndpointSlice",
-    metadata: { name, namespace: "shop", labels: { "kubernetes.io/service-name": of } },
-    addressType: "IPv4",
-    ports,
-    endpoints,
-  };
-}
-
-function endpoint(ip: string, of: string, conditions: Loose = {}): Loose {
-  return { addresses: [ip], conditions, targetRef: { kind: "Pod", name: of, uid: `uid-${of}` } };
-}
+import { apply, endpoint, type Loose, namespace, pod, service, slice, worldOf } from "./testing.ts";
 
 /** What a test compares: all but the memo. */
 function parts({ workloads, services, conditions }: Compilation): Omit<Compilation, "memo"> {

@@ -21,6 +21,7 @@ import { mergeDeclaredPorts } from "./declared-ports.ts";
 import { patched } from "./patched.ts";
 import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
 import { type CompiledService, compileService, servicesSlices } from "./services.ts";
+import { overflowOf, type Tellable, type Told, tellablePod, tellableService } from "./tellable.ts";
 import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
 
 /** What the world means: the parts of a snapshot, and what must be said about the objects. */
@@ -37,11 +38,11 @@ export interface Compilation {
 /** Results by key, each beside the inputs it was made of. */
 interface Memo {
   readonly namespaces: ReadonlyMap<string, Entry<Namespace, NamespaceWords>>;
-  readonly services: ReadonlyMap<string, Entry<ServiceInput, CompiledService>>;
+  readonly services: ReadonlyMap<string, Entry<ServiceInput, Tellable<CompiledService>>>;
   readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
   readonly portConditions: readonly Condition[];
   readonly meshed: Meshed;
-  readonly pods: ReadonlyMap<string, Entry<PodInput, CompiledPod>>;
+  readonly pods: ReadonlyMap<string, Entry<PodInput, Tellable<CompiledPod>>>;
   readonly workloads: Resolved<Workload>;
   /** Services with virtual addresses. */
   readonly virtual: Resolved<Service>;
@@ -106,7 +107,7 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
       service,
       slices: slices.get(key) ?? NO_SLICES,
     }),
-    make: (input: ServiceInput) => compileService(input.service, input.slices),
+    make: (input: ServiceInput) => tellableService(compileService(input.service, input.slices)),
   });
   const { ports, portConditions } = declaredPorts(services, old);
   const meshed = compileMeshes(world, slices, old.meshed);
@@ -145,15 +146,18 @@ function assemble(
   previous: Compilation,
 ): Compilation {
   const before = previous.memo;
-  const workloads = resolveAddressConflicts(outputs(partial.pods), before.workloads);
-  const virtual = resolveAddressConflicts(outputs(partial.services), before.virtual);
+  const [pods, services] = [outputs(partial.pods), outputs(partial.services)];
+  const overflow = overflowOf([...pods, ...services]);
+  const workloads = resolveAddressConflicts(without(pods, overflow.leftOut), before.workloads);
+  const virtual = resolveAddressConflicts(without(services, overflow.leftOut), before.virtual);
   const memo: Memo = { ...partial, workloads, virtual };
   const conditions = [
     ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
-    ...outputs(memo.services).flatMap((output) => output.conditions),
+    ...services.flatMap((output) => output.conditions),
     ...memo.portConditions,
     ...memo.meshed.meshes.flatMap((mesh) => mesh.conditions),
-    ...outputs(memo.pods).flatMap((output) => output.conditions),
+    ...pods.flatMap((output) => output.conditions),
+    ...overflow.conditions,
     ...virtual.conditions,
     ...workloads.conditions,
   ];
@@ -163,6 +167,10 @@ function assemble(
     conditions: conditions.sort(byPlace),
     memo,
   };
+}
+
+function without<C extends Told>(all: readonly C[], leftOut: ReadonlySet<Told>): readonly C[] {
+  return leftOut.size === 0 ? all : all.filter((one) => !leftOut.has(one));
 }
 
 function outputs<I, O>(entries: ReadonlyMap<string, Entry<I, O>>): readonly O[] {
@@ -211,8 +219,13 @@ function readNamespace(namespace: Namespace): NamespaceWords {
   return { words: value, conditions: wordConditions(namespace, problems) };
 }
 
-function compileWorkload({ pod, namespace, ports: declared, meshes }: PodInput): CompiledPod {
-  return compilePod(pod, { namespace: namespace.words, declared, meshes });
+function compileWorkload({
+  pod,
+  namespace,
+  ports: declared,
+  meshes,
+}: PodInput): Tellable<CompiledPod> {
+  return tellablePod(compilePod(pod, { namespace: namespace.words, declared, meshes }));
 }
 
 function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {

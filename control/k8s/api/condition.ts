@@ -8,6 +8,8 @@ export type ConditionReason =
   | "unreadable-file"
   /** A field that we read is missing or of the wrong shape; the last good form is kept. */
   | "invalid-object"
+  /** No agent would take what the object says (too long, too many); it is left out. */
+  | "left-out"
   /** The same object is described twice; the first file in alphabetical order wins. */
   | "duplicate-object"
   /** A `mesh/…` annotation or label can't be used; it counts as not set. */

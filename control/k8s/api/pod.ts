@@ -3,6 +3,7 @@
 import { z } from "zod";
 import {
   count,
+  filled,
   group,
   list,
   type Meta,
@@ -151,7 +152,7 @@ const container: z.ZodType<Container> = z.object({
 export const podSpec: z.ZodType<PodSpec> = z.object({
   nodeName: unless(z.string(), ""),
   hostNetwork: unless(z.boolean(), false),
-  serviceAccountName: unless(z.string(), "default"),
+  serviceAccountName: filled("default"),
   restartPolicy: unless(z.string(), "Always"),
   terminationGracePeriodSeconds: unless(count, 30),
   nodeSelector: texts,

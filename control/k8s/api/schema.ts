@@ -50,6 +50,14 @@ export function maybe<T>(schema: z.ZodType<T>): z.ZodType<T | undefined> {
   return schema.nullish().transform((value) => value ?? undefined);
 }
 
+/** A text that may be missing, null or empty: all the same to Kubernetes. */
+export function filled<T extends string | undefined>(absent: T): z.ZodType<string | T> {
+  return z
+    .string()
+    .nullish()
+    .transform((value) => value || absent);
+}
+
 /** A group of fields that all have defaults; missing or null is a group of defaults. */
 export function group<T>(schema: z.ZodType<T>): z.ZodType<T> {
   return z.preprocess((value) => value ?? {}, schema);

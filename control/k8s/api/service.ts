@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import {
+  filled,
   group,
   list,
   type Meta,
@@ -125,7 +126,7 @@ const endpoint: z.ZodType<SliceEndpoint> = z.object({
       kind: unless(z.string(), ""),
       namespace: unless(z.string(), ""),
       name: unless(z.string(), ""),
-      uid: maybe(z.string()),
+      uid: filled(undefined),
     }),
   ),
 });

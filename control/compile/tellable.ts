@@ -1,0 +1,120 @@
+/**
+ * What may be told to agents. They take a message whole or not at all, so one object that they can't read
+ * would keep everybody's changes from everybody: here it is left out, and its owner told. What is published decodes.
+ */
+
+import { type Flaw, MAX_MESSAGE_BYTES, serviceFlaw, workloadFlaw } from "#model/codec.ts";
+import type { Service } from "#model/service.ts";
+import type { Workload } from "#model/workload.ts";
+import type { Condition } from "../k8s/api/condition.ts";
+import { objectRef } from "../k8s/api/decode.ts";
+import type { Claimant } from "./conflicts.ts";
+import type { CompiledService } from "./services.ts";
+import type { CompiledPod } from "./workloads.ts";
+
+/** A compiled object that agents take, with its length in a message. */
+export type Tellable<C> = C & { readonly bytes: number };
+
+/** All values of a snapshot together; what is left of a message is for the names of those that went. */
+export const MAX_TOLD_BYTES: number = (MAX_MESSAGE_BYTES / 4) * 3;
+
+/** Where the fields of a workload come from. */
+const POD_FIELDS: Readonly<Record<keyof Workload, string>> = {
+  uid: "metadata.uid",
+  sandboxUid: "metadata.annotations",
+  name: "metadata.name",
+  namespace: "metadata.namespace",
+  owner: "metadata.ownerReferences",
+  serviceAccount: "spec.serviceAccountName",
+  node: "spec.nodeName",
+  addresses: "status.podIPs",
+  enrolment: "metadata.annotations",
+  ports: "spec.containers",
+};
+
+/** Where the fields of a service come from. */
+const SERVICE_FIELDS: Readonly<Record<keyof Service, string>> = {
+  namespace: "metadata.namespace",
+  name: "metadata.name",
+  addresses: "spec.clusterIPs",
+  balance: "metadata.annotations",
+  affinitySeconds: "spec.sessionAffinityConfig",
+  ports: "spec.ports",
+};
+
+/** The pod as it may be told. */
+export function tellablePod(compiled: CompiledPod): Tellable<CompiledPod> {
+  return tellable(compiled, workloadFlaw, POD_FIELDS);
+}
+
+/** The Service as it may be told. */
+export function tellableService(compiled: CompiledService): Tellable<CompiledService> {
+  return tellable(compiled, serviceFlaw, SERVICE_FIELDS);
+}
+
+interface Compiled<T> extends Claimant<T> {
+  readonly conditions: readonly Condition[];
+}
+
+function tellable<T extends object, C extends Compiled<T>>(
+  compiled: C,
+  flawOf: (value: T) => Flaw | undefined,
+  fields: Readonly<Record<string, string>>,
+): Tellable<C> {
+  const { value, conditions } = compiled;
+  if (value === undefined) return { ...compiled, bytes: 0 };
+  const flaw = flawOf(value);
+  if (flaw === undefined) return { ...compiled, bytes: Buffer.byteLength(JSON.stringify(value)) };
+  const condition = unreadable(compiled, flaw, fields);
+  return { ...compiled, value: undefined, bytes: 0, conditions: [...conditions, condition] };
+}
+
+function unreadable<T>(
+  { source }: Claimant<T>,
+  { field, problem }: Flaw,
+  fields: Readonly<Record<string, string>>,
+): Condition {
+  const [of = ""] = field.split(/[.[]/);
+  return {
+    ref: objectRef(source),
+    reason: "left-out",
+    field: fields[of] ?? "",
+    problem: `${field} ${problem} in what agents are told`,
+    nextStep: "mend it; until then the mesh leaves the object alone",
+  };
+}
+
+/** Something to tell, of whatever kind. */
+export type Told = Tellable<Claimant<unknown>>;
+
+/** Who has to stay out. */
+export interface Overflow {
+  readonly leftOut: ReadonlySet<Told>;
+  readonly conditions: readonly Condition[];
+}
+
+const NO_OVERFLOW: Overflow = { leftOut: new Set(), conditions: [] };
+
+/** When all are more than a message may hold, the longest stay out, by name among equals, so that the others are told. */
+export function overflowOf(all: readonly Told[], maxBytes: number = MAX_TOLD_BYTES): Overflow {
+  let bytes = all.reduce((sum, told) => sum + told.bytes + 1, 0);
+  if (bytes <= maxBytes) return NO_OVERFLOW;
+  const leftOut = new Set<Told>();
+  const longestFirst = [...all].sort((a, b) => b.bytes - a.bytes || (a.key < b.key ? -1 : 1));
+  for (const told of longestFirst) {
+    if (bytes <= maxBytes) break;
+    bytes -= told.bytes;
+    leftOut.add(told);
+  }
+  return { leftOut, conditions: Array.from(leftOut, (told) => overlong(told, maxBytes)) };
+}
+
+function overlong({ source, bytes }: Told, maxBytes: number): Condition {
+  return {
+    ref: objectRef(source),
+    reason: "left-out",
+    field: "",
+    problem: `takes ${bytes} bytes, and all objects together more than the ${maxBytes} that a message may hold`,
+    nextStep: "use fewer ports or endpoints; until then the mesh leaves the object alone",
+  };
+}
