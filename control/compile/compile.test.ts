@@ -275,15 +275,36 @@ test("an enrolled pod is published for its node before it has an address; others
   assert.deepEqual(workloads.get("uid-early")?.addresses, []);
 });
 
-test("a static pod's mirror names the uid by which its node knows it", () => {
+function mirror(name: string, ip: string, hash: string): Loose {
   const annotations = {
-    "kubernetes.io/config.mirror": "abc",
-    "kubernetes.io/config.hash": "abc",
+    "kubernetes.io/config.mirror": "x",
+    "kubernetes.io/config.hash": hash,
   };
-  const world = worldOf(pod("static", "10.1.0.2", { meta: { annotations } }), pod("b", "10.1.0.3"));
-  const { workloads } = compile(world, EMPTY_COMPILATION);
-  assert.equal(workloads.get("uid-static")?.sandboxUid, "abc");
+  return pod(name, ip, { meta: { annotations } });
+}
+
+test("a static pod's mirror names the uid by which its node knows it", () => {
+  const hash = "0123456789abcdef0123456789abcdef";
+  const world = worldOf(mirror("static", "10.1.0.2", hash), pod("b", "10.1.0.3"));
+  const { workloads, conditions } = compile(world, EMPTY_COMPILATION);
+  assert.equal(workloads.get("uid-static")?.sandboxUid, hash);
   assert.equal(workloads.get("uid-b")?.sandboxUid, undefined);
+  assert.deepEqual(conditions, []);
+});
+
+test("a pod can't claim another's sandbox by calling itself a mirror", () => {
+  const claims = ["7c3f2c1e-9c1b-4c56-8a8e-0d6f3f1f2a11", "", "ABCDEF0123456789abcdef0123456789"];
+  const world = worldOf(...claims.map((uid, i) => mirror(`thief-${i}`, `10.1.0.${i + 2}`, uid)));
+  const { workloads, conditions } = compile(world);
+  for (const { sandboxUid } of workloads.values()) assert.equal(sandboxUid, undefined);
+  assert.deepEqual(
+    conditions.map(({ ref, reason, field }) => [ref.name, reason, field]),
+    claims.map((_, i) => [
+      `thief-${i}`,
+      "malformed-annotation",
+      'metadata.annotations["kubernetes.io/config.hash"]',
+    ]),
+  );
 });
 
 test("compiling step by step gives what compiling from scratch gives", () => {

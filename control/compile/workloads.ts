@@ -46,7 +46,12 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
   const meshed = meshes.length > 0 ? { ...namespace, enabled: true } : namespace;
   const wanted = resolveEnrolment(said.value, meshed);
   const addresses = podAddresses(pod);
-  const conditions = [...wordConditions(pod, said.problems), ...addresses.conditions];
+  const sandboxUid = sandboxUidOf(pod);
+  const conditions = [
+    ...wordConditions(pod, said.problems),
+    ...addresses.conditions,
+    ...sandboxUid.conditions,
+  ];
   if (wanted !== undefined && spec.hostNetwork) conditions.push(hostNetwork(pod));
   if (said.value.enabled === false && meshes[0] !== undefined)
     conditions.push(optedOut(pod, meshes[0]));
@@ -54,10 +59,9 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
   // Its node's agent catches it before its containers run, if it hears of it that early.
   const starting = wanted !== undefined && spec.nodeName !== "";
   const absent = isFinished(pod) || !(reachable || starting);
-  const sandboxUid = sandboxUidOf(pod);
   const value: Workload = {
     uid: metadata.uid,
-    ...(sandboxUid !== undefined && { sandboxUid }),
+    ...(sandboxUid.value !== undefined && { sandboxUid: sandboxUid.value }),
     name: metadata.name,
     namespace: metadata.namespace,
     owner: ownerOf(pod),
@@ -80,10 +84,21 @@ export function wordConditions(
   return problems.map((problem) => ({ ref, reason: "malformed-annotation", ...problem }));
 }
 
+const MIRROR_WORD = "kubernetes.io/config.mirror";
+const HASH_WORD = "kubernetes.io/config.hash";
+
+/** What kubelet makes of a manifest, and never the form of an API uid: by those a pod could claim another's sandbox. */
+const MANIFEST_HASH = /^[0-9a-f]{32}$/;
+
 /** A static pod's API object is a mirror with a uid of its own; on the node it goes by its manifest's hash. */
-function sandboxUidOf({ metadata }: Pod): string | undefined {
-  if (metadata.annotations["kubernetes.io/config.mirror"] === undefined) return undefined;
-  return metadata.annotations["kubernetes.io/config.hash"];
+function sandboxUidOf(pod: Pod): {
+  value: string | undefined;
+  conditions: readonly Condition[];
+} {
+  const { [MIRROR_WORD]: mirror, [HASH_WORD]: hash = "" } = pod.metadata.annotations;
+  if (mirror === undefined) return { value: undefined, conditions: [] };
+  if (MANIFEST_HASH.test(hash)) return { value: hash, conditions: [] };
+  return { value: undefined, conditions: [oddHash(pod)] };
 }
 
 function isFinished(pod: Pod): boolean {
@@ -110,6 +125,16 @@ function podAddresses(pod: Pod): { texts: readonly string[]; conditions: readonl
       });
   }
   return { texts: [...texts], conditions };
+}
+
+function oddHash(pod: Pod): Condition {
+  return {
+    ref: objectRef(pod),
+    reason: "malformed-annotation",
+    field: `metadata.annotations["${HASH_WORD}"]`,
+    problem: "is not the hash that kubelet gives a static pod, 32 hexadecimal digits",
+    nextStep: `remove metadata.uid from the static pod's manifest; if it is none, remove ${MIRROR_WORD}`,
+  };
 }
 
 function hostNetwork(pod: Pod): Condition {

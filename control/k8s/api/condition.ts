@@ -12,7 +12,7 @@ export type ConditionReason =
   | "left-out"
   /** The same object is described twice; the first file in alphabetical order wins. */
   | "duplicate-object"
-  /** A `mesh/…` annotation or label can't be used; it counts as not set. */
+  /** A `mesh/…` annotation or label, or a static pod's hash, can't be used; it counts as not set. */
   | "malformed-annotation"
   /** The pod asks for the mesh but uses its node's network. */
   | "host-network"
