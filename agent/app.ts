@@ -108,6 +108,7 @@ function makeWorkers({ config, log, onFatal }: AppInputs, { blocks, rings }: Tel
     metrics: blocks,
     logs: rings,
     settings: {
+      node: config.node,
       upstreamMark: MARK_UPSTREAM,
       inboundMark: MARK_INBOUND,
       limits: config.limits,

@@ -9,6 +9,8 @@ export interface WorkerInit {
   readonly index: number;
   /** Workers of this agent: budgets of the whole agent are divided by it. */
   readonly workers: number;
+  /** spec.nodeName of the pods that are served. */
+  readonly node: string;
   /** Both directions of messages; the worker reads it when its wake descriptor fires. */
   readonly port: MessagePort;
   /** Block of shared counters (agent/telemetry). */

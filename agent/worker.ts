@@ -5,6 +5,7 @@
 
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { refuse } from "#model/refusal.ts";
+import { serviceKey } from "#model/service.ts";
 import type { Channel } from "./engine/channel.ts";
 import { type Accepted, type Listener, listen } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
@@ -13,6 +14,7 @@ import { Timer } from "./engine/timers.ts";
 import { EndpointGauges } from "./flow/balance/endpoint-gauges.ts";
 import { EndpointSet } from "./flow/balance/endpoint-set.ts";
 import type { LiveEndpoint } from "./flow/balance/live-endpoint.ts";
+import { portSpecOf } from "./flow/balance/port-spec.ts";
 import { type BalanceSettings, DEFAULT_BALANCE_SETTINGS } from "./flow/balance/settings.ts";
 import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
@@ -71,7 +73,9 @@ class DataWorker {
     });
     this.#metrics = new WorkerMetrics(init.metrics);
     this.#gauges = new EndpointGauges(this.#metrics);
-    this.#directory = new Directory<EndpointSet>(endpointStates(balanceSettings(init.workers)));
+    this.#directory = new Directory<EndpointSet>(
+      endpointStates(init.node, balanceSettings(init.workers)),
+    );
     this.#context = this.#buildContext();
     this.#loop.onWake = () => this.#receive();
     this.#loop.onTurnEnd = () => this.#slots.recycle();
@@ -318,21 +322,18 @@ function balanceSettings(workers: number): BalanceSettings {
 }
 
 function endpointStates(
+  node: string,
   settings: BalanceSettings,
 ): ConstructorParameters<typeof Directory<EndpointSet>>[0] {
   return {
-    create: ({ namespace, name, balance, affinitySeconds }, port) =>
-      new EndpointSet(
-        { balance, affinitySeconds, endpoints: port.endpoints },
-        {
-          name: `${namespace}/${name}:${port.port}`,
-          settings,
-          clock: () => performance.now(),
-          random: Math.random,
-        },
-      ),
-    update: (state, { balance, affinitySeconds }, port) =>
-      state.update({ balance, affinitySeconds, endpoints: port.endpoints }),
+    create: (service, port) =>
+      new EndpointSet(portSpecOf(service, port, node), {
+        name: `${serviceKey(service)}:${port.port}`,
+        settings,
+        clock: () => performance.now(),
+        random: Math.random,
+      }),
+    update: (state, service, port) => state.update(portSpecOf(service, port, node)),
     remove: (state) => state.update({ balance: { kind: "random" }, endpoints: [] }),
   };
 }

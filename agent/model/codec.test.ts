@@ -44,7 +44,7 @@ const DELTA: SnapshotDelta = {
           protocol: "detect",
           endpoints: [
             { address: "10.1.0.3", port: 8080, state: "draining", workload: "u2" },
-            { address: "192.0.2.7", port: 8080, state: "ready" },
+            { address: "192.0.2.7", port: 8080, state: "ready", onlyFrom: "n1" },
           ],
         },
       ],
@@ -95,6 +95,7 @@ test("a wrong field refuses the whole and is named", () => {
     [["upsertServices", 0, "affinitySeconds"], 0, "upsertServices[0].affinitySeconds"],
     [[...endpoint, "port"], 65_536, "upsertServices[0].ports[0].endpoints[1].port"],
     [[...endpoint, "address"], "order", "upsertServices[0].ports[0].endpoints[1].address"],
+    [[...endpoint, "onlyFrom"], 7, "upsertServices[0].ports[0].endpoints[1].onlyFrom"],
     [["removeServices", 0], {}, "removeServices[0]"],
   ];
   for (const [path, value, field] of cases) {

@@ -172,11 +172,13 @@ function readServicePort(place: Place): ServicePort {
 
 function readEndpoint(place: Place): Endpoint {
   const workload = optional(field(place, "workload"), name);
+  const onlyFrom = optional(field(place, "onlyFrom"), (p) => text(p, 512));
   return {
     address: readAddress(field(place, "address")),
     port: readPort(field(place, "port")),
     state: oneOf(field(place, "state"), ["ready", "draining", "unready"]),
     ...(workload !== undefined && { workload }),
+    ...(onlyFrom !== undefined && { onlyFrom }),
   };
 }
 

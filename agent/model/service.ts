@@ -39,6 +39,11 @@ export interface Endpoint {
   readonly state: EndpointState;
   /** uid of the pod behind it, which may not be in the snapshot (yet); absent for endpoints that are not pods. */
   readonly workload?: string;
+  /**
+   * The only node whose pods may be led here, empty = none (internalTrafficPolicy Local); absent = all may. Agents that
+   * don't know the field lead everybody here.
+   */
+  readonly onlyFrom?: string;
 }
 
 /** The stable key of a service: `namespace/name`. */

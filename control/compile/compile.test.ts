@@ -213,6 +213,49 @@ test("Services that disagree about a pod's port: the first by name wins, the oth
   );
 });
 
+test("an endpoint of a Local Service is for its own node, as its slice says it", () => {
+  const ports = [{ port: 80 }];
+  const endpoints = [
+    { ...endpoint("10.1.0.2", "a"), nodeName: "n1" },
+    { addresses: ["192.0.2.7"], nodeName: "n2" },
+    { addresses: ["192.0.2.8"], nodeName: null },
+  ];
+  const spec = { clusterIP: "10.96.0.1", ports };
+  const { services } = compile(
+    worldOf(
+      service("local", { ...spec, internalTrafficPolicy: "Local" }),
+      slice("local", ports, endpoints),
+      service("cluster", { ...spec, clusterIP: "10.96.0.2" }),
+      slice("cluster", ports, endpoints),
+    ),
+  );
+  const onlyFrom = (key: string): unknown =>
+    services.get(key)?.ports[0]?.endpoints.map((one) => [one.address, one.onlyFrom]);
+  assert.deepEqual(onlyFrom("shop/local"), [
+    ["10.1.0.2", "n1"],
+    ["192.0.2.7", "n2"],
+    ["192.0.2.8", ""],
+  ]);
+  assert.deepEqual(onlyFrom("shop/cluster"), [
+    ["10.1.0.2", undefined],
+    ["192.0.2.7", undefined],
+    ["192.0.2.8", undefined],
+  ]);
+});
+
+test("a headless Service's word on its pods' ports is the same when it is Local", () => {
+  const spec = { clusterIP: "None", ports: [{ name: "tcp-db", port: 5432 }] };
+  const { services, workloads } = compile(
+    worldOf(
+      pod("db-0", "10.1.0.2"),
+      service("db", { ...spec, internalTrafficPolicy: "Local" }),
+      slice("db", [{ name: "tcp-db", port: 5432 }], [endpoint("10.1.0.2", "db-0")]),
+    ),
+  );
+  assert.equal(services.size, 0);
+  assert.deepEqual(workloads.get("uid-db-0")?.ports, [{ port: 5432, protocol: "tcp" }]);
+});
+
 test("an endpoint in two slices counts once, in its best state", () => {
   const { services } = compile(
     worldOf(

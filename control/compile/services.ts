@@ -83,7 +83,7 @@ export function compileService(
     if (port.protocol !== "TCP") continue;
     const protocol = protocolOf(source, i, port);
     conditions.push(...protocol.conditions);
-    const endpoints = endpointsOf(port, slices);
+    const endpoints = endpointsOf(source, port, slices);
     ports.push({ name: port.name, port: port.port, protocol: protocol.value, endpoints });
   }
   const value: Service = {
@@ -153,8 +153,13 @@ function affinityOf({ spec }: KubeService): { affinitySeconds?: number } {
   return { affinitySeconds: seconds ?? DEFAULT_AFFINITY_SECONDS };
 }
 
-function endpointsOf(port: KubeServicePort, slices: readonly EndpointSlice[]): readonly Endpoint[] {
+function endpointsOf(
+  { spec }: KubeService,
+  port: KubeServicePort,
+  slices: readonly EndpointSlice[],
+): readonly Endpoint[] {
   const endpoints = new Map<string, Endpoint>();
+  const local = spec.internalTrafficPolicy === "Local";
   for (const slice of slices) {
     const match = slice.ports.find((p) => p.name === port.name && p.protocol === "TCP");
     if (match === undefined || slice.addressType === "FQDN") continue;
@@ -162,7 +167,8 @@ function endpointsOf(port: KubeServicePort, slices: readonly EndpointSlice[]): r
     const number =
       match.port ?? (typeof port.targetPort === "number" ? port.targetPort : port.port);
     for (const endpoint of slice.endpoints)
-      for (const made of endpointAt(slice, endpoint, number)) keepBest(endpoints, made);
+      for (const made of endpointAt(slice, endpoint, { port: number, local }))
+        keepBest(endpoints, made);
   }
   return [...endpoints.values()].sort((a, b) => compare(a.address, b.address) || a.port - b.port);
 }
@@ -170,15 +176,21 @@ function endpointsOf(port: KubeServicePort, slices: readonly EndpointSlice[]): r
 function endpointAt(
   slice: EndpointSlice,
   endpoint: SliceEndpoint,
-  port: number,
+  { port, local }: { readonly port: number; readonly local: boolean },
 ): readonly Endpoint[] {
   const state = stateOf(endpoint);
   const workload = workloadOf(slice, endpoint.targetRef);
+  // As kube-proxy: by nodeName alone; who has none is on no node.
+  const onlyFrom = local ? (endpoint.nodeName ?? "") : undefined;
   // A slice comes from a controller, not from a person: an unreadable address is left out in silence.
   return endpoint.addresses.flatMap((text) => {
     const address = canonicalAddress(text);
     if (address === undefined) return [];
-    return [{ address, port, state, ...(workload !== undefined && { workload }) }];
+    const extra = {
+      ...(workload !== undefined && { workload }),
+      ...(onlyFrom !== undefined && { onlyFrom }),
+    };
+    return [{ address, port, state, ...extra }];
   });
 }
 

@@ -112,6 +112,16 @@ test("a consistent hash of the source address gives one client one endpoint", as
   assert.equal((await spread(rig, 40, 4)).size, 1);
 });
 
+test("of a Local service only endpoints of the own node answer, and nobody without one", async () => {
+  const from = (...nodes: readonly string[]) =>
+    endpoints.map((one, n) => ({ ...one, onlyFrom: nodes[n] ?? "other" }));
+  await using rig = await WorkerRig.start({ endpoints: from("rig", "other", "rig") });
+  assert.deepEqual([...(await spread(rig, 40, 4)).keys()].sort(), ["a", "c"]);
+  await rig.update({ endpoints: from() });
+  await assert.rejects(ask(rig), /503 !== 200/);
+  assert.equal(rig.count("refused", "no-endpoints"), 1);
+});
+
 test("ClientIP affinity follows a lost endpoint, stays there while it is used, and ends with its time", async () => {
   const affinity = { balance: { kind: "round-robin" }, affinitySeconds: 1 } as const;
   await using rig = await WorkerRig.start({ ...affinity, endpoints });

@@ -101,6 +101,7 @@ export class WorkerRig implements AsyncDisposable {
       metrics: [block],
       logs: [undefined],
       settings: {
+        node: CLIENT.node,
         upstreamMark: 0,
         inboundMark: 0,
         limits: { ...LIMITS, ...options.limits },

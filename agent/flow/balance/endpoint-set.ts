@@ -14,16 +14,9 @@ import {
   type PickRequest,
   pickByHash,
 } from "./pickers.ts";
+import type { PortSpec } from "./port-spec.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import type { BalanceSettings, Clock, Random } from "./settings.ts";
-
-/** What a snapshot says about one service port: the part the balancer uses. */
-export interface PortSpec {
-  readonly balance: Balance;
-  /** Service sessionAffinity ClientIP, in seconds. */
-  readonly affinitySeconds?: number | undefined;
-  readonly endpoints: readonly Endpoint[];
-}
 
 /** What an EndpointSet needs from outside. */
 export interface EndpointSetInputs {
@@ -92,10 +85,10 @@ export class EndpointSet {
     for (const [identity, endpoint] of this.#known)
       if (!all.has(identity) && isForgettable(endpoint, now)) this.#known.delete(identity);
     this.#all = [...all.values()];
-    this.#none = refuse(
-      "no-endpoints",
-      `${this.#inputs.name}: ${this.#all.length} known, none may be used`,
-    );
+    const { elsewhere = 0 } = spec;
+    const local = `, ${elsewhere} more for other nodes only (internalTrafficPolicy Local)`;
+    const detail = `${this.#all.length} known, none may be used${elsewhere > 0 ? local : ""}`;
+    this.#none = refuse("no-endpoints", `${this.#inputs.name}: ${detail}`);
     this.#sort();
   }
 

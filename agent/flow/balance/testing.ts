@@ -3,10 +3,11 @@
 import assert from "node:assert/strict";
 import { type Balance, DEFAULT_BALANCE } from "#model/balance.ts";
 import type { Endpoint, EndpointState } from "#model/service.ts";
-import { EndpointSet, type PortSpec } from "./endpoint-set.ts";
+import { EndpointSet } from "./endpoint-set.ts";
 import { NO_KEY } from "./hash.ts";
 import type { LiveEndpoint } from "./live-endpoint.ts";
 import type { PickRequest } from "./pickers.ts";
+import type { PortSpec } from "./port-spec.ts";
 import { type BalanceSettings, DEFAULT_BALANCE_SETTINGS } from "./settings.ts";
 
 /** Every algorithm once. */

@@ -112,6 +112,7 @@ function makeWorkers(): Workers {
     metrics: blocks,
     logs: blocks.map(() => undefined),
     settings: {
+      node: "n1",
       upstreamMark: 0,
       inboundMark: 0,
       limits: {

@@ -35,6 +35,8 @@ export interface ServiceSpec {
     | { readonly clientIP?: { readonly timeoutSeconds?: number | undefined } | undefined }
     | undefined;
   readonly publishNotReadyAddresses: boolean;
+  /** `Local` = a client gets endpoints of its own node only. */
+  readonly internalTrafficPolicy: string;
 }
 
 /** One port of a Service. */
@@ -65,6 +67,8 @@ export interface SliceEndpoint {
     readonly terminating?: boolean | undefined;
   };
   readonly targetRef?: TargetRef | undefined;
+  /** Absent on hand-made endpoints that are nowhere in the cluster. */
+  readonly nodeName?: string | undefined;
 }
 
 /** The pod behind an endpoint. */
@@ -109,6 +113,7 @@ export const service: z.ZodType<Service> = z.object({
       }),
     ),
     publishNotReadyAddresses: unless(z.boolean(), false),
+    internalTrafficPolicy: unless(z.string(), "Cluster"),
   }),
 });
 
@@ -129,6 +134,7 @@ const endpoint: z.ZodType<SliceEndpoint> = z.object({
       uid: filled(undefined),
     }),
   ),
+  nodeName: maybe(z.string()),
 });
 
 const slicePort: z.ZodType<SlicePort> = z.object({
