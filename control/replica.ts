@@ -143,7 +143,7 @@ function admission(options: ReplicaOptions, calls: ApiCalls): Pick<Replica, "adm
       const pod = pipeline.world.pods.get(`${namespace}/${name}`);
       return pod?.metadata.uid === uid ? pod.spec.nodeName : undefined;
     },
-    now: Date.now,
+    now: () => performance.now(),
   });
   const refusals = new RefusalLog(Date.now);
   return {

@@ -1,4 +1,11 @@
-/** Remembers verdicts on tokens, so that the API server is asked seldom and may be away for a while. */
+/**
+ * Remembers verdicts on tokens, so that the API server is asked seldom and may be away for a while.
+ *
+ * A token's times are the API server's clock's, and control's own may be hours off, so none is asked what time it is: a
+ * token that the API server has just accepted was made before, hence ends within its life from when it was first
+ * accepted. Agents show a token soon after they got it, so that this is near its true end. Only the answers of the API
+ * server end an admission earlier. All times here are those of a clock that nobody sets.
+ */
 
 import { createHash } from "node:crypto";
 import {
@@ -10,7 +17,10 @@ import {
   type Verdict,
 } from "./verdict.ts";
 
-/** A yes counts this long; then the API server is asked again, so a deleted agent's token ends. */
+/**
+ * A yes counts this long (or the token's whole life, when that is shorter); then the API server is asked again, so the
+ * token of a deleted agent, or one that has ended, is refused that much later at most.
+ */
 const ADMITTED_MS = 10 * 60_000;
 /** A no counts this long: agents come back, and what was wrong may have been put right. */
 const REFUSED_MS = 5000;
@@ -33,7 +43,7 @@ export interface AdmitterOptions {
   readonly review: (token: string) => Promise<ReviewStatus>;
   readonly namespace: string;
   readonly nodeOfPod: ReviewQuestion["nodeOfPod"];
-  /** Milliseconds since 1970. */
+  /** Milliseconds of a clock that nobody sets, such as performance.now(). */
   readonly now: () => number;
 }
 
@@ -44,9 +54,10 @@ export type Admission =
 
 interface Known {
   readonly review: ReviewStatus;
-  readonly judgedAt: number;
-  /** When the token itself ends; it was read from an authenticated token. */
-  readonly ends: number;
+  /** Until when the verdict counts without asking again. */
+  readonly freshUntil: number;
+  /** When the token has surely ended; undefined for one that was never accepted. */
+  readonly endsBy: number | undefined;
 }
 
 /** Answers whether the bearer of a token may speak for a node. */
@@ -69,26 +80,26 @@ export class Admitter {
     const key = createHash("sha256").update(token).digest("base64");
     const known = this.#known.get(key);
     const now = this.#options.now();
-    if (known !== undefined && now < freshUntil(known))
-      return this.#judge(node, known, freshUntil(known) - now);
+    if (known !== undefined && now < known.freshUntil)
+      return this.#judge(node, known, known.freshUntil - now);
     try {
       const review = await this.#ask(key, token);
       const judgedAt = this.#options.now();
-      const fresh = { review, judgedAt, ends: endOf(token) ?? judgedAt + ADMITTED_MS };
+      const fresh = knownFrom(review, { token, judgedAt, before: this.#known.get(key) });
       this.#remember(key, fresh);
-      return this.#judge(node, fresh, freshUntil(fresh) - judgedAt);
+      return this.#judge(node, fresh, fresh.freshUntil - judgedAt);
     } catch (cause) {
       const problem = cause instanceof Error ? cause.message : String(cause);
       return this.#unanswered(node, known, problem);
     }
   }
 
-  /** Nobody could be asked: a token that was good goes on until its own end, any other has to wait. */
+  /** Nobody could be asked: a token that was good goes on until it has surely ended, any other has to wait. */
   #unanswered(node: string, known: Known | undefined, problem: string): Admission {
-    const now = this.#options.now();
-    if (known?.review.authenticated !== true || now >= known.ends)
+    const left = (known?.endsBy ?? 0) - this.#options.now();
+    if (known?.review.authenticated !== true || left <= 0)
       return admission(cannotCheck(problem), 0);
-    return this.#judge(node, known, Math.min(AWAY_RETRY_MS, known.ends - now));
+    return this.#judge(node, known, Math.min(AWAY_RETRY_MS, left));
   }
 
   #judge(node: string, known: Known, againMs: number): Admission {
@@ -120,10 +131,19 @@ export class Admitter {
   }
 }
 
-/** Until when a verdict counts without asking again; a yes never longer than the token lives. */
-function freshUntil({ review, judgedAt, ends }: Known): number {
-  if (review.authenticated !== true) return judgedAt + REFUSED_MS;
-  return Math.min(judgedAt + ADMITTED_MS, ends);
+/** What to remember of an answer; `before` is what was known of the token. */
+function knownFrom(
+  review: ReviewStatus,
+  { token, judgedAt, before }: { token: string; judgedAt: number; before: Known | undefined },
+): Known {
+  if (review.authenticated !== true)
+    return { review, freshUntil: judgedAt + REFUSED_MS, endsBy: before?.endsBy };
+  const life = lifeOf(token) ?? ADMITTED_MS;
+  return {
+    review,
+    freshUntil: judgedAt + Math.min(ADMITTED_MS, life),
+    endsBy: before?.endsBy ?? judgedAt + life,
+  };
 }
 
 function admission(verdict: Verdict, againMs: number): Admission {
@@ -131,15 +151,16 @@ function admission(verdict: Verdict, againMs: number): Admission {
 }
 
 /**
- * When a token ends (ms since 1970), from its own words: to be believed only after the API server has
- * authenticated it. Undefined for a token that does not say.
+ * How long a token lives in all (ms), from its own words: to be believed only after the API server has authenticated it.
+ * Undefined for a token that does not say.
  */
-function endOf(token: string): number | undefined {
+function lifeOf(token: string): number | undefined {
   try {
     const text = Buffer.from(token.split(".")[1] ?? "", "base64url").toString();
     const claims: unknown = JSON.parse(text);
-    if (typeof claims === "object" && claims !== null && "exp" in claims)
-      return typeof claims.exp === "number" ? claims.exp * 1000 : undefined;
+    if (typeof claims !== "object" || claims === null) return undefined;
+    const { iat, exp } = claims as Readonly<Record<string, unknown>>;
+    if (typeof iat === "number" && typeof exp === "number" && exp > iat) return (exp - iat) * 1000;
   } catch {
     // Not a JWT: then only the API server knows.
   }

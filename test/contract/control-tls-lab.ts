@@ -34,6 +34,13 @@ export function agentOf(node: string, over: ReviewStatus = {}): ReviewStatus {
   };
 }
 
+/** A token of the shape of a JWT: made at a time of the API server's clock (ms since 1970), living so long (ms). */
+export function tokenOf(name: string, made: number, life: number): string {
+  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const [iat, exp] = [made / 1000, (made + life) / 1000];
+  return `${part({})}.${part({ iat, exp, name })}.c2ln`;
+}
+
 /** A control that serves TLS, the API server's word beside it, and what an agent reads. */
 export interface TlsLab extends AsyncDisposable {
   readonly agents: AgentRegistry;
@@ -42,8 +49,8 @@ export interface TlsLab extends AsyncDisposable {
   /** The tokens that the API server was asked about. */
   readonly asked: readonly string[];
   readonly refusals: string[];
-  /** Whether the API server does not answer, and control's clock. */
-  readonly state: { away: boolean; clock: number };
+  /** Whether the API server does not answer, what control takes the time to be, and its clock that nobody sets (ms). */
+  readonly state: { away: boolean; clock: number; elapsed: number };
   readonly renewals: number[];
   readonly control: TlsControl;
   agent(over?: Partial<TlsControl>): TestAgent;
@@ -68,12 +75,11 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
   const publisher = new Publisher("e1");
   publisher.publish(partsOf(["a"]));
   const agents = new AgentRegistry(() => new Date());
-  const state = { away: false, clock: Date.now() };
-  const now = (): number => state.clock;
+  const state = { away: false, clock: Date.now(), elapsed: 0 };
   const admitter = new Admitter({
     namespace: "nodemesh",
     nodeOfPod: () => undefined,
-    now,
+    now: () => state.elapsed,
     review: async (token) => {
       asked.push(token);
       witness.changed();
@@ -84,7 +90,7 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
   const serving = startServing({
     authority,
     dnsNames: servingNames("nodemesh-control", "nodemesh"),
-    now,
+    now: () => state.clock,
     lookMs: 10,
     onRenewed: (at) => {
       renewals.push(at);

@@ -9,7 +9,15 @@ import type { TlsControl } from "../../agent/state/session.ts";
 import { makeAuthority, readAuthority } from "../../control/tls/authority.ts";
 import { startServing } from "../../control/tls/serving.ts";
 import { partsOf, Witness } from "./control-link.ts";
-import { agentOf, HOUR_MS, lossOf, SERVER_NAME, startLab, type TlsLab } from "./control-tls-lab.ts";
+import {
+  agentOf,
+  HOUR_MS,
+  lossOf,
+  SERVER_NAME,
+  startLab,
+  type TlsLab,
+  tokenOf,
+} from "./control-tls-lab.ts";
 
 test("an agent with its node's token follows over TLS", async () => {
   const witness = new Witness();
@@ -228,23 +236,17 @@ test("with the API server away a known token goes on, a new one has to wait", as
   );
 });
 
-/** A token of the shape of a JWT, which says when it ends. */
-function tokenUntil(ends: number, name: string): string {
-  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-  return `${part({})}.${part({ exp: ends / 1000, name })}.c2ln`;
-}
-
 test("a stream ends with its token, and the agent comes back with the one it has then", async () => {
   const witness = new Witness();
   await using lab = await startLab(witness);
-  const short = tokenUntil(lab.state.clock + 1000, "short");
+  const short = tokenOf("short", lab.state.clock, 1000);
   lab.reviews.set(short, agentOf("n1"));
   await lab.write("token", short);
   await using agent = lab.agent();
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
   // As after the pod's deletion: the API server knows the token no more.
   lab.reviews.delete(short);
-  lab.state.clock += 1000;
+  lab.state.elapsed += 1000;
   await lab.write("token", "agent-1");
   await witness.until("the loss", () => agent.statuses.at(-1)?.kind === "lost");
   assert.match(lab.refusals[0] ?? "", /does not accept the token/);
@@ -254,18 +256,18 @@ test("a stream ends with its token, and the agent comes back with the one it has
 test("a renewed token that came with an ack keeps the stream open", async () => {
   const witness = new Witness();
   await using lab = await startLab(witness);
-  const short = tokenUntil(lab.state.clock + 1000, "short");
+  const short = tokenOf("short", lab.state.clock, 1000);
   lab.reviews.set(short, agentOf("n1"));
   await lab.write("token", short);
   await using agent = lab.agent();
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
-  const renewed = tokenUntil(lab.state.clock + 2000, "renewed");
+  const renewed = tokenOf("renewed", lab.state.clock, 2000);
   lab.reviews.set(renewed, agentOf("n1"));
   await lab.write("token", renewed);
   lab.publisher.publish(partsOf(["a", "b"], lab.publisher.snapshot));
   await witness.until("ack of 2", () => lab.agents.get("n1")?.acked?.version === 2);
   lab.reviews.delete(short);
-  lab.state.clock += 10 * 60_000;
+  lab.state.elapsed += 10 * 60_000;
   const asked = lab.asked.length;
   await witness.until("a new question", () => lab.asked.length > asked);
   assert.equal(lab.asked.at(-1), renewed);
