@@ -36,8 +36,16 @@ export interface TlsControl {
   readonly serverName: string;
 }
 
-/** Sessions that show a token, and where it is. */
-const tokenFiles = new WeakMap<ClientHttp2Session, string>();
+/** What a session shows about who it is. */
+interface Credentials {
+  /** Where the token is. */
+  readonly file: string;
+  /** The token that control took last; empty until it took one. */
+  taken: string;
+}
+
+/** Sessions that show a token. */
+const credentialsOf = new WeakMap<ClientHttp2Session, Credentials>();
 
 /** Opens a cleartext HTTP/2 connection: to a unix socket, or in the simulator. */
 export function connectCleartext(address: ControlAddress): ClientHttp2Session {
@@ -62,7 +70,7 @@ export function connectTls(control: TlsControl): ClientHttp2Session {
     servername: control.serverName,
     minVersion: "TLSv1.3",
   });
-  tokenFiles.set(session, control.tokenFile);
+  credentialsOf.set(session, { file: control.tokenFile, taken: "" });
   return session;
 }
 
@@ -70,10 +78,33 @@ function hostText(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }
 
-/** What each request of a session shows about who sends it. */
-function credentials(session: ClientHttp2Session): OutgoingHttpHeaders {
-  const file = tokenFiles.get(session);
-  return file === undefined ? {} : { authorization: `Bearer ${readToken(file)}` };
+/**
+ * Whether the session's token was renewed since control took one. False also when there is none to be read: the next
+ * request says so.
+ */
+export function hasNewToken(session: ClientHttp2Session): boolean {
+  const credentials = credentialsOf.get(session);
+  if (credentials === undefined) return false;
+  try {
+    return readToken(credentials.file) !== credentials.taken;
+  } catch {
+    return false;
+  }
+}
+
+/** A request that shows the token as it is now, and what to call when control has taken it. */
+function request(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders,
+): { readonly stream: ClientHttp2Stream; readonly taken: () => void } {
+  const credentials = credentialsOf.get(session);
+  if (credentials === undefined) return { stream: session.request(headers), taken: () => {} };
+  const token = readToken(credentials.file);
+  const stream = session.request({ ...headers, authorization: `Bearer ${token}` });
+  const taken = (): void => {
+    credentials.taken = token;
+  };
+  return { stream, taken };
 }
 
 function readToken(file: string): string {
@@ -141,11 +172,7 @@ export async function openSnapshots(
   path: string,
   timeoutMs: number,
 ): Promise<ClientHttp2Stream> {
-  const stream = session.request({
-    ":method": "GET",
-    ":path": path,
-    ...credentials(session),
-  });
+  const { stream, taken } = request(session, { ":method": "GET", ":path": path });
   const timer = setTimeout(
     () => session.destroy(new Error(`control did not answer within ${timeoutMs} ms`)),
     timeoutMs,
@@ -153,8 +180,10 @@ export async function openSnapshots(
   try {
     const headers = await responseOf(session, stream);
     const status = Number(headers[":status"]);
-    if (status === 200) return stream;
-    throw new Error(`control answered ${status}: ${(await textOf(stream)).trim()}`);
+    if (status !== 200)
+      throw new Error(`control answered ${status}: ${(await textOf(stream)).trim()}`);
+    taken();
+    return stream;
   } finally {
     clearTimeout(timer);
   }
@@ -162,16 +191,13 @@ export async function openSnapshots(
 
 /** Sends an ack; resolves when control has taken it, rejects with why it has not. */
 export async function sendAck(session: ClientHttp2Session, ack: Ack): Promise<void> {
-  const stream = session.request({
-    ":method": "POST",
-    ":path": "/v1/acks",
-    ...credentials(session),
-  });
+  const { stream, taken } = request(session, { ":method": "POST", ":path": "/v1/acks" });
   stream.end(JSON.stringify(ack));
   const headers = await responseOf(session, stream);
   const text = await textOf(stream);
   if (Number(headers[":status"]) !== 204)
     throw new Error(`control refused the ack: ${text.trim()}`);
+  taken();
 }
 
 /**

@@ -10,7 +10,7 @@ import { FrameReader } from "#model/frames.ts";
 import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import { Backoff } from "./backoff.ts";
-import { type Ack, openSnapshots, sendAck, watchPeer } from "./session.ts";
+import { type Ack, hasNewToken, openSnapshots, sendAck, watchPeer } from "./session.ts";
 import type { SnapshotStore } from "./store.ts";
 
 /** Silence after which control counts as dead is at most twice this. */
@@ -80,15 +80,12 @@ async function followOnce(
   // Session errors also end its streams, where they are waited for.
   session.on("error", () => {});
   try {
-    // Control sends news at once, so a peer that answers and is quiet has none.
-    const confirm = (): void => {
-      if (memory.upToDate) options.store.confirm();
-    };
-    watchPeer(session, options.pingMs ?? DEFAULT_PING_MS, confirm);
+    const link: Link = { options, session, backoff, memory, repeated: Promise.resolve() };
+    watchPeer(session, options.pingMs ?? DEFAULT_PING_MS, () => alive(link));
     const path = pathOf(options, memory.resync);
     const stream = await openSnapshots(session, path, ANSWER_TIMEOUT_MS);
     options.onStatus({ kind: "connected" });
-    await takeMessages({ options, session, stream, backoff, memory });
+    await takeMessages(link, stream);
     return "control closed the stream";
   } catch (cause) {
     return messageOf(cause);
@@ -123,18 +120,36 @@ interface Memory {
 interface Link {
   readonly options: FollowOptions;
   readonly session: ClientHttp2Session;
-  readonly stream: ClientHttp2Stream;
   readonly backoff: Backoff;
   readonly memory: Memory;
+  /** The last repetition of an ack: resolves when it is answered or has failed. */
+  repeated: Promise<void>;
+}
+
+/** Control has answered a ping. It sends news at once, so a peer that answers and is quiet has none. */
+function alive(link: Link): void {
+  const { options, session, memory } = link;
+  if (!memory.upToDate) return;
+  options.store.confirm();
+  // Control sees a renewed token only with a request, and a quiet world asks for none: without this the stream would
+  // be refused when the old token ends.
+  if (hasNewToken(session)) link.repeated = link.repeated.then(() => repeatAck(link));
+}
+
+/** Shows a renewed token with the last ack. What goes wrong is tried again at the next ping; the old token may do yet. */
+async function repeatAck({ options, session, memory }: Link): Promise<void> {
+  if (!memory.upToDate || !hasNewToken(session)) return;
+  const { epoch, version } = options.store.current;
+  await sendAck(session, { node: options.node, epoch, version }).catch(() => {});
 }
 
 /**
  * Takes messages one after the other. While one is being enforced nothing is read, so control holds back
  * and sends the sum of what happened meanwhile.
  */
-async function takeMessages(link: Link): Promise<void> {
+async function takeMessages(link: Link, stream: ClientHttp2Stream): Promise<void> {
   const reader = new FrameReader();
-  for await (const piece of link.stream as AsyncIterable<Buffer>) {
+  for await (const piece of stream as AsyncIterable<Buffer>) {
     const messages = reader.push(piece);
     if (messages === "too-long") throw new Error("control sent a message above the limit");
     for (const message of messages) await takeMessage(link, message);
@@ -177,6 +192,9 @@ async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Pr
   link.options.onStatus({ kind: "synced", epoch, version });
 }
 
-async function acknowledge({ options, session }: Link, ack: Omit<Ack, "node">): Promise<void> {
+async function acknowledge(link: Link, ack: Omit<Ack, "node">): Promise<void> {
+  const { options, session } = link;
+  // One after the other: an older version must not be the last that control hears of.
+  await link.repeated;
   await sendAck(session, { node: options.node, ...ack });
 }

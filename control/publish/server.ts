@@ -51,10 +51,12 @@ export type StreamAdmission =
   | { readonly kind: "admitted"; readonly againMs: number }
   | { readonly kind: "refused"; readonly status: number; readonly problem: string };
 
-/** A header that was good for a node, until a time of performance.now(). */
+/** A header that was good for a node. Times of performance.now(). */
 interface Shown {
   readonly node: string;
   readonly authorization: string | undefined;
+  /** When the agent showed it. */
+  readonly at: number;
   readonly until: number;
 }
 
@@ -65,7 +67,7 @@ export class PublishServer {
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Connections, also those that never become a session: a TLS handshake may hang. */
   readonly #sockets = new Set<Socket>();
-  /** What each session was last admitted with: agents show a renewed token with an ack. */
+  /** What each session was last admitted with: agents show a renewed token with an ack, in a quiet world with a repeated one. */
   readonly #shown = new WeakMap<ServerHttp2Session, Shown>();
   /** Sessions that were admitted for something, once. */
   readonly #known = new WeakSet<ServerHttp2Session>();
@@ -155,6 +157,7 @@ export class PublishServer {
     stream: ServerHttp2Stream,
     node: string,
     authorization: string | undefined,
+    at: number = performance.now(),
   ): Promise<StreamAdmission> {
     const { admit, onRefused } = this.#options;
     if (admit === undefined) return { kind: "admitted", againMs: Infinity };
@@ -169,7 +172,9 @@ export class PublishServer {
     if (admission.kind === "refused") onRefused?.(node, admission.problem);
     else if (session !== undefined) {
       const until = performance.now() + admission.againMs;
-      this.#shown.set(session, { node, authorization, until });
+      // An answer about an old token may come after a renewed one was shown.
+      if (at >= (this.#shown.get(session)?.at ?? 0))
+        this.#shown.set(session, { node, authorization, at, until });
       this.#known.add(session);
     }
     return admission;
@@ -184,11 +189,10 @@ export class PublishServer {
       timer.unref();
     };
     const again = async (): Promise<void> => {
-      const { session } = stream;
+      const session = stream.session as ServerHttp2Session | undefined;
       if (session === undefined || stream.destroyed) return;
-      const shown = this.#shown.get(session as ServerHttp2Session);
-      this.#shown.delete(session as ServerHttp2Session);
-      const admission = await this.#admit(stream, node, shown?.authorization);
+      const shown = this.#shown.get(session);
+      const admission = await this.#admit(stream, node, shown?.authorization, shown?.at);
       if (stream.destroyed) return;
       if (admission.kind === "admitted") wait(admission.againMs);
       else stream.end();

@@ -236,7 +236,7 @@ test("with the API server away a known token goes on, a new one has to wait", as
   );
 });
 
-test("a stream ends with its token, and the agent comes back with the one it has then", async () => {
+test("a stream ends with its token when no other is shown, and the agent comes back with the one it has then", async () => {
   const witness = new Witness();
   await using lab = await startLab(witness);
   const short = tokenOf("short", lab.state.clock, 1000);
@@ -247,9 +247,9 @@ test("a stream ends with its token, and the agent comes back with the one it has
   // As after the pod's deletion: the API server knows the token no more.
   lab.reviews.delete(short);
   lab.state.elapsed += 1000;
-  await lab.write("token", "agent-1");
   await witness.until("the loss", () => agent.statuses.at(-1)?.kind === "lost");
   assert.match(lab.refusals[0] ?? "", /does not accept the token/);
+  await lab.write("token", "agent-1");
   await witness.until("synced again", () => agent.statuses.at(-1)?.kind === "synced");
 });
 
@@ -274,4 +274,38 @@ test("a renewed token that came with an ack keeps the stream open", async () => 
   lab.publisher.publish(partsOf(["a"], lab.publisher.snapshot));
   await witness.until("ack of 3", () => lab.agents.get("n1")?.acked?.version === 3);
   assert.equal(agent.statuses.filter(({ kind }) => kind === "lost").length, 0);
+});
+
+test("a renewed token is shown in a quiet world too: no refusal, no new connection", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  const short = tokenOf("short", lab.state.clock, 1000);
+  lab.reviews.set(short, agentOf("n1"));
+  await lab.write("token", short);
+  await using agent = lab.agent();
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  const first = lab.agents.get("n1")?.acked;
+  // Kubelet renews; the API server can't be asked about the new one at first.
+  const renewed = tokenOf("renewed", lab.state.clock, 2000);
+  lab.state.away = true;
+  await lab.write("token", renewed);
+  await witness.until("a question about the renewed one", () => lab.asked.includes(renewed));
+  lab.state.away = false;
+  lab.reviews.set(renewed, agentOf("n1"));
+  await witness.until("the ack again", () => lab.agents.get("n1")?.acked !== first);
+  const again = lab.agents.get("n1")?.acked;
+  assert.equal(again?.version, 1);
+  const refused = lab.refusals.length;
+  const asked = lab.asked.length;
+  lab.reviews.delete(short);
+  lab.state.elapsed += 10 * 60_000;
+  await witness.until("the next question", () => lab.asked.length > asked);
+  assert.equal(lab.asked.at(-1), renewed);
+  assert.ok(lab.refusals.every((problem) => /the token can't be checked now/.test(problem)));
+  assert.equal(lab.refusals.length, refused);
+  assert.equal(lab.agents.get("n1")?.acked, again, "once is enough");
+  assert.deepEqual(
+    agent.statuses.map(({ kind }) => kind),
+    ["connecting", "connected", "synced"],
+  );
 });
