@@ -172,9 +172,10 @@ async function follow(following: Following): Promise<void> {
     await redirect.apply(snapshot);
   };
   const file = parts.use(
-    new SnapshotFile(path, (problem) =>
-      log("warn", "the last good snapshot was not kept", { problem }),
-    ),
+    new SnapshotFile({
+      path,
+      onProblem: (problem) => log("warn", "the last good snapshot was not kept", { problem }),
+    }),
   );
   const kept = await readSnapshotFile(path);
   if (kept.kind === "unusable") log("warn", "the last good snapshot is unusable", { ...kept });

@@ -2,33 +2,34 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { formatAddress, unmapAddress } from "./address.ts";
-import { decodeDelta, encodeDelta } from "./codec.ts";
+import { decodeDelta, encodeDelta, encodePieces } from "./codec.ts";
 import { DEFAULT_ENROLMENT } from "./enrolment.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import type { SnapshotDelta } from "./snapshot.ts";
+import type { Workload } from "./workload.ts";
+
+const WORKLOAD: Workload = {
+  uid: "u1",
+  sandboxUid: "0123456789abcdef0123456789abcdef",
+  name: "user-1",
+  namespace: "shop",
+  owner: "user",
+  serviceAccount: "default",
+  node: "n1",
+  addresses: ["10.1.0.2", "fd00::2"],
+  enrolment: {
+    ...DEFAULT_ENROLMENT,
+    excludeOutboundPorts: [{ first: 25, last: 26 }],
+    includeOutboundCidrs: ["10.0.0.0/8"],
+  },
+  ports: [{ port: 8080, protocol: "http" }],
+};
 
 const DELTA: SnapshotDelta = {
   epoch: "e1",
   base: 3,
   version: 5,
-  upsertWorkloads: [
-    {
-      uid: "u1",
-      sandboxUid: "0123456789abcdef0123456789abcdef",
-      name: "user-1",
-      namespace: "shop",
-      owner: "user",
-      serviceAccount: "default",
-      node: "n1",
-      addresses: ["10.1.0.2", "fd00::2"],
-      enrolment: {
-        ...DEFAULT_ENROLMENT,
-        excludeOutboundPorts: [{ first: 25, last: 26 }],
-        includeOutboundCidrs: ["10.0.0.0/8"],
-      },
-      ports: [{ port: 8080, protocol: "http" }],
-    },
-  ],
+  upsertWorkloads: [WORKLOAD],
   removeWorkloads: ["u0"],
   upsertServices: [
     {
@@ -103,6 +104,17 @@ test("a wrong field refuses the whole and is named", () => {
     assert.ok(decoded.kind === "malformed", `${path} = ${value} was taken`);
     assert.ok(decoded.field === field || decoded.field.startsWith(field), decoded.field);
   }
+});
+
+test("the pieces of a delta are its encoding, an object each", () => {
+  const empty = { ...DELTA, upsertWorkloads: [], removeWorkloads: [], upsertServices: [] };
+  for (const delta of [DELTA, empty]) {
+    const whole = new TextDecoder().decode(encodeDelta(delta));
+    assert.equal([...encodePieces(delta)].join(""), whole);
+  }
+  const pieces = [...encodePieces({ ...DELTA, upsertWorkloads: [WORKLOAD, WORKLOAD] })];
+  const longest = Math.max(...pieces.map(({ length }) => length));
+  assert.equal(longest, JSON.stringify(WORKLOAD).length + 1);
 });
 
 test("damaged bytes never throw, and never make a delta that would not survive encoding", () => {

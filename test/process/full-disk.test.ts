@@ -1,6 +1,6 @@
 /** The disk of the last good snapshot is full: a real file system with no room. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -20,9 +20,9 @@ function snapshotOf(version: number, services: number): Snapshot {
   return { ...EMPTY_SNAPSHOT, version, epoch: "e", services: byKey };
 }
 
-/** A file system with room for 64 KiB. */
+/** A file system with room for 256 KiB: a few slices of a file, and no more. */
 function mountSmall(at: string): void {
-  const [type, target, options] = [cString("tmpfs"), cString(at), cString("size=64k")];
+  const [type, target, options] = [cString("tmpfs"), cString(at), cString("size=256k")];
   const [kind, place] = [addressOf(type), addressOf(target)];
   assert.equal(libc.mount(kind, place, kind, 0, addressOf(options)), 0);
 }
@@ -36,8 +36,12 @@ test("a full disk is told, the file before it stays good, and writing goes on wh
   });
   const path = join(disk, "snapshot");
   const problems: string[] = [];
+  const onProblem = (problem: string): void => {
+    problems.push(problem);
+    assert.deepEqual(readdirSync(disk), ["snapshot"], "half a file takes the last room");
+  };
   const keep = async (snapshot: Snapshot): Promise<void> => {
-    await using file = new SnapshotFile(path, (problem) => problems.push(problem));
+    await using file = new SnapshotFile({ path, onProblem });
     file.keep(snapshot);
   };
   const version = async (): Promise<number | undefined> => {
