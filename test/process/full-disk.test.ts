@@ -1,13 +1,11 @@
 /** The disk of the last good snapshot is full: a real file system with no room. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { addressOf, cString, libc } from "../../agent/kernel/ffi.ts";
-import { detachMount } from "../../agent/kernel/namespace-calls.ts";
 import { EMPTY_SNAPSHOT, type Snapshot } from "../../agent/model/snapshot.ts";
 import { readSnapshotFile, SnapshotFile } from "../../agent/state/file.ts";
+import { SmallDisk } from "../support/small-disk.ts";
 
 /** A snapshot of that many services: each takes some hundred bytes. */
 function snapshotOf(version: number, services: number): Snapshot {
@@ -20,25 +18,14 @@ function snapshotOf(version: number, services: number): Snapshot {
   return { ...EMPTY_SNAPSHOT, version, epoch: "e", services: byKey };
 }
 
-/** A file system with room for 256 KiB: a few slices of a file, and no more. */
-function mountSmall(at: string): void {
-  const [type, target, options] = [cString("tmpfs"), cString(at), cString("size=256k")];
-  const [kind, place] = [addressOf(type), addressOf(target)];
-  assert.equal(libc.mount(kind, place, kind, 0, addressOf(options)), 0);
-}
-
-test("a full disk is told, the file before it stays good, and writing goes on when there is room", async (t) => {
-  const disk = mkdtempSync(join(tmpdir(), "nodemesh-disk-"));
-  mountSmall(disk);
-  t.after(() => {
-    detachMount(disk);
-    rmSync(disk, { recursive: true });
-  });
-  const path = join(disk, "snapshot");
+test("a full disk is told, the file before it stays good, and writing goes on when there is room", async () => {
+  // A few slices of a file, and no more.
+  using disk = new SmallDisk(256);
+  const path = join(disk.path, "snapshot");
   const problems: string[] = [];
   const onProblem = (problem: string): void => {
     problems.push(problem);
-    assert.deepEqual(readdirSync(disk), ["snapshot"], "half a file takes the last room");
+    assert.deepEqual(readdirSync(disk.path), ["snapshot"], "half a file takes the last room");
   };
   const keep = async (snapshot: Snapshot): Promise<void> => {
     await using file = new SnapshotFile({ path, onProblem });

@@ -13,8 +13,11 @@ const IN_CGROUP =
   'echo 0 > "$0/cgroup.procs" || exit 125; n=$1; shift; exec nsenter --net="$n" -- "$@"';
 const READY_MS = 10_000;
 
-/** An access-log line; only what tests look at. */
+/** A line of the access log or of the agent's own log; only what tests look at. */
 export interface LogLine {
+  readonly level?: string;
+  readonly message?: string;
+  readonly problem?: string;
   readonly code?: number;
   readonly reason?: string;
   readonly protocol?: string;
@@ -24,13 +27,16 @@ export interface LogLine {
 /** A running agent and what it has logged. It ends with the simulation. */
 export class OwnAgent {
   readonly #lines: LogLine[] = [];
-  readonly #child: ChildProcessByStdio<null, Readable, null>;
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
 
-  private constructor(child: ChildProcessByStdio<null, Readable, null>) {
+  private constructor(child: ChildProcessByStdio<null, Readable, Readable>) {
     this.#child = child;
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      if (line.startsWith("{")) this.#lines.push(JSON.parse(line) as LogLine);
-    });
+    for (const input of [child.stdout, child.stderr])
+      createInterface({ input }).on("line", (line) => {
+        if (line.startsWith("{")) this.#lines.push(JSON.parse(line) as LogLine);
+      });
+    // Also for whoever reads the test's output.
+    child.stderr.pipe(process.stderr);
   }
 
   /** Kills the node's agent for good and starts another by the same words and `flags`; waits until it is ready. */
@@ -43,7 +49,7 @@ export class OwnAgent {
     await lab.sim("kill", `agent/${node}`, "--stay-dead");
     const cgroup = join(words[words.indexOf("--cgroup") + 1] ?? "", "agent");
     const args = ["-c", IN_CGROUP, cgroup, netns, ...words, ...flags];
-    const agent = new OwnAgent(spawn("/bin/sh", args, { stdio: ["ignore", "pipe", "inherit"] }));
+    const agent = new OwnAgent(spawn("/bin/sh", args, { stdio: ["ignore", "pipe", "pipe"] }));
     const enrolled = /^nodemesh_enrolled_pods [1-9]/m;
     await until("the agent is ready", async () => enrolled.test(await lab.metrics(node)), READY_MS);
     return agent;
@@ -67,6 +73,11 @@ export class OwnAgent {
   /** Asks it to end, as a kubelet does. */
   terminate(): void {
     this.#child.kill("SIGTERM");
+  }
+
+  /** Lines of the agent's own log with this message. */
+  linesThatSay(message: string): readonly LogLine[] {
+    return this.#lines.filter((line) => line.message === message);
   }
 
   /** Lines that name the reason. */
