@@ -22,7 +22,8 @@ import { lastLines } from "./processes.ts";
 import { type ClusterPaths, type ClusterSpec, readSpec } from "./spec.ts";
 
 const API_DEADLINE_MS = 60_000;
-const NODE_DEADLINE_MS = 60_000;
+/** Also of a node that boots before its API server is there. */
+const NODE_DEADLINE_MS = 120_000;
 const LOOK_EVERY_MS = 100;
 const SLOTS = 8192;
 

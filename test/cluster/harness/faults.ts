@@ -1,23 +1,25 @@
 /** What the tests of failures share: enrolled pods under load on both nodes, and how much of it a failure cost. */
 
+import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { V1Service } from "@kubernetes/client-node";
 import { eventually, type KubeObject, type TestCluster } from "./cluster.ts";
-import { Load, type LoadSum } from "./load.ts";
+import { Load } from "./load.ts";
+import type { LoadSum } from "./load-sum.ts";
 import { caught } from "./mesh.ts";
 import { echoServer } from "./pods.ts";
 
 /** Requests a second of each load. */
 const RATE = 30;
-const SETTLE_MS = 2_000;
+/** Requests a second that must succeed where nothing is wrong: half of RATE, as the machine is busy with the failure. */
+const LEAST_RATE = RATE / 2;
 
 /** Two loads: `fresh` on node1 with a connection for each request, `kept` on node2. */
 export interface Scene extends AsyncDisposable {
   readonly namespace: string;
-  /** What a load saw since a moment, and until another. */
+  /** What a load saw since a moment, and until another; see Load.since. */
   readonly of: (load: "fresh" | "kept", from: number, to?: number) => Promise<LoadSum>;
-  /** The same of both, once they have said enough to tell. */
+  /** The same of both until now, once each request is known to have failed or not. */
   readonly since: (from: number) => Promise<Readonly<Record<"fresh" | "kept", LoadSum>>>;
 }
 
@@ -55,11 +57,28 @@ export async function setScene(cluster: TestCluster, namespace: string): Promise
     namespace,
     of: (load, from, to) => (load === "fresh" ? fresh : kept).since(from, to),
     since: async (from) => {
-      await sleep(SETTLE_MS);
-      return { fresh: await fresh.since(from), kept: await kept.since(from) };
+      const sums = [fresh.settledSince(from), kept.settledSince(from)] as const;
+      const [ofFresh, ofKept] = await Promise.all(sums);
+      return { fresh: ofFresh, kept: ofKept };
     },
     [Symbol.asyncDispose]: () => space[Symbol.asyncDispose](),
   };
+}
+
+/** Fails unless requests went on at their rate all the time, whether or not some failed. */
+export function assertGoesOn(name: string, { ok, seconds, timeline }: LoadSum): void {
+  assert.ok(
+    ok >= seconds * LEAST_RATE,
+    `${name}: only ${ok} in ${seconds.toFixed(1)} s (${timeline})`,
+  );
+}
+
+/** Fails unless requests went on at their rate and none failed. */
+export function assertUnharmed(sums: Readonly<Record<string, LoadSum>>): void {
+  for (const [name, sum] of Object.entries(sums)) {
+    assert.deepEqual(sum.errors, {}, name);
+    assertGoesOn(name, sum);
+  }
 }
 
 /** Says for the failure table what was measured. */

@@ -5,7 +5,9 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { eventually, type KubeObject, type TestCluster } from "./cluster.ts";
+import { type LoadSecond, type LoadSum, sumOf } from "./load-sum.ts";
 import { pod } from "./pods.ts";
 
 /** What a load's pod does. */
@@ -21,26 +23,8 @@ export interface LoadWish {
   readonly node?: string;
 }
 
-/** One second of it. */
-export interface LoadSecond {
-  /** When it ended, milliseconds since 1970. */
-  readonly at: number;
-  readonly ok: number;
-  readonly failed: number;
-  /** Why requests failed, with how many. */
-  readonly errors: Readonly<Record<string, number>>;
-  /** The slowest request that succeeded, in milliseconds. */
-  readonly slowestMs: number;
-}
-
-/** The sum of some seconds. */
-export interface LoadSum extends Omit<LoadSecond, "at"> {
-  readonly seconds: number;
-  /** The longest time without a success, in whole seconds. */
-  readonly silence: number;
-  /** See timeline(). */
-  readonly timeline: string;
-}
+/** Longer than a request may take: TIMEOUT_MS of load-main.ts, and the line that tells of it. */
+const SETTLE_MS = 6_500;
 
 const SCRIPT = readFileSync(join(import.meta.dirname, "load-main.ts"), "utf8");
 
@@ -76,9 +60,18 @@ export class Load {
       .map((line): LoadSecond => JSON.parse(line));
   }
 
-  /** The sum of what came after a moment (milliseconds since 1970), up to another. */
-  async since(from: number, to: number = Number.POSITIVE_INFINITY): Promise<LoadSum> {
-    return sumOf((await this.seconds()).filter(({ at }) => at > from && at <= to));
+  /**
+   * The sum of what came after a moment (milliseconds since 1970), up to another or until now. Throws when the load did
+   * not go on all that time, and while its node's kubelet can't be asked.
+   */
+  async since(from: number, to: number = Date.now()): Promise<LoadSum> {
+    return sumOf(await this.seconds(), from, to);
+  }
+
+  /** The same up to now, once it is known of each request until now whether it has failed. */
+  async settledSince(from: number): Promise<LoadSum> {
+    await pause(SETTLE_MS);
+    return this.since(from);
   }
 
   /** Deletes the pod. */
@@ -102,33 +95,4 @@ function loadPod(wish: LoadWish): KubeObject {
       ports: undefined,
     },
   });
-}
-
-/** Each second as `ok/failed`, to see when things went wrong. */
-function timeline(seconds: readonly LoadSecond[]): string {
-  return seconds.map(({ ok, failed }) => (failed === 0 ? `${ok}` : `${ok}/${failed}`)).join(" ");
-}
-
-/** Adds seconds up. */
-function sumOf(seconds: readonly LoadSecond[]): LoadSum {
-  const errors: Record<string, number> = {};
-  let [ok, failed, slowestMs, silence, silent] = [0, 0, 0, 0, 0];
-  for (const second of seconds) {
-    ok += second.ok;
-    failed += second.failed;
-    slowestMs = Math.max(slowestMs, second.slowestMs);
-    silent = second.ok === 0 ? silent + 1 : 0;
-    silence = Math.max(silence, silent);
-    for (const [why, count] of Object.entries(second.errors))
-      errors[why] = (errors[why] ?? 0) + count;
-  }
-  return {
-    ok,
-    failed,
-    errors,
-    slowestMs,
-    silence,
-    seconds: seconds.length,
-    timeline: timeline(seconds),
-  };
 }

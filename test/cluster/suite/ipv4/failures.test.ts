@@ -6,16 +6,23 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { V1Pod } from "@kubernetes/client-node";
+import type { V1Lease, V1Pod } from "@kubernetes/client-node";
 import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
-import { provesItself, type Scene, setScene, tell } from "../../harness/faults.ts";
-import type { LoadSum } from "../../harness/load.ts";
+import {
+  assertGoesOn,
+  assertUnharmed,
+  provesItself,
+  type Scene,
+  setScene,
+  tell,
+} from "../../harness/faults.ts";
 import {
   agentMetric,
   agentOn,
   installMesh,
   leader,
   MESH_NAMESPACE,
+  meshPods,
   meshReady,
   sampleOf,
 } from "../../harness/mesh.ts";
@@ -25,6 +32,12 @@ const NAMESPACE = "failures";
 const OUTAGE_MS = 60_000;
 const SHORT_MS = 15_000;
 const LEADER_BUDGET_MS = 15_000;
+/**
+ * Requests of a load that may be under way when an agent dies, and can't be saved: of 30 a second, each of which takes up
+ * to 150 ms on a busy machine, that is five. Also of the load on the other node: its agent sends those again of which
+ * the dead one's pods had not answered a byte, but the answers that were under way are lost.
+ */
+const MOST_IN_FLIGHT = 5;
 const FLIPS = 2_000;
 const FLIPPED_PODS = 20;
 
@@ -36,14 +49,6 @@ before(async () => {
   scene = await setScene(cluster, NAMESPACE);
 });
 after(() => scene[Symbol.asyncDispose]());
-
-/** No request failed, and requests went on at all. */
-function assertUnharmed(sums: Readonly<Record<string, LoadSum>>): void {
-  for (const [name, { ok, errors, seconds }] of Object.entries(sums)) {
-    assert.deepEqual(errors, {}, name);
-    assert.ok(ok > seconds * 15, `${name}: only ${ok} in ${seconds} s`);
-  }
-}
 
 function proof(): Promise<number> {
   return provesItself(cluster, NAMESPACE, (name) =>
@@ -96,37 +101,57 @@ test("agent killed: only requests in flight fail, the pods go direct until the n
   const back = Date.now() - from;
   const sums = await scene.since(from);
   tell(t, sums, `next agent Ready after ${back} ms`);
-  // At most what was on its way at one moment, in one second.
-  assert.ok(sums.fresh.failed <= 5, JSON.stringify(sums.fresh.errors));
-  assert.ok(sums.kept.failed <= 20, JSON.stringify(sums.kept.errors));
-  assert.ok(sums.fresh.silence <= 2 && sums.kept.silence <= 2);
+  for (const [name, { failed, errors, silence }] of Object.entries(sums)) {
+    assert.ok(failed <= MOST_IN_FLIGHT, `${name}: ${JSON.stringify(errors)}`);
+    assert.ok(silence <= 2, `${name}: ${silence} s`);
+  }
+  assertGoesOn("fresh", sums.fresh);
+  assertGoesOn("kept", sums.kept);
 });
 
-test("leader of control killed: another leads within 15 s, no request fails, changes go on", async (t) => {
-  const old = await leader(cluster);
-  const holder = async (): Promise<string> =>
-    cluster.kubectl(
-      "-n",
-      MESH_NAMESPACE,
-      "get",
-      "lease",
-      "nodemesh-control",
-      "-o",
-      "jsonpath={.spec.holderIdentity}",
-    );
-  const before = await holder();
+/** The Lease by which control elects its leader. */
+async function lease(): Promise<{ readonly holder: string; readonly acquired: number }> {
+  const args = ["lease", "nodemesh-control", "-n", MESH_NAMESPACE];
+  const { spec } = await cluster.get<V1Lease>(...args);
+  const acquired = new Date(spec?.acquireTime ?? Number.NaN).getTime();
+  return { holder: spec?.holderIdentity ?? "", acquired };
+}
+
+/** How often each agent has found control again since a moment (milliseconds since 1970), by its log. */
+async function reconnects(since: number): Promise<readonly number[]> {
+  const agents = await meshPods(cluster, "agent");
+  const logs = agents.map(({ name }) => cluster.kubectl("-n", MESH_NAMESPACE, "logs", name));
+  return (await Promise.all(logs)).map(
+    (log) =>
+      log
+        .split("\n")
+        .filter((line) => line.includes('"message":"control answered"'))
+        .map((line): { readonly time: string } => JSON.parse(line))
+        .filter(({ time }) => Date.parse(time) >= since).length,
+  );
+}
+
+test("leader of control killed: another leads within 15 s, no request fails, agents connect anew at most once, changes go on", async (t) => {
+  const victim = await containerOf(await leader(cluster));
+  const before = await lease();
   const from = Date.now();
-  await killContainer(await containerOf(old));
-  await eventually("another holder", async () => (await holder()) !== before, 20_000);
-  const took = Date.now() - from;
+  await killContainer(victim);
+  const heir = await eventually("another holder", async () => {
+    const now = await lease();
+    return now.holder !== before.holder && now.holder !== "" && now;
+  });
+  // By the heir's own word: nodes are namespaces of one machine and have one clock.
+  const took = heir.acquired - from;
   const proved = await proof();
   const sums = await scene.since(from);
+  const anew = await reconnects(from);
   tell(
     t,
     sums,
-    `another leader after ${took} ms, a new pod was enrolled ${proved.toFixed(0)} ms later`,
+    `another leader after ${took} ms, a new pod was enrolled ${proved.toFixed(0)} ms later, agents connected anew ${anew.join(" and ")} times`,
   );
   assert.ok(took <= LEADER_BUDGET_MS, `${took} ms`);
+  assert.ok(anew.length === 2 && Math.max(...anew) <= 1, anew.join(" "));
   assertUnharmed(sums);
   await meshReady(cluster);
 });
@@ -134,6 +159,8 @@ test("leader of control killed: another leads within 15 s, no request fails, cha
 for (const program of ["kubelet", "containerd"] as const)
   test(`${program} of a node killed for 15 s: no request fails, what the API changes is still enforced there`, async (t) => {
     const from = Date.now();
+    const enrolled = (): Promise<number> => agentMetric(cluster, "node1", "nodemesh_enrolled_pods");
+    const before = await enrolled();
     await cluster.kill(program, "node1");
     await cluster.kubectl(
       "-n",
@@ -144,11 +171,9 @@ for (const program of ["kubelet", "containerd"] as const)
       "mesh/enabled=false",
       "--overwrite",
     );
-    const enrolled = (): Promise<number> => agentMetric(cluster, "node1", "nodemesh_enrolled_pods");
-    await sleep(2_000);
-    const without = await enrolled();
+    await eventually("it is let go", async () => (await enrolled()) === before - 1, 5_000);
     await cluster.kubectl("-n", NAMESPACE, "annotate", "pod", "load-fresh", "mesh/enabled-");
-    await eventually("it is enrolled again", async () => (await enrolled()) === without + 1, 5_000);
+    await eventually("it is enrolled again", async () => (await enrolled()) === before, 5_000);
     await sleep(SHORT_MS - (Date.now() - from));
     cluster.start(program, "node1");
     const proved = await proof();
@@ -166,31 +191,36 @@ async function newAgent(node: string): Promise<string> {
   return agentOn(cluster, node);
 }
 
+/** Kills an agent while the API can't be asked; how long the next one took, in milliseconds. */
+async function agentDies(agent: Container): Promise<number> {
+  const killed = Date.now();
+  await killContainer(agent);
+  await eventually("the next agent catches", async () => {
+    const curl = ["curl", "-sf", "-m", "2", "http://127.0.0.1:15020/metrics"];
+    const text = await cluster.inNode("node1", ...curl);
+    const wanted = [
+      'nodemesh_kernel_events_total{event="outbound-caught"}',
+      "nodemesh_enrolled_pods",
+    ];
+    return wanted.every((series) => sampleOf(text, series) > 0);
+  });
+  return Date.now() - killed;
+}
+
 /** Takes a program away for a time, kills node1's agent in the middle of it; how long the next agent took. */
 async function outage(program: "kube-apiserver" | "etcd"): Promise<number> {
   const agent = await containerOf(await newAgent("node1"));
   const from = Date.now();
   await cluster.kill(program);
-  try {
-    await sleep(OUTAGE_MS / 2);
-    const killed = Date.now();
-    await killContainer(agent);
-    await eventually("the next agent catches", async () => {
-      const curl = ["curl", "-sf", "-m", "2", "http://127.0.0.1:15020/metrics"];
-      const text = await cluster.inNode("node1", ...curl);
-      const wanted = [
-        'nodemesh_kernel_events_total{event="outbound-caught"}',
-        "nodemesh_enrolled_pods",
-      ];
-      return wanted.every((series) => sampleOf(text, series) > 0);
-    });
-    const took = Date.now() - killed;
-    await sleep(OUTAGE_MS - (Date.now() - from));
-    return took;
-  } finally {
-    cluster.start(program);
-    await controllersAnew();
-  }
+  await sleep(OUTAGE_MS / 2);
+  const [took] = await Promise.allSettled([agentDies(agent)]);
+  await sleep(Math.max(0, OUTAGE_MS - (Date.now() - from)));
+  cluster.start(program);
+  const [anew] = await Promise.allSettled([controllersAnew()]);
+  // The agent first: what went wrong later may be its consequence.
+  if (took.status === "rejected") throw took.reason;
+  if (anew.status === "rejected") throw anew.reason;
+  return took.value;
 }
 
 /**
@@ -222,7 +252,9 @@ for (const program of ["kube-apiserver", "etcd"] as const)
       `agent killed meanwhile: the next one carried after ${agentBack} ms; a new pod was enrolled ${Date.now() - up} ms after the return (${proved.toFixed(0)} ms since it was asked for)`,
     );
     assertUnharmed({ kept: sums.kept });
-    assert.ok(sums.fresh.failed <= 5, JSON.stringify(sums.fresh.errors));
+    // An agent died meanwhile, as above.
+    assert.ok(sums.fresh.failed <= MOST_IN_FLIGHT, JSON.stringify(sums.fresh.errors));
+    assertGoesOn("fresh", sums.fresh);
     await meshReady(cluster);
   });
 

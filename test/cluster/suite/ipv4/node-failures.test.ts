@@ -3,8 +3,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { eventually, TestCluster } from "../../harness/cluster.ts";
-import { provesItself, type Scene, setScene, tell } from "../../harness/faults.ts";
+import type { V1Pod } from "@kubernetes/client-node";
+import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
+import {
+  assertGoesOn,
+  assertUnharmed,
+  provesItself,
+  type Scene,
+  setScene,
+  tell,
+} from "../../harness/faults.ts";
 import { agentMetric, installMesh, meshReady } from "../../harness/mesh.ts";
 import { pod } from "../../harness/pods.ts";
 
@@ -14,6 +22,10 @@ const PARTITION_SECONDS = 30;
 const POWERLESS_MS = 30_000;
 /** How long the endpoints of a node that is gone may be tried, before they are left alone. */
 const EJECTED_MS = 10_000;
+/** Failures that a cut-off node's pods may see for each success then: now and then one asks for the lost endpoints. */
+const CUT_OFF_SHARE = 0.05;
+/** Two nodes boot meanwhile, on the same two cores. */
+const API_DEADLINE_MS = 90_000;
 
 const cluster = new TestCluster();
 let scene: Scene;
@@ -30,11 +42,24 @@ function proof(node: string): Promise<number> {
   return provesItself(cluster, NAMESPACE, object);
 }
 
-/** Waits until a node's agent has caught the pods that are enrolled there. */
-async function enrolledOn(node: string): Promise<void> {
+/** The servers of a node, all enrolled. Loads don't come back after a power cut. */
+async function serversOn(node: string): Promise<number> {
+  const args = [
+    "pods",
+    "-n",
+    NAMESPACE,
+    "-l",
+    "app=server",
+    `--field-selector=spec.nodeName=${node}`,
+  ];
+  return (await cluster.get<KubeList<V1Pod>>(...args)).items.length;
+}
+
+/** Waits until a node's agent has caught the node's servers again, and nobody who is gone. */
+async function enrolledOn(node: string, servers: number): Promise<void> {
   await eventually(
-    `${node} has enrolled pods`,
-    async () => (await agentMetric(cluster, node, "nodemesh_enrolled_pods")) > 0,
+    `${node} has its ${servers} servers enrolled`,
+    async () => (await agentMetric(cluster, node, "nodemesh_enrolled_pods")) === servers,
     90_000,
   );
 }
@@ -46,15 +71,19 @@ test("a node cut off for 30 s: the other's pods stop asking it within 10 s, its 
   const proved = await proof("node2");
   const sums = await scene.since(from);
   const fresh = await scene.of("fresh", from + EJECTED_MS, joined);
+  const kept = await scene.of("kept", from + EJECTED_MS, joined);
   tell(t, sums, `a new pod on it was enrolled ${proved.toFixed(0)} ms after its return`);
-  t.diagnostic(`after the first 10 s: ${fresh.ok} ok, ${fresh.failed} failed`);
-  assert.deepEqual(fresh.errors, {}, "the other node's pods, once they know");
+  tell(t, { fresh, kept }, "these after the first 10 s");
+  assertUnharmed({ "the other node's pods, once they know": fresh });
+  assertGoesOn("the node's own pods, once they know", kept);
+  assert.ok(kept.failed <= kept.ok * CUT_OFF_SHARE, JSON.stringify(kept.errors));
   assert.ok(sums.fresh.silence <= 6 && sums.kept.silence <= 6, JSON.stringify(sums));
-  const later = await scene.since(Date.now() - 1);
-  assert.deepEqual([later.fresh.failed, later.kept.failed], [0, 0]);
+  assertUnharmed(await scene.since(Date.now()));
 });
 
 test("a node's power cut for 30 s: the other's pods stop asking it within 10 s; booted, its pods are enrolled again", async (t) => {
+  const servers = await serversOn("node2");
+  assert.ok(servers > 0);
   const from = Date.now();
   await cluster.killNode("node2");
   await sleep(POWERLESS_MS);
@@ -63,7 +92,7 @@ test("a node's power cut for 30 s: the other's pods stop asking it within 10 s; 
   await cluster.startNode("node2");
   const ready = Date.now();
   await meshReady(cluster);
-  await enrolledOn("node2");
+  await enrolledOn("node2", servers);
   const enrolledAfter = Date.now() - ready;
   const proved = await proof("node2");
   tell(
@@ -71,29 +100,32 @@ test("a node's power cut for 30 s: the other's pods stop asking it within 10 s; 
     { fresh: sum },
     `after the first 10 s ${fresh.failed} failed; pods enrolled ${enrolledAfter} ms after the node was Ready; a new pod enrolled ${proved.toFixed(0)} ms later`,
   );
-  assert.deepEqual(fresh.errors, {}, "the other node's pods, once they know");
+  assertUnharmed({ "the other node's pods, once they know": fresh });
   assert.ok(sum.silence <= 6, JSON.stringify(sum));
 });
 
 test("everything off, and on again in the worst order: nodes first, etcd last; the mesh comes back by itself", async (t) => {
+  const servers = await Promise.all(NODES.map(serversOn));
   const control = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"];
   for (const node of NODES) await cluster.killNode(node);
   for (const program of control) await cluster.kill(program);
   const booted = Promise.all(NODES.map((node) => cluster.startNode(node)));
+  booted.catch(() => undefined); // waited for below; what fails before that is told instead
   await sleep(5_000);
   cluster.start("kube-apiserver");
   await sleep(2_000);
   cluster.start("etcd");
   const on = Date.now();
-  await eventually("the API answers", async () => {
-    await cluster.kubectl("get", "--raw", "/readyz");
-    return true;
-  });
+  await eventually(
+    "the API answers",
+    async () => (await cluster.kubectl("get", "--raw", "/readyz")) === "ok",
+    API_DEADLINE_MS,
+  );
   // They end when they find no API server; elsewhere a supervisor starts them until they do.
   for (const program of ["kube-controller-manager", "kube-scheduler"]) cluster.start(program);
   await booted;
   await meshReady(cluster);
-  for (const node of NODES) await enrolledOn(node);
+  for (const [i, node] of NODES.entries()) await enrolledOn(node, servers[i] ?? 0);
   const enrolledAfter = Date.now() - on;
   for (const node of NODES) await proof(node);
   t.diagnostic(`pods of both nodes enrolled ${enrolledAfter} ms after etcd's start`);

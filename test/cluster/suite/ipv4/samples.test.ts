@@ -10,16 +10,11 @@ import { after, before, test } from "node:test";
 import type { V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node";
 import { ROOT } from "../../../support/source-files.ts";
 import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
-import { Load, type LoadSum } from "../../harness/load.ts";
+import { Load } from "../../harness/load.ts";
 import { caught, installMesh, nodemesh } from "../../harness/mesh.ts";
 
 const cluster = new TestCluster();
 const sample = (name: string): string => readFileSync(join(ROOT, "deploy/samples", name), "utf8");
-/** What happened while the order Deployment was rolled over. */
-const rollouts: Record<"mesh" | "plain", LoadSum | undefined> = {
-  mesh: undefined,
-  plain: undefined,
-};
 
 before(async () => {
   await installMesh(cluster);
@@ -59,7 +54,9 @@ test("annotated pods call through the mesh, spread over all replicas", async () 
     return (await caught(cluster)) > outside;
   });
   const answered = new Set<string>();
-  for (let i = 0; i < 12; i++) answered.add(await ask("deploy/user", "http://order/"));
+  // Which of them a request gets is partly chance: that one of three gets none of 40 happens once in a million runs.
+  for (let i = 0; i < 40 && answered.size < 3; i++)
+    answered.add(await ask("deploy/user", "http://order/"));
   assert.deepEqual([...answered].sort(), [...(await pods("order"))].sort());
 });
 
@@ -97,14 +94,9 @@ for (const [kind, enabled] of [
     const from = Date.now();
     await cluster.kubectl("rollout", "restart", "deploy/order");
     await cluster.rolledOut("deployment/order", "default");
-    await eventually(
-      "the load has gone on",
-      async () => (await load.since(Date.now() - 1)) && (await load.since(from)).seconds > 8,
-    );
-    const sum = await load.since(from);
-    rollouts[kind] = sum;
+    const sum = await load.settledSince(from);
     t.diagnostic(`${kind}: ${sum.ok} ok, ${sum.failed} failed ${JSON.stringify(sum.errors)}`);
-    assert.ok(sum.ok > 500, `only ${sum.ok} requests`);
+    assert.ok(sum.ok > sum.seconds * 50, `only ${sum.ok} requests in ${sum.seconds} s`);
     if (kind === "mesh") assert.deepEqual(sum.errors, {});
   });
 

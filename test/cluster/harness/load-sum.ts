@@ -1,0 +1,59 @@
+/** What a load's lines add up to, and whether they tell of the whole time that they are asked about. Pure. */
+
+/** One second of a load. */
+export interface LoadSecond {
+  /** When it ended, milliseconds since 1970. */
+  readonly at: number;
+  readonly ok: number;
+  readonly failed: number;
+  /** Why requests failed, with how many. */
+  readonly errors: Readonly<Record<string, number>>;
+  /** The slowest request that succeeded, in milliseconds. */
+  readonly slowestMs: number;
+}
+
+/** The sum of some seconds. */
+export interface LoadSum extends Omit<LoadSecond, "at"> {
+  /** Wall-clock time that was asked about, in seconds: what counts are compared with. */
+  readonly seconds: number;
+  /** The longest time without a success, in whole seconds. */
+  readonly silence: number;
+  /** Each second as `ok/failed`, to see when things went wrong. */
+  readonly timeline: string;
+}
+
+/** Lines per second below which a load was not there all the time; a busy machine makes some of them late. */
+const LEAST_COVERED = 0.8;
+/** A line before the first and one after the last tell of a part of the time too. */
+const EDGE_SECONDS = 1;
+
+/**
+ * Adds up the seconds that ended after `from` and not after `to` (milliseconds since 1970). Throws when they are too
+ * few for that time: a load that stopped has no failures, and must not pass for one that had none.
+ */
+export function sumOf(all: readonly LoadSecond[], from: number, to: number): LoadSum {
+  const seconds = all.filter(({ at }) => at > from && at <= to);
+  const asked = (to - from) / 1000;
+  const least = Math.max(1, LEAST_COVERED * asked - EDGE_SECONDS);
+  if (seconds.length < least)
+    throw new Error(
+      `the load tells of ${seconds.length} of ${asked.toFixed(1)} s: it stopped or stood still (${timelineOf(all.slice(-20))})`,
+    );
+  const errors: Record<string, number> = {};
+  let [ok, failed, slowestMs, silence, silent] = [0, 0, 0, 0, 0];
+  for (const second of seconds) {
+    ok += second.ok;
+    failed += second.failed;
+    slowestMs = Math.max(slowestMs, second.slowestMs);
+    silent = second.ok === 0 ? silent + 1 : 0;
+    silence = Math.max(silence, silent);
+    for (const [why, count] of Object.entries(second.errors))
+      errors[why] = (errors[why] ?? 0) + count;
+  }
+  const timeline = timelineOf(seconds);
+  return { ok, failed, errors, slowestMs, silence, seconds: asked, timeline };
+}
+
+function timelineOf(seconds: readonly LoadSecond[]): string {
+  return seconds.map(({ ok, failed }) => (failed === 0 ? `${ok}` : `${ok}/${failed}`)).join(" ");
+}
