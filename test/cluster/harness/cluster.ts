@@ -13,6 +13,7 @@ import { partition } from "../partition.ts";
 import { ENVIRONMENT } from "../processes.ts";
 import { type ClusterPaths, type ClusterSpec, clusterPaths, readSpec } from "../spec.ts";
 import { startNode } from "../up.ts";
+import { RunningProgram } from "./running.ts";
 
 /** Name of the cluster in which the tests run: `npm run cluster -- --name test up --audit` for one test alone. */
 export const TEST_CLUSTER = "test";
@@ -59,6 +60,11 @@ export class TestCluster {
   /** Runs kubectl and returns what it printed; throws with its words. */
   kubectl(...args: readonly string[]): Promise<string> {
     return this.run(this.spec.programs["kubectl"] ?? "kubectl", args);
+  }
+
+  /** Starts a kubectl that goes on (`logs -f`, `port-forward`) until it is disposed of. */
+  running(...args: readonly string[]): RunningProgram {
+    return new RunningProgram(this.spec.programs["kubectl"] ?? "kubectl", args, this.env);
   }
 
   /** Runs a program that reaches the cluster, with text on its standard input. */

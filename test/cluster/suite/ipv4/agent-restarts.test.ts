@@ -4,9 +4,9 @@
  */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { V1Pod } from "@kubernetes/client-node";
 import { eventually, TestCluster } from "../../harness/cluster.ts";
 import { Load } from "../../harness/load.ts";
 import { agentOn, installMesh, MESH_NAMESPACE, meshPods, meshReady } from "../../harness/mesh.ts";
@@ -82,6 +82,17 @@ function agentsEverywhereBut(node: string | undefined): Promise<string> {
   return cluster.kubectl("-n", MESH_NAMESPACE, ...args);
 }
 
+/** When an agent's pod is told to go, within a second before: milliseconds since 1970. Waits for it. */
+async function deletedAt(agent: string): Promise<number> {
+  const condition = "--for=jsonpath={.metadata.deletionTimestamp}";
+  const args = ["wait", `pod/${agent}`, condition, "--timeout=90s", "-o", "json"];
+  const text = await cluster.kubectl("-n", MESH_NAMESPACE, ...args);
+  const { metadata }: V1Pod = JSON.parse(text);
+  // The API's time is the end of the grace period, in whole seconds.
+  const end = new Date(metadata?.deletionTimestamp ?? Number.NaN).getTime();
+  return end - (metadata?.deletionGracePeriodSeconds ?? 0) * 1000;
+}
+
 test("a rolling update of the agents under load fails no request, and cuts relayed connections at the drain's end", async (t) => {
   const enrolled = { "mesh/enabled": "true" };
   const wish = { namespace: NAMESPACE, url: "http://server/", rate: 50, annotations: enrolled };
@@ -100,21 +111,17 @@ test("a rolling update of the agents under load fails no request, and cuts relay
   await watch("outsider", {});
   await watch("relayed", enrolled);
   await sleep(2_000);
-  const said: string[] = [];
-  const follow = ["-n", MESH_NAMESPACE, "logs", "-f", await agentOn(cluster, NODE)];
-  const log = spawn(cluster.spec.programs["kubectl"] ?? "", follow, { env: cluster.env });
-  log.stdout.on("data", (bytes: Buffer) => said.push(bytes.toString()));
+  const agent = await agentOn(cluster, NODE);
+  await using log = cluster.running("-n", MESH_NAMESPACE, "logs", "-f", agent);
   const from = Date.now();
   await cluster.kubectl("-n", MESH_NAMESPACE, "rollout", "restart", "daemonset/nodemesh-agent");
+  const deleted = await deletedAt(agent);
   await meshReady(cluster);
   const to = Date.now();
-  await sleep(3_000);
-  log.kill();
-  for (const [name, load] of [
-    ["fresh", fresh],
-    ["kept", kept],
-  ] as const) {
-    const sum = await load.since(from);
+  const sums = await Promise.all([fresh, kept].map((load) => load.settledSince(from)));
+  for (const [i, name] of ["fresh", "kept"].entries()) {
+    const sum = sums[i];
+    assert.ok(sum);
     t.diagnostic(`${name}: ${sum.ok} ok, slowest ${sum.slowestMs} ms, ${sum.failed} failed`);
     assert.deepEqual(sum.errors, {}, name);
     assert.ok(sum.ok > ((to - from) / 1000) * 30, `${sum.ok} in ${to - from} ms`);
@@ -136,10 +143,10 @@ test("a rolling update of the agents under load fails no request, and cuts relay
     [],
   );
   const first = Math.min(...ended.map(({ at }) => at));
-  const cut = /connections were cut at the drain deadline.*/.exec(said.join(""))?.[0];
-  t.diagnostic(`relayed: cut ${first - from} ms after the command; agent: ${cut}`);
-  assert.ok(first - from >= DRAIN_SECONDS * 1000, "not before the drain's end");
-  assert.match(cut ?? "", /"connections":[1-9]/);
+  const [cut] = await log.says(/connections were cut at the drain deadline.*/);
+  t.diagnostic(`relayed: cut ${first - deleted} ms after the agent was told to go; agent: ${cut}`);
+  assert.ok(first - deleted >= DRAIN_SECONDS * 1000, "not before the drain's end");
+  assert.match(cut, /"connections":[1-9]/);
   await cluster.kubectl("-n", NAMESPACE, "delete", "pod", "outsider", "relayed");
 });
 

@@ -1,0 +1,62 @@
+/** A program that goes on beside a test: `kubectl logs -f`, `kubectl port-forward`. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { until } from "../../support/until.ts";
+
+const DEADLINE_MS = 20_000;
+
+/** It, and what it has said. Disposal ends it. */
+export class RunningProgram implements AsyncDisposable {
+  readonly #command: string;
+  readonly #child: ChildProcess;
+  /** Also when it could not be started. */
+  readonly #closed: Promise<unknown>;
+  #over = false;
+  #said = "";
+  #complained = "";
+
+  /** Starts it. Why it could not be started is said by whatever is waited for next. */
+  constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv) {
+    this.#command = `${file} ${args.join(" ")}`;
+    const child = spawn(file, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    child.stdout.on("data", (bytes: Buffer) => {
+      this.#said += bytes.toString();
+    });
+    child.stderr.on("data", (bytes: Buffer) => {
+      this.#complained += bytes.toString();
+    });
+    child.on("error", ({ message }) => {
+      this.#complained += message;
+    });
+    const { promise, resolve } = Promise.withResolvers<void>();
+    child.once("close", () => {
+      this.#over = true;
+      resolve();
+    });
+    this.#closed = promise;
+    this.#child = child;
+  }
+
+  /** Everything that it has said on its standard output. */
+  get said(): string {
+    return this.#said;
+  }
+
+  /** Waits until its standard output matches. Throws, with its standard error, when it ends or time is up before. */
+  async says(pattern: RegExp, deadlineMs: number = DEADLINE_MS): Promise<RegExpExecArray> {
+    let match: RegExpExecArray | null = null;
+    const matches = (): boolean => {
+      match = pattern.exec(this.#said);
+      return match !== null || this.#over;
+    };
+    const late = await until(`says ${pattern}`, matches, deadlineMs).catch((error: Error) => error);
+    if (match !== null) return match;
+    const how = late === undefined ? "ended" : `has said nothing of the kind in ${deadlineMs} ms`;
+    throw new Error(`${this.#command} ${how}, ${pattern} was waited for: ${this.#complained}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill();
+    await this.#closed;
+  }
+}
