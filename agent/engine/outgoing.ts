@@ -19,6 +19,8 @@ export class Outgoing {
   bytes: number = 0;
   /** Whether the kernel may take bytes: false from a refused or partial write until EPOLLOUT. */
   writable: boolean;
+  /** Whether FIN went out. */
+  finSent: boolean = false;
   readonly #loop: Loop;
   readonly #task: Task;
   readonly #fd: number;
@@ -112,6 +114,18 @@ export class Outgoing {
     // All pieces of a full vector went: there may be room for more.
     if (sent > 0 && this.writable) this.#loop.schedule(this.#task);
     return QUEUED;
+  }
+
+  /** Half-closes; everything must have been sent. 0 or the negative errno. */
+  sendFin(): number {
+    this.finSent = true;
+    return this.#loop.system.shutdown(this.#fd);
+  }
+
+  /** Bytes that the peer has not acknowledged (one system call). FIN, which the kernel counts as a byte, is none. */
+  unsentBytes(): number {
+    const inKernel = this.#loop.system.unsentBytes(this.#fd) - (this.finSent ? 1 : 0);
+    return this.queued + this.deferred + Math.max(0, inKernel);
   }
 
   /** Forgets the queue and what was deferred, and gives its memory back. */

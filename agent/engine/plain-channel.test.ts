@@ -50,6 +50,19 @@ test("a half-close lets the other direction go on", () => {
   });
 });
 
+test("a channel that half-closed may be closed from its onEnd", () => {
+  withLab((lab) => {
+    const { client, server, atClient, atServer } = pair(lab, {
+      client: { onEnd: (channel) => channel.close() },
+    });
+    client.shutdown();
+    lab.until(() => atServer.log.includes("end"), "server sees FIN");
+    server.shutdown();
+    lab.until(() => atClient.cause !== undefined && atServer.cause !== undefined, "both closed");
+    assert.deepEqual([atClient.log, atServer.log], [["open", "end", "closed"], ["end", "closed"]]);
+  });
+});
+
 test("a reset is told as a reset, after the data that came before it", () => {
   withLab((lab) => {
     const { client, atServer } = pair(lab);

@@ -23,20 +23,11 @@ import {
   THREW,
   TIMED_OUT,
 } from "./close-cause.ts";
+import { CLOSE_STALL_MS, Delivery, LINGER_MS, OVER, RESET_STALL_MS } from "./delivery.ts";
 import { type Loop, READ_BYTES } from "./loop.ts";
 import { Outgoing, OVER_LIMIT, QUEUED, SENT } from "./outgoing.ts";
 import { Task } from "./owner.ts";
 import { Timer, type TimerHandler } from "./timers.ts";
-
-/** Milliseconds a closed channel waits for the peer's FIN, discarding what comes, before it gives up. */
-export const LINGER_MS: number = 2000;
-
-/** Milliseconds without progress after which a closed channel's unsent queue is given up. */
-const CLOSE_STALL_MS = 10_000;
-
-/** Milliseconds between two looks at whether the peer has everything, and how many, before a passed-on reset. */
-const SENT_CHECK_MS = 20;
-const SENT_CHECKS = 50;
 
 /** Reads in one turn of work: more makes bulk cheaper and others wait longer. */
 const READS_PER_TURN = 2;
@@ -56,13 +47,13 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   #state: ChannelState;
   #cause: CloseCause = CLOSED;
   #timer: Timer | undefined = undefined;
-  #sentChecks = 0;
+  /** Set once the peer was seen not to have everything at the end. */
+  #delivery: Delivery | undefined = undefined;
   /** Whether onOpen has happened. */
   #opened: boolean;
   /** Whether write() still means something. */
   #writeOpen = true;
   #finAsked = false;
-  #finSent = false;
   #peerEnded = false;
   #paused = false;
   /** Whether write() returned false since the last onDrain. */
@@ -169,7 +160,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.#state = "closing";
     this.#drainOwed = false;
     if (this.queuedBytes === 0) this.#linger();
-    else this.#arm(CLOSE_STALL_MS);
+    else this.#endWhenSent();
     // What the peer sends now is discarded, whether reading was paused or not.
     if (this.#readable) this.#loop.schedule(this);
   }
@@ -186,7 +177,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.#writeOpen = false;
     this.#state = "resetting";
     this.#drainOwed = false;
-    this.#resetIfSent();
+    this.#endWhenSent();
   }
 
   onReady(flags: number): void {
@@ -210,9 +201,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   /** Of the one timer, whose meaning is the state's. */
   onTimer(): void {
     if (this.#state === "connecting") this.#end(TIMED_OUT);
-    else if (this.#state === "closing") this.#abort(TIMED_OUT);
-    else if (this.#state === "lingering") this.#end(CLOSED);
-    else if (this.#state === "resetting") this.#resetIfSent();
+    else this.#endWhenSent();
   }
 
   #noteReadable(flags: number): void {
@@ -244,42 +233,43 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   #flush(): void {
-    const before = this.#out.bytes;
     const result = this.#out.flush();
     if (result === SENT) this.#flushed();
     else if (result < 0) this.#break(result);
-    else if (this.#state === "closing" && this.#out.bytes > before) this.#arm(CLOSE_STALL_MS);
   }
 
   #flushed(): void {
     if (this.#state === "closing") this.#linger();
-    else if (this.#state === "resetting") this.#resetIfSent();
-    else if (this.#finAsked && !this.#finSent) this.#sendFin();
+    else if (this.#state === "resetting") this.#endWhenSent();
+    else if (this.#finAsked && !this.#out.finSent) this.#sendFin();
     if (!this.#drainOwed || this.closed) return;
     this.#drainOwed = false;
     this.handler.onDrain(this);
   }
 
   #sendFin(): void {
-    this.#finSent = true;
-    const result = this.#loop.system.shutdown(this.#fd);
+    const result = this.#out.sendFin();
     if (result < 0) this.#break(result);
-    else if (this.#peerEnded) this.#end(CLOSED);
+    else if (this.#peerEnded) this.#linger();
   }
 
   /** FIN goes out; closing before the peer's FIN would turn its unread bytes into a RST that may eat ours. */
   #linger(): void {
     this.#state = "lingering";
-    if (!this.#finSent) this.#sendFin();
-    if (this.#state !== "lingering") return;
-    if (this.#peerEnded) this.#end(CLOSED);
-    else this.#arm(LINGER_MS);
+    if (!this.#out.finSent) this.#sendFin();
+    else if (this.#peerEnded) this.#endWhenSent();
+    if (this.#state === "lingering" && !this.#peerEnded) this.#arm(LINGER_MS);
   }
 
-  #resetIfSent(): void {
-    const unsent = this.queuedBytes + Math.max(0, this.#loop.system.unsentBytes(this.#fd));
-    if (unsent === 0 || this.#sentChecks++ >= SENT_CHECKS) this.#abort(CLOSED);
-    else this.#arm(SENT_CHECK_MS);
+  /** An end told before the peer has everything may cost it the rest: a pod that leaves the mesh loses the way back. */
+  #endWhenSent(): void {
+    const unsent = this.#out.unsentBytes();
+    const patienceMs = this.#state === "resetting" ? RESET_STALL_MS : CLOSE_STALL_MS;
+    if (unsent > 0) this.#delivery ??= new Delivery(patienceMs);
+    const pauseMs = this.#delivery?.look(unsent, this.#loop.now) ?? OVER;
+    if (pauseMs !== OVER) this.#arm(pauseMs);
+    else if (this.#state === "lingering") this.#end(CLOSED);
+    else this.#abort(this.#state === "closing" ? TIMED_OUT : CLOSED);
   }
 
   /** Paused channels learn of an error only when nothing is left to read: data comes before the reset. */
@@ -327,31 +317,35 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     } else if (result < 0) this.#end(this.#broken ?? causeOf(result));
     else if (this.#broken !== undefined) this.#end(this.#broken);
     else if (!this.#peerEnded) this.#peerEnd();
+    else if (this.#state === "lingering" && this.#errorSeen)
+      this.#end(causeOf(this.#socketError()));
   }
 
   #peerEnd(): void {
     this.#peerEnded = true;
-    if (this.#state === "lingering") this.#end(CLOSED);
+    if (this.#state === "lingering") this.#endWhenSent();
     if (this.#state !== "open") return;
     this.handler.onEnd(this);
-    if (this.#finSent && this.queuedBytes === 0) this.#end(CLOSED);
+    if (this.#out.finSent && this.#state === "open") this.#linger();
   }
 
   #finishConnect(): void {
     if (!this.#out.writable) return;
-    if (this.#errorSeen) {
-      const error = this.#loop.system.getOption(this.#fd, SOL_SOCKET, SO_ERROR);
-      if (error !== 0) {
-        this.#end(failedWith(error));
-        return;
-      }
+    const error = this.#errorSeen ? this.#socketError() : 0;
+    if (error !== 0) {
+      this.#end(failedWith(error));
+      return;
     }
     this.#state = "open";
     this.#opened = true;
     this.#disarm();
     this.handler.onOpen(this);
-    if (this.#state === "open" && this.#finAsked && !this.#finSent && this.queuedBytes === 0)
+    if (this.#state === "open" && this.#finAsked && !this.#out.finSent && this.queuedBytes === 0)
       this.#sendFin();
+  }
+
+  #socketError(): number {
+    return this.#loop.system.getOption(this.#fd, SOL_SOCKET, SO_ERROR);
   }
 
   /** RST to the peer, then the end. */

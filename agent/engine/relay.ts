@@ -54,6 +54,7 @@ class Tie implements Relay {
   readonly #idleMs: number;
   #end: RelayEnd | undefined = undefined;
   #openSides = 2;
+  #endedSides = 0;
   #silent = true;
 
   constructor(loop: Loop, options: RelayOptions, watcher: RelayWatcher) {
@@ -77,7 +78,7 @@ class Tie implements Relay {
   }
 
   onTimer(): void {
-    this.#finish({ side: "idle", cause: TIMED_OUT });
+    if (!this.#onlyDelivers()) this.#finish({ side: "idle", cause: TIMED_OUT });
   }
 
   /** A byte moved. */
@@ -94,6 +95,10 @@ class Tie implements Relay {
     this.#watcher.onFirstData?.(side, buffer.subarray(start, end));
   }
 
+  ended(): void {
+    this.#endedSides++;
+  }
+
   opened(): void {
     this.#watcher.onRelayOpen?.(this);
   }
@@ -103,6 +108,11 @@ class Tie implements Relay {
     if (--this.#openSides > 0) return;
     this.#loop.cancel(this.#idle);
     this.#watcher.onRelayEnd(this, this.#end);
+  }
+
+  /** Both directions are through but for what the kernel has; how long that may take is the channels' own affair. */
+  #onlyDelivers(): boolean {
+    return this.#endedSides === 2 && this.left.queuedBytes === 0 && this.right.queuedBytes === 0;
   }
 
   #finish(end: RelayEnd): void {
@@ -134,6 +144,7 @@ class Side implements ChannelHandler {
   }
 
   onEnd(): void {
+    this.#tie.ended();
     this.#peer.shutdown();
   }
 
