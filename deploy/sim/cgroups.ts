@@ -11,7 +11,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How long killed processes may take to go: one in an uninterruptible wait would block us for ever. */
+/** How long a pod's or a simulator's killed processes may take to go: one in an uninterruptible wait would block us for ever. */
 const KILL_DEADLINE_MS = 5_000;
 const KILL_POLL_MS = 10;
 
@@ -27,10 +27,13 @@ export function processesOf(path: string): readonly number[] {
   return [...own, ...children(path).flatMap(processesOf)];
 }
 
-/** Sends SIGKILL to every process in the cgroup and below, waits until they are gone, removes the cgroups. */
-export async function removeCgroup(path: string): Promise<void> {
+/** Sends SIGKILL to every process in the cgroup and below, waits until they are gone, removes the cgroups; throws when they stay. */
+export async function removeCgroup(
+  path: string,
+  deadlineMs: number = KILL_DEADLINE_MS,
+): Promise<void> {
   if (!existsSync(path)) return;
-  const deadline = Date.now() + KILL_DEADLINE_MS;
+  const deadline = Date.now() + deadlineMs;
   killAll(path);
   while (!removeTree(path)) {
     if (Date.now() > deadline)

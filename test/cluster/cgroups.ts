@@ -22,6 +22,9 @@ export interface Hierarchy {
 /** v1 words of a mount's options that say how it is mounted, not which hierarchy it is. */
 const PLAIN_OPTIONS = new Set(["rw", "ro", "nosuid", "nodev", "noexec", "relatime", "xattr"]);
 
+/** A node's end: the kernel takes some hundred processes, their mounts and network namespaces apart. */
+const KILL_DEADLINE_MS = 30_000;
+
 /** The hierarchies of /proc/self/mounts (its text as `mounts`). */
 export function hierarchiesIn(mounts: string): readonly Hierarchy[] {
   return mounts.split("\n").flatMap((line): Hierarchy[] => {
@@ -81,7 +84,8 @@ function fillCpuset(point: string, cgroup: string): void {
 export async function removeEverywhere(cgroup: string): Promise<void> {
   const all = hierarchies();
   // v2 first: all processes are in it, and it can end them at once. The others then only wait to be removed.
-  for (const { point } of all.toReversed()) await removeCgroup(join(point, cgroup));
+  for (const { point } of all.toReversed())
+    await removeCgroup(join(point, cgroup), KILL_DEADLINE_MS);
   for (const { point } of all) removeIfEmpty(dirname(join(point, cgroup)), point);
 }
 

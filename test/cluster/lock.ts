@@ -16,7 +16,7 @@ export async function takeLock(name: string): Promise<Disposable> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
     throw new Error(
-      `cluster "${name}" is just being brought up or taken down by another process: try again, or take another with --name OTHER`,
+      `cluster "${name}" is just being brought up, taken down or tested in by another process: try again, or take another with --name OTHER`,
     );
   }
   lock.unref();

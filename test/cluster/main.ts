@@ -11,18 +11,30 @@ import { loadImages } from "./images.ts";
 import { takeLock } from "./lock.ts";
 import { enterCommand, killNode } from "./node/node.ts";
 import { partition } from "./partition.ts";
-import { type ClusterPaths, clusterPaths, DEFAULT_NAME, NAME_PATTERN, readSpec } from "./spec.ts";
+import { checkRoot } from "./requirements.ts";
+import {
+  type ClusterPaths,
+  clusterPaths,
+  DEFAULT_NAME,
+  kubectlEnvironment,
+  NAME_PATTERN,
+  readSpec,
+} from "./spec.ts";
 import { statusOf, statusText } from "./status.ts";
 import { startNode, type UpOptions, up } from "./up.ts";
 
 /** Exit code of wrong usage, as most programs have it. */
 const USAGE = 2;
 
+/** Where the user is: npm runs us in the checkout, and says so. Relative paths are meant from here. */
+const CALLED_IN = process.env["INIT_CWD"] ?? process.cwd();
+
 const program = new Command("npm run cluster --")
   .description("A real Kubernetes cluster on this machine, for tests. Needs root.")
   .option("--name <name>", "which cluster, when there are several", clusterName, DEFAULT_NAME)
   .enablePositionalOptions()
-  .exitOverride();
+  .exitOverride()
+  .hook("preAction", () => checkRoot());
 const paths = (): ClusterPaths => clusterPaths(program.opts<{ name: string }>().name);
 
 program
@@ -40,6 +52,7 @@ program
   .option("--no-images", "leave the images of this checkout (agent, control, echo) out")
   .option("--load <archive>", "a further image archive for all nodes; repeatable", collect, [])
   .action(async (options: UpOptions) => {
+    using _lock = await takeLock(paths().name);
     ensurePackages("cluster", say);
     const fresh = await up(paths(), options, say);
     say(fresh ? "up. To use it from this shell:" : "it is up already. To use it from this shell:");
@@ -57,7 +70,11 @@ program
 program
   .command("status")
   .description("what runs, and where its files are")
-  .option("-o, --output <form>", "json, or text", "text")
+  .addOption(
+    new Option("-o, --output <form>", "for people, or for programs")
+      .choices(["text", "json"])
+      .default("text"),
+  )
   .action(async ({ output }: { output: string }) => {
     const status = await statusOf(paths());
     console.log(output === "json" ? JSON.stringify(status, undefined, 2) : statusText(status));
@@ -79,10 +96,8 @@ program
   .passThroughOptions()
   .helpOption(false)
   .action((args: readonly string[]) => {
-    passThrough([join(kubectlFolder(), "kubectl"), ...args], {
-      ...withoutProxies(),
-      KUBECONFIG: paths().kubeconfig,
-    });
+    const env = { ...withoutProxies(), ...kubectlEnvironment(paths()) };
+    passThrough([join(kubectlFolder(), "kubectl"), ...args], env);
   });
 
 program
@@ -93,7 +108,7 @@ program
     await loadImages(
       paths(),
       readSpec(paths()),
-      archives.map((file) => resolve(file)),
+      archives.map((file) => resolve(CALLED_IN, file)),
     );
   });
 
@@ -175,7 +190,11 @@ function report(error: unknown): number {
 /** Runs a command with our standard streams; its exit code becomes ours. */
 function passThrough(command: readonly string[], env: NodeJS.ProcessEnv): void {
   const [file = "", ...args] = command;
-  const { status, signal, error } = spawnSync(file, args, { stdio: "inherit", env });
+  const { status, signal, error } = spawnSync(file, args, {
+    stdio: "inherit",
+    env,
+    cwd: CALLED_IN,
+  });
   if (error !== undefined) throw error;
   if (signal !== null) console.error(`${file} ended by ${signal}`);
   process.exitCode = status ?? 1;
@@ -193,7 +212,7 @@ function say(line: string): void {
 }
 
 function collect(value: string, all: readonly string[]): readonly string[] {
-  return [...all, resolve(value)];
+  return [...all, resolve(CALLED_IN, value)];
 }
 
 function clusterName(text: string): string {

@@ -19,7 +19,7 @@ export const NAME_PATTERN: RegExp = /^[a-z0-9][a-z0-9-]{0,30}$/;
 /** The name when none is given. */
 export const DEFAULT_NAME = "default";
 /** Where all clusters keep their files: on a disk, because containerd's overlays need one. */
-const STATE_ROOT = join("/var/lib", PREFIX);
+export const STATE_ROOT: string = join("/var/lib", PREFIX);
 
 /** What a cluster was asked to be; written down before anything is made. */
 export interface ClusterSpec {
@@ -31,6 +31,8 @@ export interface ClusterSpec {
   readonly chained: boolean;
   /** An API audit log. */
   readonly audit: boolean;
+  /** Whether nodes got the images of the checkout: agent, control and echo. */
+  readonly images: boolean;
   /** Programs by name, absolute paths. */
   readonly programs: Readonly<Record<string, string>>;
   /** Which /30 the link to the machine's main network namespace has: see outsideLink of plan.ts. */
@@ -43,9 +45,30 @@ const SPEC: z.ZodType<ClusterSpec> = z.strictObject({
   dualStack: z.boolean(),
   chained: z.boolean(),
   audit: z.boolean(),
+  images: z.boolean(),
   programs: z.record(z.string(), z.string()),
   slot: z.int().min(0).max(8191),
 });
+
+/** What may be asked for, by the names of the options of `up`. */
+const CHOICES = {
+  nodes: "nodes",
+  "proxy-mode": "proxyMode",
+  "dual-stack": "dualStack",
+  chained: "chained",
+  audit: "audit",
+  images: "images",
+} as const;
+
+/** What a user chooses of a cluster. */
+export type Choices = Pick<ClusterSpec, (typeof CHOICES)[keyof typeof CHOICES]>;
+
+/** In what a cluster is not as asked for: the option's name, with the cluster's value and the other one. */
+export function differences(has: Choices, asked: Choices): readonly string[] {
+  return Object.entries(CHOICES).flatMap(([option, key]) =>
+    has[key] === asked[key] ? [] : [`${option} ${has[key]}, not ${asked[key]}`],
+  );
+}
 
 /** Where one cluster keeps what. */
 export interface ClusterPaths {
@@ -66,6 +89,14 @@ export interface ClusterPaths {
   readonly cgroup: string;
   /** The link in the main network namespace (15 characters at most). */
   readonly link: string;
+}
+
+/** Environment with which kubectl reaches a cluster; what it remembers of the API goes with the cluster. */
+export function kubectlEnvironment({
+  kubeconfig,
+  root,
+}: ClusterPaths): Readonly<Record<string, string>> {
+  return { KUBECONFIG: kubeconfig, KUBECACHEDIR: join(root, "kubectl-cache") };
 }
 
 /** The paths of the cluster of that name. */

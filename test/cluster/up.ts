@@ -15,11 +15,17 @@ import { ensurePause } from "./image/images.ts";
 import { buildProjectImages } from "./image/project.ts";
 import { loadIntoNode } from "./images.ts";
 import { takeLock } from "./lock.ts";
-import { bootNode, inNode, makeDisk } from "./node/node.ts";
+import { bootNode, initOf, inNode, makeDisk } from "./node/node.ts";
 import { writePki } from "./pki.ts";
 import { families, type NodePlan, nodePlans, outsideLink } from "./plan.ts";
 import { lastLines } from "./processes.ts";
-import { type ClusterPaths, type ClusterSpec, readSpec } from "./spec.ts";
+import {
+  type Choices,
+  type ClusterPaths,
+  type ClusterSpec,
+  differences,
+  readSpec,
+} from "./spec.ts";
 
 const API_DEADLINE_MS = 60_000;
 /** Also of a node that boots before its API server is there. */
@@ -28,65 +34,103 @@ const LOOK_EVERY_MS = 100;
 const SLOTS = 8192;
 
 /** What may be asked for. */
-export interface UpOptions
-  extends Pick<ClusterSpec, "nodes" | "proxyMode" | "dualStack" | "chained" | "audit"> {
+export interface UpOptions extends Choices {
   /** Further image archives for all nodes. */
   readonly load: readonly string[];
-  /** Whether nodes get the images of this checkout: agent, control and echo. */
-  readonly images: boolean;
 }
 
-/** Brings a cluster up; returns false when it is up already. Throws what did not come up, and why. */
+/** A cluster that is coming up. */
+interface Rise {
+  readonly paths: ClusterPaths;
+  readonly spec: ClusterSpec;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * Brings a cluster up; returns false when it is up already. The caller holds the cluster's lock. Throws what did not
+ * come up, and why, or that it was asked for otherwise than it is; nothing goes on then, but what there is stays.
+ */
 export async function up(
   paths: ClusterPaths,
   options: UpOptions,
   say: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<boolean> {
-  using _lock = await takeLock(paths.name);
-  if (existsSync(paths.ready) && livingKeeper(paths) !== undefined) return false;
+  if (existsSync(paths.ready) && livingKeeper(paths) !== undefined) {
+    refuseOther(paths, options);
+    return false;
+  }
   if (existsSync(paths.root)) {
     say("removing what a former run has left");
     await down(paths);
   }
   const started = performance.now();
-  const step = (what: string) =>
+  const step = (what: string) => {
+    signal?.throwIfAborted();
     say(`${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s  ${what}`);
-  const { kubelet, ...programs } = await ensureBinaries(["kubernetes", "coredns"], say);
+  };
+  const { kubelet, ...programs } = await ensureBinaries(["kubernetes", "coredns"], say, signal);
   if (kubelet === undefined) throw new Error("the build made no kubelet");
   const pause = ensurePause();
-  const { load, images, ...wanted } = options;
+  const { load, ...choices } = options;
   const spec: ClusterSpec = {
-    ...wanted,
+    ...choices,
     programs: { etcd: "/usr/bin/etcd", kubelet, ...programs },
     slot: freeSlot(paths.name),
   };
   mkdirSync(paths.logs, { recursive: true });
   writeFileSync(paths.spec, JSON.stringify(spec, undefined, 2));
-  await Promise.all([writePki(paths, spec), makeControlNetwork(paths, spec, pause.program)]);
+  const rise: Rise = { paths, spec, signal };
+  await together([writePki(paths, spec), makeControlNetwork(paths, spec, pause.program)]);
   step("certificates and network");
-  const built = images ? buildProjectImages(join(paths.root, "images")) : [];
-  if (images) step("images built");
+  const built = spec.images ? buildProjectImages(join(paths.root, "images")) : [];
+  if (spec.images) step("images built");
   const all = [...built, ...load];
   const boots = nodePlans(spec.nodes).map((node) => boot(paths, spec, node, pause, all));
-  await Promise.all([startControlPlane(paths, spec, step), ...boots]);
+  await together([startControlPlane(rise, step), ...boots]);
   for (const archive of built) rmSync(archive);
   step("nodes booted, images loaded");
-  await startNodes(paths, spec);
+  await startNodes(rise);
   step("nodes Ready, Services and DNS answer");
   writeFileSync(paths.ready, "");
   return true;
 }
 
-/** Starts a node again after a power cut, and waits until it is Ready. */
+/** Waits for all of them, also when one fails, so that nothing goes on behind who takes the rest down. Throws the first failure. */
+async function together(parts: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(parts)).find(({ status }) => status === "rejected");
+  if (failed?.status === "rejected") throw failed.reason;
+}
+
+/** Throws when a running cluster is not what is asked for: it would be found out late. */
+function refuseOther(paths: ClusterPaths, options: UpOptions): void {
+  const tool = `npm run cluster -- --name ${paths.name}`;
+  const different = differences(readSpec(paths), options);
+  if (different.length > 0)
+    throw new Error(
+      `cluster "${paths.name}" is up already, with ${different.join("; ")}: take it down first (${tool} down)`,
+    );
+  if (options.load.length > 0)
+    throw new Error(
+      `cluster "${paths.name}" is up already: ${tool} load ${options.load.join(" ")}`,
+    );
+}
+
+/** Starts a node again after a power cut, and waits until it is Ready. Throws when it has power. */
 export async function startNode(paths: ClusterPaths, name: string): Promise<void> {
   using _lock = await takeLock(`${paths.name}/${name}`);
   const spec = readSpec(paths);
   const node = nodePlans(spec.nodes).find((plan) => plan.name === name);
   if (node === undefined) throw new Error(`there is no node ${name}`);
+  // Booting it would end everything that runs there.
+  if (initOf(paths, name) !== undefined)
+    throw new Error(
+      `${name} runs already; to cut its power first: npm run cluster -- --name ${paths.name} node kill ${name}`,
+    );
   await bootNode(paths, spec, node, ensurePause().program);
   using api = new Api(paths, spec);
-  await startPrograms(paths, spec, node);
-  await waitReady(paths, spec, api, node);
+  startPrograms(paths, spec, node);
+  await waitReady({ paths, spec, signal: undefined }, api, node);
 }
 
 async function boot(
@@ -101,30 +145,31 @@ async function boot(
   await loadIntoNode(paths, node.name, [pause.image, ...load]);
 }
 
-async function startControlPlane(
-  paths: ClusterPaths,
-  spec: ClusterSpec,
-  step: (what: string) => void,
-): Promise<void> {
+async function startControlPlane(rise: Rise, step: (what: string) => void): Promise<void> {
+  const { paths, spec } = rise;
   using api = new Api(paths, spec);
   const programs = componentsOf(spec).filter(({ node }) => node === undefined);
   const [etcd, server, ...others] = programs;
   for (const component of [etcd, server])
     if (component !== undefined) start(paths, spec, component);
   const first = [etcd, server].filter((component) => component !== undefined);
-  await waitFor(
-    paths,
-    "the API server is ready",
-    first,
-    () => api.answers("/readyz"),
-    API_DEADLINE_MS,
-  );
+  await waitFor(rise, {
+    what: "the API server is ready",
+    programs: first,
+    holds: () => api.answers("/readyz"),
+    deadlineMs: API_DEADLINE_MS,
+  });
   step("API server ready");
   for (const component of others) start(paths, spec, component);
   for (const { path, body } of dnsObjects(spec.dualStack)) await api.create(path, body);
   for (const node of nodePlans(spec.nodes)) await createNode(api, spec, node);
   const account = "/api/v1/namespaces/default/serviceaccounts/default";
-  await waitFor(paths, "controllers work", programs, () => api.answers(account), API_DEADLINE_MS);
+  await waitFor(rise, {
+    what: "controllers work",
+    programs,
+    holds: () => api.answers(account),
+    deadlineMs: API_DEADLINE_MS,
+  });
 }
 
 /** Makes a node's object before its kubelet does, with the range of its pods. */
@@ -137,35 +182,33 @@ async function createNode(api: Api, spec: ClusterSpec, node: NodePlan): Promise<
   });
 }
 
-async function startNodes(paths: ClusterPaths, spec: ClusterSpec): Promise<void> {
+async function startNodes(rise: Rise): Promise<void> {
+  const { paths, spec } = rise;
   using api = new Api(paths, spec);
   const nodes = nodePlans(spec.nodes);
-  await Promise.all(nodes.map((node) => startPrograms(paths, spec, node)));
-  await Promise.all(nodes.map((node) => waitReady(paths, spec, api, node)));
+  for (const node of nodes) startPrograms(paths, spec, node);
+  await together(nodes.map((node) => waitReady(rise, api, node)));
 }
 
-async function startPrograms(
-  paths: ClusterPaths,
-  spec: ClusterSpec,
-  node: NodePlan,
-): Promise<void> {
+function startPrograms(paths: ClusterPaths, spec: ClusterSpec, node: NodePlan): void {
   for (const component of componentsOf(spec))
     if (component.node === node.name && component.program !== "containerd")
       start(paths, spec, component);
 }
 
 /** Until this boot's kubelet says Ready, kube-proxy has written its rules, and DNS answers through them. */
-async function waitReady(
-  paths: ClusterPaths,
-  spec: ClusterSpec,
-  api: Api,
-  node: NodePlan,
-): Promise<void> {
+async function waitReady(rise: Rise, api: Api, node: NodePlan): Promise<void> {
+  const { paths, spec } = rise;
   const programs = componentsOf(spec).filter((component) => component.node === node.name);
   const since = Date.now();
   const wait = (what: string, holds: () => Promise<boolean>) =>
-    waitFor(paths, `${node.name}: ${what}`, programs, holds, NODE_DEADLINE_MS);
-  await Promise.all([
+    waitFor(rise, {
+      what: `${node.name}: ${what}`,
+      programs,
+      holds,
+      deadlineMs: NODE_DEADLINE_MS,
+    });
+  await together([
     wait("is Ready", () => isReady(api, node.name, since)),
     wait("kube-proxy has written its rules", () => proxyWorks(paths, node.name)),
   ]);
@@ -204,17 +247,23 @@ async function proxyWorks(paths: ClusterPaths, node: string): Promise<boolean> {
   }
 }
 
+/** A condition to wait for, and the programs that it depends on. */
+interface Wait {
+  readonly what: string;
+  readonly programs: readonly Component[];
+  readonly holds: () => Promise<boolean>;
+  readonly deadlineMs: number;
+}
+
 /** Waits for a condition; ends early, with the last words of its log, when a program has ended. */
 async function waitFor(
-  paths: ClusterPaths,
-  what: string,
-  programs: readonly Component[],
-  holds: () => Promise<boolean>,
-  deadlineMs: number,
+  { paths, signal }: Rise,
+  { what, programs, holds, deadlineMs }: Wait,
 ): Promise<void> {
   const began = performance.now();
   const seen = new Set<Component>();
   while (!(await holds())) {
+    signal?.throwIfAborted();
     for (const component of programs) {
       const alive = pidOf(paths, component) !== undefined;
       if (alive) seen.add(component);

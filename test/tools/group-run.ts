@@ -42,11 +42,15 @@ interface Tally {
 
 const OUTPUT_LIMIT = 16_000;
 
-/** Runs `files` (absolute paths) as one group; never throws on a failing test, only on a broken runner. */
+/**
+ * Runs `files` (absolute paths) as one group; never throws on a failing test, only on a broken runner. Aborted, it ends
+ * the files that run, which counts as a failure of each.
+ */
 export async function runGroup(
   group: TestGroup,
   files: readonly string[],
   say: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<GroupResult> {
   const started = performance.now();
   const tally: Tally = {
@@ -61,6 +65,9 @@ export async function runGroup(
     files: [...files],
     concurrency: group.concurrency,
     timeout: group.timeoutMs,
+    ...(signal !== undefined && { signal }),
+    // The option `timeout` is each file's; this is what tests inherit that name none themselves.
+    execArgv: group.testTimeoutMs === undefined ? [] : [`--test-timeout=${group.testTimeoutMs}`],
   });
   for await (const event of stream) take(event, group, tally, say);
   for (const file of files) {

@@ -1,18 +1,23 @@
 /**
  * `npm run test:cluster [-- [--keep] [FILE|FOLDER…]]`: brings real Kubernetes clusters up, one of each kind that the
  * suite knows, runs the tests of its folder in it, and takes it down. Fails on any failure, any skip and anything
- * left behind. `--keep` leaves the last cluster up for a look, and looks for nothing left behind.
+ * left behind. `--keep` leaves the last cluster up for a look, and looks for nothing left behind. SIGINT, SIGTERM and
+ * SIGHUP end the tests and take the cluster down. One run at a time: it holds the cluster's lock.
  */
 import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ensureBinaries } from "../cluster/build/binaries.ts";
 import { down } from "../cluster/down.ts";
 import { TEST_CLUSTER } from "../cluster/harness/cluster.ts";
+import { takeLock } from "../cluster/lock.ts";
+import { checkRoot } from "../cluster/requirements.ts";
 import { clusterPaths } from "../cluster/spec.ts";
 import { type UpOptions, up } from "../cluster/up.ts";
 import { leakedSince, machineState, RUN_MARK } from "../support/machine-state.ts";
 import { listFiles, ROOT } from "../support/source-files.ts";
+import { runKind } from "./cluster-kind.ts";
 import { ensurePackages } from "./debian-packages.ts";
 import { type GroupResult, runGroup } from "./group-run.ts";
 import { reportRun } from "./run-report.ts";
@@ -38,6 +43,15 @@ const CLUSTERS: Readonly<Record<string, UpOptions>> = {
   "dual-stack": { ...PLAIN, dualStack: true, proxyMode: "iptables", chained: true },
 };
 
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(name, () => {
+    say(`${name}: taking the cluster down`);
+    stop.abort(new Error(`ended by ${name}`));
+  });
+// The terminal may be gone, which must not keep us from that.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 const words = process.argv.slice(2);
 const keep = words.includes("--keep");
 const named = words.filter((word) => !word.startsWith("--"));
@@ -46,26 +60,31 @@ const files = choose(
   (await listFiles()).filter((path) => path.endsWith(".test.ts")),
   named.length === 0 ? ["cluster"] : named,
 ).filter((path) => groupOf(path).name === "cluster");
+checkRoot();
+const paths = clusterPaths(TEST_CLUSTER);
+using _lock = await takeLock(paths.name);
 ensurePackages("cluster", say);
+// All that is to be built, before the first cluster: it is not the tests' time.
+await ensureBinaries(["kubernetes", "coredns", "helm"], say, stop.signal);
+await down(paths); // what a run that was cut short has left
 
 const mark = randomUUID();
 const scratch = mkdtempSync(join(tmpdir(), "nodemesh-cluster-test-"));
 process.env[RUN_MARK] = mark;
 process.env["TMPDIR"] = scratch;
-const paths = clusterPaths(TEST_CLUSTER);
-await down(paths);
 const before = machineState(mark);
 
 const results: GroupResult[] = [];
 for (const [folder, options] of Object.entries(CLUSTERS)) {
   const own = files.filter((file) => file.startsWith(`test/cluster/suite/${folder}/`));
-  if (own.length > 0) results.push(await runIn(folder, options, own));
+  if (own.length > 0 && !stop.signal.aborted) results.push(await runIn(folder, options, own));
 }
 rmSync(scratch, { recursive: true, force: true });
-const leaks = keep ? [] : await leakedSince(before, mark, FREED_MS);
+const ended = stop.signal.aborted;
+const leaks = keep && !ended ? [] : await leakedSince(before, mark, FREED_MS);
 const seconds = (performance.now() - started) / 1000;
 const outcome = { results, leaks, ours: leaks, seconds, budgetSeconds: BUDGET_SECONDS };
-process.exitCode = reportRun(outcome, say) ? 0 : 1;
+process.exitCode = reportRun(outcome, say) && !ended ? 0 : 1;
 
 async function runIn(
   folder: string,
@@ -74,15 +93,27 @@ async function runIn(
 ): Promise<GroupResult> {
   const group = TEST_GROUPS.find(({ name }) => name === "cluster");
   if (group === undefined) throw new Error("test-groups.ts knows no group cluster");
-  await down(paths); // of the kind before, or of a run that was cut short
+  const { signal } = stop;
   say(`a cluster of the kind ${folder}`);
-  try {
-    await up(paths, options, say);
-    const absolute = own.map((file) => join(ROOT, file));
-    return { ...(await runGroup(group, absolute, say)), name: folder };
-  } finally {
-    if (!keep) await down(paths);
-  }
+  return runKind({
+    name: folder,
+    files: own.length,
+    up: async () => {
+      await down(paths); // one of another kind that was kept
+      await up(paths, options, say, signal);
+    },
+    test: () =>
+      runGroup(
+        group,
+        own.map((file) => join(ROOT, file)),
+        say,
+        signal,
+      ),
+    down: async () => {
+      if (!keep || signal.aborted) await down(paths);
+    },
+    say,
+  });
 }
 
 function say(line: string): void {

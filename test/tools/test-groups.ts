@@ -7,6 +7,8 @@ export interface TestGroup {
   readonly concurrency: number;
   /** Longest time for one file in milliseconds. */
   readonly timeoutMs: number;
+  /** Longest time for one test, in milliseconds; undefined = as long as its file. */
+  readonly testTimeoutMs?: number;
   readonly holds: (path: string) => boolean;
   /** Runs only when it is named: it needs what `npm test` does not bring. */
   readonly onDemand: boolean;
@@ -17,6 +19,8 @@ export const TEST_GROUPS: readonly TestGroup[] = [
   // A cluster must be up: npm run test:cluster brings one.
   {
     ...group("cluster", 1, 900_000, /^test\/cluster\/suite\//),
+    // The longest, an outage of 60 s with all that comes back afterwards, takes some two minutes.
+    testTimeoutMs: 300_000,
     onDemand: true,
   },
   group("contract", 2, 60_000, /^test\/contract\//),

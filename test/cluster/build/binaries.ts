@@ -26,13 +26,14 @@ const LEAST_GO = { major: 1, minor: 26 };
 export async function ensureBinaries(
   needs: readonly Family[],
   report: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
   const go = await findGo(LEAST_GO);
   const paths: Record<string, string> = {};
   for (const family of new Set(needs)) {
     const recipe = RECIPES[family];
     const module = join(RECIPE_FOLDER, family);
-    Object.assign(paths, await ensureRecipe(cacheFolder(), recipe, module, go, report));
+    Object.assign(paths, await ensureRecipe(cacheFolder(), recipe, module, go, report, signal));
   }
   return paths;
 }
@@ -47,6 +48,7 @@ export async function ensureRecipe(
   module: string,
   go: Go,
   report: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
   const say = (line: string) => report(`${recipe.family} ${recipe.version}: ${line}`);
   let built = false;
@@ -57,7 +59,7 @@ export async function ensureRecipe(
     build: async (folder) => {
       built = true;
       ensureRoom(go, recipe.freeBytes);
-      await build(recipe, module, go, folder, say);
+      await build({ recipe, module, go, folder }, say, signal);
     },
   };
   const folder = await ensureStored(store, entry, report);
@@ -67,19 +69,24 @@ export async function ensureRecipe(
   );
 }
 
+interface Build {
+  readonly recipe: Recipe;
+  readonly module: string;
+  readonly go: Go;
+  readonly folder: string;
+}
+
 async function build(
-  recipe: Recipe,
-  module: string,
-  go: Go,
-  folder: string,
+  { recipe, module, go, folder }: Build,
   say: (line: string) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const [first = "", ...others] = Object.keys(recipe.programs);
   const { cpuMinutes, target, stamps } = recipe;
   say(`building; the first time takes about ${cpuMinutes} CPU minutes, later ones seconds`);
   const started = performance.now();
   const output = join(folder, first);
-  await goBuild(go, { module, target, stamps, output }, say);
+  await goBuild(go, { module, target, stamps, output }, say, signal);
   // Hard links, so that each name is a file of its own wherever it is mounted or copied to.
   for (const name of others) linkSync(output, join(folder, name));
   for (const [name, args] of Object.entries(recipe.programs))

@@ -68,17 +68,22 @@ export function ensureRoom(go: Go, bytes: number): void {
     );
 }
 
-/** Compiles; reports progress every ten seconds. Throws an Error with Go's last lines when it fails. */
+/** Compiles; reports progress every ten seconds. Throws an Error with Go's last lines when it fails or is aborted. */
 export async function goBuild(
   go: Go,
   build: GoBuild,
   report: (line: string) => void,
+  signal?: AbortSignal,
 ): Promise<void> {
   const stamps = Object.entries(build.stamps).map(([name, value]) => ` -X ${name}=${value}`);
   const flags = ["-v", "-ldflags", `-s -w${stamps.join("")}`, "-o", build.output, build.target];
   // Others work on this machine too: nice.
   const args = ["-n", "5", "env", ...SETTINGS, go.path, "build", ...flags];
-  const child = spawn("nice", args, { cwd: build.module, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn("nice", args, {
+    cwd: build.module,
+    stdio: ["ignore", "ignore", "pipe"],
+    ...(signal !== undefined && { signal }),
+  });
   const seen = { packages: 0, downloads: 0 };
   const last: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => {

@@ -11,7 +11,13 @@ import { type Component, componentOf, end, start } from "../components.ts";
 import { inNode, killNode } from "../node/node.ts";
 import { partition } from "../partition.ts";
 import { ENVIRONMENT } from "../processes.ts";
-import { type ClusterPaths, type ClusterSpec, clusterPaths, readSpec } from "../spec.ts";
+import {
+  type ClusterPaths,
+  type ClusterSpec,
+  clusterPaths,
+  kubectlEnvironment,
+  readSpec,
+} from "../spec.ts";
 import { startNode } from "../up.ts";
 import { RunningProgram } from "./running.ts";
 
@@ -42,7 +48,7 @@ export class TestCluster {
 
   /** Environment with which programs reach the cluster. */
   get env(): NodeJS.ProcessEnv {
-    return { ...ENVIRONMENT, KUBECONFIG: this.paths.kubeconfig };
+    return { ...ENVIRONMENT, ...kubectlEnvironment(this.paths) };
   }
 
   /** What @kubernetes/client-node needs. */
