@@ -1,10 +1,12 @@
 /**
- * What a test run can leave behind on a machine, listed before and after: network namespaces, links, BPF
- * pins and links, cgroups and processes.
+ * What a test run can leave behind on a machine, listed before and after: network namespaces, mounts, links, BPF
+ * pins and links, cgroups of every hierarchy, settings and processes.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { MASKED_SETTINGS } from "../cluster/node/files.ts";
+import { STATE_ROOT } from "../cluster/spec.ts";
 
 /** Name of the environment variable that marks a run's processes, so that their children are known as theirs. */
 export const RUN_MARK = "NODEMESH_TEST_RUN";
@@ -12,18 +14,20 @@ export const RUN_MARK = "NODEMESH_TEST_RUN";
 /** Everything seen, as words a person can look up; equal words are the same thing. */
 export type MachineState = ReadonlySet<string>;
 
-/** Lists namespaces, links, pins, BPF links and cgroups of this machine, and processes that carry `mark`. */
+/**
+ * Lists namespaces, a cluster's mounts and settings, links, pins, BPF links and cgroups of this machine, and processes
+ * that carry `mark`.
+ */
 export function machineState(mark: string): MachineState {
   return new Set([
-    ...mounts()
-      .filter(({ type }) => type === "nsfs")
-      .map(({ point }) => `namespace ${point}`),
+    ...mountWords(mounts()),
+    ...MASKED_SETTINGS.map(settingWord),
     ...readdirSync("/sys/class/net").map((name) => `link ${name}`),
     ...mounts()
       .filter(({ type }) => type === "bpf")
       .flatMap(({ point }) => tree(point, "files").map((path) => `pin ${path}`)),
     ...mounts()
-      .filter(({ type }) => type === "cgroup2")
+      .filter(({ type }) => type === "cgroup" || type === "cgroup2")
       .flatMap(({ point }) => tree(point, "folders").map((path) => `cgroup ${path}`))
       .filter((word) => !/\.(?:slice|scope|service)(?:\/|$)/.test(word)),
     ...bpfLinks(),
@@ -48,20 +52,36 @@ export async function leakedSince(
   }
 }
 
-interface Mount {
+/** A mount of this process's mount namespace. */
+export interface Mount {
   readonly point: string;
   readonly type: string;
 }
 
-/** Mounts by /proc/self/mountinfo (man 5 proc): the mount point is the fifth word, the type follows the dash. */
+/** The mounts that tests make: network namespaces, and whatever a cluster has below its folder. */
+export function mountWords(all: readonly Mount[]): readonly string[] {
+  return all.flatMap(({ point, type }) => {
+    if (type === "nsfs") return [`namespace ${point}`];
+    return point.startsWith(`${STATE_ROOT}/`) ? [`mount ${point}`] : [];
+  });
+}
+
+/** A machine-wide setting with its value: another value is another word, and so a change is seen. */
+function settingWord(setting: string): string {
+  return `setting ${setting} = ${readText(`/proc/sys/${setting}`).trim()}`;
+}
+
 function mounts(): readonly Mount[] {
-  return readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .flatMap((line) => {
-      const words = line.split(" ");
-      const [point, type] = [words[4], words[words.indexOf("-") + 1]];
-      return point === undefined || type === undefined ? [] : [{ point, type }];
-    });
+  return mountsIn(readFileSync("/proc/self/mountinfo", "utf8"));
+}
+
+/** Mounts by a mountinfo (man 5 proc): the mount point is the fifth word, the type follows the dash. */
+export function mountsIn(mountinfo: string): readonly Mount[] {
+  return mountinfo.split("\n").flatMap((line) => {
+    const words = line.split(" ");
+    const [point, type] = [words[4], words[words.indexOf("-") + 1]];
+    return point === undefined || type === undefined ? [] : [{ point, type }];
+  });
 }
 
 function tree(folder: string, kind: "files" | "folders"): readonly string[] {

@@ -19,7 +19,7 @@ export const PROGRAMS = "/run/nodemesh-cluster";
 export const STATIC_PODS = "/etc/kubernetes/manifests";
 
 /** Machine-wide settings that kubelet writes: the node has files of its own in their place, the machine's stay. */
-const MASKED_SETTINGS = [
+export const MASKED_SETTINGS: readonly string[] = [
   "vm/overcommit_memory",
   "vm/panic_on_oom",
   "kernel/panic",
