@@ -1,5 +1,5 @@
 /** Runs in a pod of the echo image, given as text: NAMESPACE. See watcher.ts for what it says. */
-import { get } from "node:http";
+import { createServer, get } from "node:http";
 import { connect } from "node:net";
 
 const namespace = process.argv.at(-1) ?? "";
@@ -8,6 +8,7 @@ const OPEN_EVERY_MS = 1_000;
 const MOST_HELD = 60;
 const PING_EVERY_MS = 50;
 const ANSWER_WITHIN_MS = 3_000;
+const PROBE_PORT = 8080;
 
 const host = (name: string): string => `${name}.${namespace}.svc.cluster.local`;
 const say = (what: object): void => {
@@ -15,9 +16,14 @@ const say = (what: object): void => {
 };
 
 let way = "";
+let alike = 0;
 function took(seen: "mesh" | "direct"): void {
-  if (seen !== way) say({ way: seen });
+  if (seen !== way) {
+    say({ way: seen, before: alike });
+    alike = 0;
+  }
   way = seen;
+  alike++;
 }
 
 function askNobody(): void {
@@ -72,6 +78,13 @@ function hold(): void {
   });
   socket.on("close", () => say({ ended: number, why }));
 }
+
+let probed = false;
+createServer((_request, response) => {
+  if (!probed) say({ probed: true });
+  probed = true;
+  response.end();
+}).listen(PROBE_PORT, "::");
 
 setInterval(askNobody, EVERY_MS);
 setInterval(askSomebody, 2 * EVERY_MS);

@@ -10,8 +10,10 @@ import { ECHO_IMAGE, type PodWish, pod, service } from "./pods.ts";
 
 /** What the pod says, line by line; `at` in milliseconds since 1970. */
 export type Sight =
-  /** The way that a new connection took, when it is another than before (or the first). */
-  | { readonly at: number; readonly way: "mesh" | "direct" }
+  /** The way that a new connection took, when it is another than before (or the first); and how many took that one. */
+  | { readonly at: number; readonly way: "mesh" | "direct"; readonly before: number }
+  /** The pod's readiness probe was answered for the first time. */
+  | { readonly at: number; readonly probed: true }
   /** A new connection to a server that is there failed. */
   | { readonly at: number; readonly failed: string }
   /** A held connection was opened: its number. */
@@ -58,6 +60,9 @@ function watcherContainer(namespace: string): KubeObject {
     readinessProbe: undefined,
   };
 }
+
+/** A readiness probe that a watcher answers as soon as it runs. */
+export const WATCHER_PROBE = { httpGet: { path: "/", port: 8080 }, periodSeconds: 1 };
 
 /** A watching pod. */
 export function watcher(wish: PodWish): KubeObject {

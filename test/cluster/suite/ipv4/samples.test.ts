@@ -7,11 +7,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { isDeepStrictEqual } from "node:util";
 import type { V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node";
 import { ROOT } from "../../../support/source-files.ts";
 import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
 import { Load } from "../../harness/load.ts";
-import { caught, installMesh, nodemesh } from "../../harness/mesh.ts";
+import { caught, installMesh, meshMetric, nodemesh } from "../../harness/mesh.ts";
 
 const cluster = new TestCluster();
 const sample = (name: string): string => readFileSync(join(ROOT, "deploy/samples", name), "utf8");
@@ -23,6 +24,7 @@ before(async () => {
   await cluster.rolledOut("deployment/order", "default");
 });
 after(async () => {
+  await cluster.kubectl("-n", "default", "delete", "servicemesh", "mesh", "--ignore-not-found");
   for (const file of ["shop.yaml", "webapp.yaml"])
     await cluster.run(
       cluster.spec.programs["kubectl"] ?? "",
@@ -115,7 +117,59 @@ test("the autoscaler's sample is accepted, and its status says what is missing t
   await cluster.kubectl("-n", "default", "delete", "horizontalpodautoscaler", "order");
 });
 
-test("the documented ServiceMesh enrols webapp-service's pods, and says so", async () => {
+/** The parts of a ServiceMesh that are read here. */
+interface Mesh {
+  readonly metadata: { readonly generation: number };
+  readonly status?: {
+    readonly observedGeneration: number;
+    readonly conditions: readonly {
+      readonly type: string;
+      readonly status: string;
+      readonly reason: string;
+      readonly observedGeneration: number;
+    }[];
+  };
+}
+
+/** Waits until the status speaks of the spec of now, and says this of the conditions. */
+function meshSays(generation: number, accepted: string, ready: string): Promise<boolean> {
+  return eventually(`the ServiceMesh's status: ${accepted}, ${ready}`, async () => {
+    const { metadata, status } = await cluster.get<Mesh>("servicemesh", "mesh", "-n", "default");
+    const words = status?.conditions.map(
+      (one) => `${one.type} ${one.status} ${one.reason} ${one.observedGeneration}`,
+    );
+    return (
+      metadata.generation === generation &&
+      status?.observedGeneration === generation &&
+      words?.join() === `Accepted ${accepted} ${generation},Ready ${ready} ${generation}`
+    );
+  });
+}
+
+test("a ServiceMesh whose Service is missing says so, and is Ready once the Service is there, also after a change of its spec", async () => {
+  await cluster.apply(SERVICE_MESH);
+  await meshSays(1, "False ServiceNotFound", "False NoPods");
+  const described = await cluster.kubectl("-n", "default", "describe", "servicemesh", "mesh");
+  assert.match(described, /there is no Service default\/webapp-service/);
+  await cluster.apply(sample("webapp.yaml"));
+  await cluster.rolledOut("deployment/webapp-deployment", "default");
+  await meshSays(1, "True Accepted", "True AllEnrolled");
+  const path = "/spec/intercept/http/0/service/name";
+  const patch = JSON.stringify([{ op: "replace", path, value: "no-such" }]);
+  const args = ["patch", "servicemesh", "mesh", "--type=json", "-p", patch];
+  await cluster.kubectl("-n", "default", ...args);
+  await meshSays(2, "False ServiceNotFound", "False NoPods");
+  await cluster.apply(SERVICE_MESH);
+  await meshSays(3, "True Accepted", "True AllEnrolled");
+});
+
+/** HTTP requests between two Deployments that the agents of the clients' or of the servers' nodes have counted. */
+function counted(reporter: "source" | "destination", from: string, to: string): Promise<number> {
+  const labels = `reporter="${reporter}",src_workload="${from}",dst_workload="${to}"`;
+  return meshMetric(cluster, `nodemesh_http_requests_total{${labels}}`);
+}
+
+test("the documented ServiceMesh enrols webapp-service's pods, records their HTTP, and says so", async () => {
   await cluster.apply(sample("webapp.yaml"));
   await cluster.rolledOut("deployment/webapp-deployment", "default");
   const args = ["servicemesh", "mesh", "--for=condition=Ready", "--timeout=60s"];
@@ -126,8 +180,19 @@ test("the documented ServiceMesh enrols webapp-service's pods, and says so", asy
   assert.match(described, /AllEnrolled/);
   const status = await nodemesh(cluster, "status", "-o", "json");
   assert.match(status, /webapp-deployment-/);
+  // order's pods are not in the mesh: only for webapp's can these be counted.
+  const both = (): Promise<readonly number[]> =>
+    Promise.all([
+      counted("source", "webapp-deployment", "order"),
+      counted("destination", "order", "webapp-deployment"),
+    ]);
+  const [sent = 0, received = 0] = await both();
   await ask("deploy/webapp-deployment", "http://order/");
+  await ask("deploy/order", "http://webapp-service/");
   assert.ok((await caught(cluster)) > before);
+  await eventually("both requests are recorded", async () =>
+    isDeepStrictEqual(await both(), [sent + 1, received + 1]),
+  );
   await cluster.kubectl("-n", "default", "delete", "servicemesh", "mesh");
   await eventually("its pods have left the mesh", async () => {
     const base = await caught(cluster);
