@@ -85,6 +85,17 @@ test("a module that does not compile is refused with the compiler's words", asyn
   assert.deepEqual(entries(place.store), []);
 });
 
+test("an aborted build ends and leaves nothing in the cache", async () => {
+  using place = workplace();
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  await assert.rejects(
+    ensureRecipe(place.store, TINY, place.module, go, abort, stop.signal),
+    /go build \. failed:[\s\S]*aborted/,
+  );
+  assert.deepEqual(entries(place.store), []);
+});
+
 test("a Go that is too old is refused with the version that is needed", async () => {
   await assert.rejects(findGo({ major: 1, minor: 99 }), /Go 1\.99 or newer is needed.*install/);
 });
