@@ -19,9 +19,11 @@ import { type World, worldKey } from "../world.ts";
 import { type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
 import { mergeDeclaredPorts } from "./declared-ports.ts";
 import { patched } from "./patched.ts";
+import { podFinder } from "./selection.ts";
 import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
 import { type CompiledService, compileService, servicesSlices } from "./services.ts";
 import { overflowOf, type Tellable, type Told, tellablePod, tellableService } from "./tellable.ts";
+import { unknownPorts } from "./unknown-ports.ts";
 import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
 
 /** What the world means: the parts of a snapshot, and what must be said about the objects. */
@@ -110,6 +112,7 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
     make: (input: ServiceInput) => tellableService(compileService(input.service, input.slices)),
   });
   const { ports, portConditions } = declaredPorts(services, old);
+  const unknown = unknownPorts(outputs(services), () => podFinder(world, slices));
   const meshed = compileMeshes(world, slices, old.meshed);
   const wordsOf = ({ metadata }: Pod): NamespaceWords =>
     namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
@@ -137,12 +140,14 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
     }),
     make: compileWorkload,
   });
-  return assemble({ namespaces, services, ports, portConditions, meshed, pods }, previous);
+  const partial = { namespaces, services, ports, portConditions, meshed, pods };
+  return assemble(partial, unknown, previous);
 }
 
 /** Resolves what only shows when all are seen together, and lays out the result. */
 function assemble(
   partial: Omit<Memo, "workloads" | "virtual">,
+  unknown: readonly Condition[],
   previous: Compilation,
 ): Compilation {
   const before = previous.memo;
@@ -155,6 +160,7 @@ function assemble(
     ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
     ...services.flatMap((output) => output.conditions),
     ...memo.portConditions,
+    ...unknown,
     ...memo.meshed.meshes.flatMap((mesh) => mesh.conditions),
     ...pods.flatMap((output) => output.conditions),
     ...overflow.conditions,

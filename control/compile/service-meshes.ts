@@ -4,9 +4,10 @@ import type { Workload } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
 import type { Pod } from "../k8s/api/pod.ts";
-import type { EndpointSlice, Service } from "../k8s/api/service.ts";
+import type { EndpointSlice } from "../k8s/api/service.ts";
 import type { InterceptRule, ServiceMesh } from "../k8s/api/service-mesh.ts";
 import { type World, worldKey } from "../world.ts";
+import { type PodFinder, podFinder } from "./selection.ts";
 
 /** Everything that ServiceMeshes say. */
 export interface Meshed {
@@ -92,37 +93,13 @@ function compileMesh(mesh: ServiceMesh, world: World, podsBehind: PodFinder): Co
     const service = world.services.get(worldKey({ namespace, name }));
     if (namespace !== mesh.metadata.namespace) conditions.push(foreign(mesh, i, rule));
     else if (service === undefined) conditions.push(missing(mesh, i, name));
-    else services.push({ name, namespace, pods: podsBehind(service) });
+    else services.push({ name, namespace, pods: uidsOf(podsBehind(service)) });
   }
   return { source: mesh, services, conditions };
 }
 
-/** Uids of the live pods behind a Service. */
-type PodFinder = (service: Service) => readonly string[];
-
-function podFinder(world: World, slices: ReadonlyMap<string, readonly EndpointSlice[]>): PodFinder {
-  const byNamespace = Map.groupBy(world.pods.values(), ({ metadata }) => metadata.namespace);
-  return (service) => {
-    const { namespace } = service.metadata;
-    const selector = Object.entries(service.spec.selector);
-    const pods = (byNamespace.get(namespace) ?? []).filter(isLive);
-    // A Service without a selector has hand-made endpoints; they may name pods.
-    const chosen =
-      selector.length > 0
-        ? pods.filter(({ metadata }) => selector.every(([k, v]) => metadata.labels[k] === v))
-        : targetsOf(pods, slices.get(worldKey(service.metadata)) ?? []);
-    return chosen.map(({ metadata }) => metadata.uid).sort();
-  };
-}
-
-function targetsOf(pods: readonly Pod[], slices: readonly EndpointSlice[]): readonly Pod[] {
-  const targets = slices.flatMap(({ endpoints }) => endpoints.map(({ targetRef }) => targetRef));
-  const names = new Set(targets.flatMap((target) => (target?.kind === "Pod" ? [target.name] : [])));
-  return pods.filter(({ metadata }) => names.has(metadata.name));
-}
-
-function isLive({ status }: Pod): boolean {
-  return status.phase !== "Succeeded" && status.phase !== "Failed";
+function uidsOf(pods: readonly Pod[]): readonly string[] {
+  return pods.map(({ metadata }) => metadata.uid).sort();
 }
 
 /** What each status shall say, given what came of the pods. */

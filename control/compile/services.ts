@@ -12,6 +12,7 @@ import {
 import type { DeclaredProtocol } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
+import type { PortOrName } from "../k8s/api/schema.ts";
 import type {
   EndpointSlice,
   Service as KubeService,
@@ -29,9 +30,18 @@ export interface CompiledService {
   readonly key: string;
   readonly created: string;
   readonly source: KubeService;
+  /** Its TCP ports, headless or not. */
+  readonly ports: readonly CompiledPort[];
   /** The ports of pods behind it, headless or not. */
   readonly declared: readonly DeclaredPort[];
   readonly conditions: readonly Condition[];
+}
+
+/** One TCP port of a Service, and where it stands there. */
+export interface CompiledPort extends ServicePort {
+  /** For example `spec.ports[0]`. */
+  readonly field: string;
+  readonly targetPort: PortOrName | undefined;
 }
 
 /** A Service's word on one port of one pod. */
@@ -77,14 +87,20 @@ export function compileService(
   const balance = readBalance(source.metadata);
   const addresses = clusterAddresses(source);
   const conditions = [...wordConditions(source, balance.problems), ...addresses.conditions];
-  const ports: ServicePort[] = [];
+  const ports: CompiledPort[] = [];
   for (const [i, port] of source.spec.ports.entries()) {
     // UDP and SCTP are not the mesh's.
     if (port.protocol !== "TCP") continue;
     const protocol = protocolOf(source, i, port);
     conditions.push(...protocol.conditions);
-    const endpoints = endpointsOf(source, port, slices);
-    ports.push({ name: port.name, port: port.port, protocol: protocol.value, endpoints });
+    ports.push({
+      field: `spec.ports[${i}]`,
+      targetPort: port.targetPort,
+      name: port.name,
+      port: port.port,
+      protocol: protocol.value,
+      endpoints: endpointsOf(source, port, slices),
+    });
   }
   const value: Service = {
     namespace,
@@ -92,13 +108,14 @@ export function compileService(
     addresses: addresses.texts,
     balance: balance.value,
     ...affinityOf(source),
-    ports,
+    ports: ports.map(({ field: _field, targetPort: _target, ...port }) => port),
   };
   return {
     value: addresses.texts.length === 0 ? undefined : value,
     key,
     created,
     source,
+    ports,
     declared: declaredBy(key, ports),
     conditions,
   };

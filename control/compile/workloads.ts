@@ -10,7 +10,7 @@ import {
 import type { Workload, WorkloadPort } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { type KubeObject, objectRef } from "../k8s/api/decode.ts";
-import type { Pod } from "../k8s/api/pod.ts";
+import { containerPorts, type Pod } from "../k8s/api/pod.ts";
 import { protocolOfName } from "./protocol.ts";
 
 /** What a namespace says for its pods. */
@@ -171,7 +171,7 @@ function ownerOf({ metadata }: Pod): string {
 /** Container ports, with the protocol of a Service before that of the port's own name. */
 function portsOf(pod: Pod, declared: readonly WorkloadPort[]): readonly WorkloadPort[] {
   const ports = new Map<number, WorkloadPort>();
-  for (const { containerPort: port, name, protocol } of pod.spec.containers.flatMap((c) => c.ports))
+  for (const { containerPort: port, name, protocol } of containerPorts(pod.spec))
     if (protocol === "TCP") ports.set(port, { port, protocol: protocolOfName(name) });
   for (const said of declared)
     if (said.protocol !== "detect" || !ports.has(said.port)) ports.set(said.port, said);

@@ -62,16 +62,22 @@ function pickPod({ spec, status }: Loose): Loose {
 
 function pickPodSpec(spec: unknown): unknown {
   if (!isLoose(spec)) return spec;
-  const { nodeName, hostNetwork, serviceAccountName, containers } = spec;
-  return { nodeName, hostNetwork, serviceAccountName, containers: pickPorts(containers) };
+  const { nodeName, hostNetwork, serviceAccountName, initContainers, containers } = spec;
+  return {
+    nodeName,
+    hostNetwork,
+    serviceAccountName,
+    initContainers: pickPorts(initContainers),
+    containers: pickPorts(containers),
+  };
 }
 
 function pickPorts(containers: unknown): unknown {
   if (!Array.isArray(containers)) return containers;
   return containers.map((container: unknown) => {
     if (!isLoose(container)) return container;
-    const { name, ports } = container;
-    return { name, ports };
+    const { name, ports, restartPolicy } = container;
+    return { name, ports, restartPolicy };
   });
 }
 

@@ -22,6 +22,8 @@ export type ConditionReason =
   | "address-conflict"
   /** A port's protocol name is not known; the first bytes decide. */
   | "unknown-protocol"
+  /** A Service leads to a named port that no pod it selects has; it has no endpoints there. */
+  | "unknown-port"
   /** Two Services declare different protocols for one port of a pod. */
   | "protocol-conflict"
   /** A pod says mesh/enabled=false while a ServiceMesh would enrol it; the pod wins. */

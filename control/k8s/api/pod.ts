@@ -58,6 +58,8 @@ export interface Container {
   readonly livenessProbe?: Probe | undefined;
   readonly startupProbe?: Probe | undefined;
   readonly lifecycle?: { readonly preStop?: PreStop | undefined } | undefined;
+  /** Of an init container: `Always` makes it a sidecar, which runs beside the containers. */
+  readonly restartPolicy?: string | undefined;
 }
 
 /** An environment variable: a text, or a field of the pod such as `status.podIP`. */
@@ -95,6 +97,12 @@ export interface Probe {
 export interface PreStop {
   readonly exec?: { readonly command: readonly string[] } | undefined;
   readonly sleep?: { readonly seconds: number } | undefined;
+}
+
+/** The ports of all containers that run while the pod does: its own and the sidecars'. */
+export function containerPorts({ containers, initContainers }: PodSpec): readonly ContainerPort[] {
+  const sidecars = initContainers.filter(({ restartPolicy }) => restartPolicy === "Always");
+  return [...containers, ...sidecars].flatMap(({ ports }) => ports);
 }
 
 const command = z.object({ command: list(z.string()) });
@@ -146,6 +154,7 @@ const container: z.ZodType<Container> = z.object({
   livenessProbe: maybe(probe),
   startupProbe: maybe(probe),
   lifecycle: maybe(z.object({ preStop: maybe(preStop) })),
+  restartPolicy: maybe(z.string()),
 });
 
 /** spec of a pod or of a template. */
