@@ -113,7 +113,10 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
   });
   const { ports, portConditions } = declaredPorts(services, old);
   const unknown = unknownPorts(outputs(services), () => podFinder(world, slices));
-  const meshed = compileMeshes(world, slices, old.meshed);
+  const meshed = compileMeshes(
+    { world, slices, portsOf: (key) => services.get(key)?.output.ports ?? [] },
+    old.meshed,
+  );
   const wordsOf = ({ metadata }: Pod): NamespaceWords =>
     namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
   const portsOf = ({ metadata }: Pod): readonly WorkloadPort[] =>

@@ -150,6 +150,39 @@ test("a Service that is not there, one of another namespace, and an unknown trac
   ]);
 });
 
+test("a Service without a port that may be HTTP/1 is told, and its pods are enrolled all the same", () => {
+  const ports = (text: string): string =>
+    SERVICE.replace("ports: [{ port: 80 }]", `ports: [${text}]`);
+  const tcp = compile(
+    worldOf(
+      SEED,
+      ports("{ port: 80, appProtocol: tcp }, { name: tls-api, port: 443 }"),
+      pod("web-1", "10.1.0.1"),
+    ),
+  );
+  assert.deepEqual(tcp.conditions, [
+    {
+      ref: { kind: "ServiceMesh", namespace: "default", name: "mesh" },
+      reason: "not-http",
+      field: "spec.intercept.http[0].service.name",
+      problem:
+        "no requests of Service default/webapp-service are recorded, for none of its ports is HTTP/1: 80 is declared tcp, 443 is declared tls",
+      nextStep:
+        "if one is, set its appProtocol to http or name it http-…; its pods are enrolled anyway",
+    },
+  ]);
+  assert.equal(enrolled(tcp), "web-1");
+  assert.deepEqual(
+    statusOf(tcp).status.conditions.map(({ reason, status }) => [reason, status]),
+    [
+      ["Accepted", "True"],
+      ["AllEnrolled", "True"],
+    ],
+  );
+  for (const some of ["{ name: tcp-a, port: 1 }, { name: b, port: 2 }", "{ name: http, port: 80 }"])
+    assert.deepEqual(said(compile(worldOf(SEED, ports(some)))), []);
+});
+
 test("a Service without pods is not ready", () => {
   const compiled = compile(worldOf(SEED, SERVICE));
   const [accepted, ready] = statusOf(compiled).status.conditions;

@@ -1,6 +1,6 @@
 /** Which pods ServiceMeshes enrol, what is wrong with them, and what their status shall say. */
 
-import type { Workload } from "#model/workload.ts";
+import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
 import type { Pod } from "../k8s/api/pod.ts";
@@ -8,6 +8,7 @@ import type { EndpointSlice } from "../k8s/api/service.ts";
 import type { InterceptRule, ServiceMesh } from "../k8s/api/service-mesh.ts";
 import { type World, worldKey } from "../world.ts";
 import { type PodFinder, podFinder } from "./selection.ts";
+import type { CompiledPort } from "./services.ts";
 
 /** Everything that ServiceMeshes say. */
 export interface Meshed {
@@ -61,17 +62,22 @@ export const UNMESHED: Meshed = { byPod: new Map(), meshes: [] };
 /** The only thing that can be recorded today. */
 const TRACERS: ReadonlySet<string> = new Set(["http"]);
 
+/** What ServiceMeshes are compiled of. */
+export interface MeshInputs {
+  readonly world: World;
+  readonly slices: ReadonlyMap<string, readonly EndpointSlice[]>;
+  /** The TCP ports of a Service, by its key. */
+  readonly portsOf: (key: string) => readonly CompiledPort[];
+}
+
 /** Reads all ServiceMeshes of a world. Lists equal to `before` are taken over by identity. */
-export function compileMeshes(
-  world: World,
-  slices: ReadonlyMap<string, readonly EndpointSlice[]>,
-  before: Meshed,
-): Meshed {
+export function compileMeshes(inputs: MeshInputs, before: Meshed): Meshed {
+  const { world, slices } = inputs;
   if (world.serviceMeshes.size === 0) return UNMESHED;
   const podsBehind = podFinder(world, slices);
   const byPod = new Map<string, string[]>();
   const meshes = [...world.serviceMeshes].map(([key, mesh]) => {
-    const compiled = compileMesh(mesh, world, podsBehind);
+    const compiled = compileMesh(mesh, inputs, podsBehind);
     for (const uid of new Set(compiled.services.flatMap(({ pods }) => pods))) {
       const known = byPod.get(uid);
       if (known === undefined) byPod.set(uid, [key]);
@@ -82,7 +88,11 @@ export function compileMeshes(
   return { byPod: sameLists(before.byPod, byPod), meshes };
 }
 
-function compileMesh(mesh: ServiceMesh, world: World, podsBehind: PodFinder): CompiledMesh {
+function compileMesh(
+  mesh: ServiceMesh,
+  { world, portsOf }: MeshInputs,
+  podsBehind: PodFinder,
+): CompiledMesh {
   const conditions: Condition[] = mesh.spec.tracers.flatMap((tracer, i) =>
     TRACERS.has(tracer) ? [] : [unknownTracer(mesh, i, tracer)],
   );
@@ -90,10 +100,14 @@ function compileMesh(mesh: ServiceMesh, world: World, podsBehind: PodFinder): Co
   for (const [i, rule] of mesh.spec.intercept.http.entries()) {
     const namespace = rule.service.namespace ?? mesh.metadata.namespace;
     const { name } = rule.service;
-    const service = world.services.get(worldKey({ namespace, name }));
+    const key = worldKey({ namespace, name });
+    const service = world.services.get(key);
     if (namespace !== mesh.metadata.namespace) conditions.push(foreign(mesh, i, rule));
     else if (service === undefined) conditions.push(missing(mesh, i, name));
-    else services.push({ name, namespace, pods: uidsOf(podsBehind(service)) });
+    else {
+      services.push({ name, namespace, pods: uidsOf(podsBehind(service)) });
+      conditions.push(...notHttp(mesh, i, { key, ports: portsOf(key) }));
+    }
   }
   return { source: mesh, services, conditions };
 }
@@ -123,7 +137,8 @@ function statusOf(
   }));
   const all = new Set(services.flatMap(({ pods }) => pods));
   const enrolledPods = [...all].filter(isEnrolled).length;
-  const [problem] = conditions;
+  // Its pods are enrolled all the same: an Event says it.
+  const problem = conditions.find(({ reason }) => reason !== "not-http");
   const accepted =
     problem === undefined
       ? { status: "True", reason: "Accepted", message: "every named Service is there" }
@@ -192,6 +207,32 @@ function missing(mesh: ServiceMesh, index: number, name: string): Condition {
     problem: `there is no Service ${mesh.metadata.namespace}/${name}`,
     nextStep: "make the Service or mend the name; its pods are enrolled as soon as it is there",
   };
+}
+
+/** Where the first bytes decide there may be HTTP/1; HTTP/2 is carried as bytes until the mesh reads it. */
+const MAY_BE_HTTP: ReadonlySet<DeclaredProtocol> = new Set(["detect", "http"]);
+
+/** A Service may have hundreds: the first show what is wrong. */
+const MAX_NAMED_PORTS = 5;
+
+function notHttp(
+  mesh: ServiceMesh,
+  index: number,
+  { key, ports }: { readonly key: string; readonly ports: readonly CompiledPort[] },
+): readonly Condition[] {
+  if (ports.length === 0 || ports.some(({ protocol }) => MAY_BE_HTTP.has(protocol))) return [];
+  const named = ports.slice(0, MAX_NAMED_PORTS);
+  const declared = named.map(({ port, protocol }) => `${port} is declared ${protocol}`).join(", ");
+  const more = ports.length > named.length ? ", …" : "";
+  const condition: Condition = {
+    ref: objectRef(mesh),
+    reason: "not-http",
+    field: `spec.intercept.http[${index}].service.name`,
+    problem: `no requests of Service ${key} are recorded, for none of its ports is HTTP/1: ${declared}${more}`,
+    nextStep:
+      "if one is, set its appProtocol to http or name it http-…; its pods are enrolled anyway",
+  };
+  return [condition];
 }
 
 function sameLists(

@@ -32,6 +32,8 @@ export type ConditionReason =
   | "service-not-found"
   /** A ServiceMesh names a Service of another namespace. */
   | "foreign-service"
+  /** A ServiceMesh names a Service none of whose ports is HTTP/1: its pods are enrolled, but no requests recorded. */
+  | "not-http"
   /** A ServiceMesh asks for a tracer that does not exist. */
   | "unknown-tracer";
 
