@@ -213,6 +213,22 @@ test("Services that disagree about a pod's port: the first by name wins, the oth
   );
 });
 
+test("a Service of another namespace has no say about a pod's ports", () => {
+  const elsewhere = ({ metadata, ...rest }: Loose): Loose => ({
+    ...rest,
+    metadata: { ...Object(metadata), namespace: "other" },
+  });
+  const ports = [{ name: "tcp-db", port: 5432 }];
+  const { workloads } = compile(
+    worldOf(
+      pod("db-0", "10.1.0.2"),
+      elsewhere(service("db", { clusterIP: "10.96.0.1", ports })),
+      elsewhere(slice("db", ports, [endpoint("10.1.0.2", "db-0")])),
+    ),
+  );
+  assert.deepEqual(workloads.get("uid-db-0")?.ports, []);
+});
+
 test("an endpoint of a Local Service is for its own node, as its slice says it", () => {
   const ports = [{ port: 80 }];
   const endpoints = [

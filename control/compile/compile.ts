@@ -21,7 +21,7 @@ import { mergeDeclaredPorts } from "./declared-ports.ts";
 import { patched } from "./patched.ts";
 import { podFinder } from "./selection.ts";
 import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
-import { type CompiledService, compileService, servicesSlices } from "./services.ts";
+import { type CompiledService, compileService, podKey, servicesSlices } from "./services.ts";
 import { overflowOf, type Tellable, type Told, tellablePod, tellableService } from "./tellable.ts";
 import { unknownPorts } from "./unknown-ports.ts";
 import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
@@ -120,7 +120,7 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
   const wordsOf = ({ metadata }: Pod): NamespaceWords =>
     namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
   const portsOf = ({ metadata }: Pod): readonly WorkloadPort[] =>
-    ports.get(metadata.uid) ?? NO_PORTS;
+    ports.get(podKey(metadata.namespace, metadata.uid)) ?? NO_PORTS;
   const meshesOf = ({ metadata }: Pod): readonly string[] =>
     meshed.byPod.get(metadata.uid) ?? NO_MESHES;
   // Mostly nothing around the pods has changed: then looking at the pods alone will do.

@@ -5,7 +5,7 @@ import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
 import type { CompiledService, DeclaredPort } from "./services.ts";
 
-/** The ports of each pod by uid, and the Services that disagree. */
+/** The ports of each pod by podKey(), and the Services that disagree. */
 export interface MergedPorts {
   readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
   readonly portConditions: readonly Condition[];
@@ -24,8 +24,8 @@ export function mergeDeclaredPorts(
   for (const service of [...services].sort((a, b) => (a.key < b.key ? -1 : 1))) {
     const quarrels = new Map<number, Condition>();
     for (const said of service.declared) {
-      const pod = byPod.get(said.uid) ?? new Map<number, DeclaredPort>();
-      byPod.set(said.uid, pod);
+      const pod = byPod.get(said.pod) ?? new Map<number, DeclaredPort>();
+      byPod.set(said.pod, pod);
       const known = pod.get(said.port);
       if (known === undefined || known.protocol === "detect") pod.set(said.port, said);
       else if (said.protocol !== "detect" && said.protocol !== known.protocol)
@@ -34,7 +34,7 @@ export function mergeDeclaredPorts(
     portConditions.push(...quarrels.values());
   }
   const ports = new Map<string, readonly WorkloadPort[]>();
-  for (const [uid, pod] of byPod) ports.set(uid, takeOver(before.get(uid), pod));
+  for (const [key, pod] of byPod) ports.set(key, takeOver(before.get(key), pod));
   return { ports, portConditions };
 }
 

@@ -46,7 +46,8 @@ export interface CompiledPort extends ServicePort {
 
 /** A Service's word on one port of one pod. */
 export interface DeclaredPort {
-  readonly uid: string;
+  /** podKey() of the pod. */
+  readonly pod: string;
   readonly port: number;
   readonly protocol: DeclaredProtocol;
   /** Key of the Service, to say who disagrees with whom. */
@@ -116,7 +117,7 @@ export function compileService(
     created,
     source,
     ports,
-    declared: declaredBy(key, ports),
+    declared: declaredBy({ namespace, key }, ports),
     conditions,
   };
 }
@@ -230,10 +231,18 @@ function workloadOf(slice: EndpointSlice, target: TargetRef | undefined): string
   return target.uid ?? `${target.namespace || slice.metadata.namespace}/${target.name}`;
 }
 
-function declaredBy(by: string, ports: readonly ServicePort[]): readonly DeclaredPort[] {
+/** A pod as Services know it. Anybody may name any uid in a slice: that counts for pods of the same namespace only. */
+export function podKey(namespace: string, uid: string): string {
+  return `${namespace}/${uid}`;
+}
+
+function declaredBy(
+  { namespace, key: by }: { readonly namespace: string; readonly key: string },
+  ports: readonly ServicePort[],
+): readonly DeclaredPort[] {
   return ports.flatMap(({ protocol, endpoints }) =>
     endpoints.flatMap(({ workload: uid, port }) =>
-      uid === undefined ? [] : [{ uid, port, protocol, by }],
+      uid === undefined ? [] : [{ pod: podKey(namespace, uid), port, protocol, by }],
     ),
   );
 }
