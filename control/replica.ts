@@ -27,7 +27,7 @@ import type { WantedStatus } from "./report/status.ts";
 import { uidIn } from "./report/uid.ts";
 import { type Authority, servingNames } from "./tls/authority.ts";
 import { keepAuthority, openAuthority } from "./tls/keep.ts";
-import { startServing } from "./tls/serving.ts";
+import { type Serving, startServing } from "./tls/serving.ts";
 import { AuthorityStore } from "./tls/store.ts";
 
 /** What a replica works with. */
@@ -75,12 +75,13 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const serving = started.use(
     startServing({
       authority,
+      newest: (inUse) => store.open(options.signal, inUse),
       dnsNames: servingNames(serviceName, namespace),
       now: Date.now,
       onRenewed: (renewAt) => log("certificate-renewed", { next: new Date(renewAt).toISOString() }),
     }),
   );
-  const duties = startDuties(options, { calls, store, authority });
+  const duties = startDuties(options, { calls, store, serving });
   // After the election, which ends the term, and before the connections that the duties still use.
   started.defer(duties.ended);
   const election = started.use(duties.election);
@@ -96,7 +97,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
 /** What the leader does, bound to the election. */
 function startDuties(
   options: ReplicaOptions,
-  { calls, store, authority }: { calls: ApiCalls; store: AuthorityStore; authority: Authority },
+  { calls, store, serving }: { calls: ApiCalls; store: AuthorityStore; serving: Serving },
 ): { readonly election: Election; readonly ended: () => Promise<void> } {
   const { kube, settings, pipeline, statuses, epoch, log } = options;
   const { namespace, identity } = settings;
@@ -122,7 +123,8 @@ function startDuties(
     onLead: (signal) => {
       log("leads", { identity });
       const onProblem = (problem: string): void => log("authority-not-kept", { problem });
-      terms = [reporter.run(signal), keepAuthority({ store, inUse: authority, signal, onProblem })];
+      const inUse = (): Authority => serving.authority;
+      terms = [reporter.run(signal), keepAuthority({ store, inUse, signal, onProblem })];
     },
     onLost: (why) => log("leads-no-more", { why }),
     onProblem: (problem) => log("lease-problem", { problem }),

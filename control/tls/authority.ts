@@ -11,8 +11,8 @@ import { signCertificate } from "./der.ts";
 const HOUR_MS = 3_600_000;
 /** Long: changing it means telling all agents. */
 const AUTHORITY_LIFE_MS = 10 * 365 * 24 * HOUR_MS;
-/** Short: nobody can take a serving certificate back. */
-const SERVING_LIFE_MS = 24 * HOUR_MS;
+/** How long a serving certificate lives (ms). Short: nobody can take it back. */
+export const SERVING_LIFE_MS: number = 24 * HOUR_MS;
 /** Certificates count from this much before now: nodes' clocks differ. */
 const CLOCK_SLACK_MS = HOUR_MS;
 /** A serving certificate is replaced after two thirds of its life: what is left is for clocks that are ahead. */

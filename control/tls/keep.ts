@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Authority } from "./authority.ts";
+import { OldRoots } from "./roots.ts";
 import { type AuthorityStore, StoreError } from "./store.ts";
 
 /** Between two tries while the API server is away: doubling. */
@@ -38,8 +39,8 @@ export async function openAuthority(
 /** What keeping needs. */
 export interface KeepOptions {
   readonly store: AuthorityStore;
-  /** The one that this replica signs with. */
-  readonly inUse: Authority;
+  /** The one that this replica signs with now. */
+  readonly inUse: () => Authority;
   /** The leader's term. */
   readonly signal: AbortSignal;
   readonly onProblem: OnProblem;
@@ -49,9 +50,10 @@ export interface KeepOptions {
 /** For the leader: repairs Secret and ConfigMap at once and now and then, until the signal aborts. Never rejects. */
 export async function keepAuthority(options: KeepOptions): Promise<void> {
   const { store, inUse, signal, onProblem, everyMs = REPAIR_MS } = options;
+  const old = new OldRoots(() => performance.now());
   let told = "";
   while (!signal.aborted) {
-    const problem = await repaired(store, inUse, signal);
+    const problem = await problemOf(store.repair(inUse(), old, signal));
     if (problem !== "" && problem !== told && !signal.aborted) onProblem(problem);
     told = problem;
     // Rejects only when aborted, which the loop sees.
@@ -59,15 +61,14 @@ export async function keepAuthority(options: KeepOptions): Promise<void> {
   }
 }
 
-/** What is wrong after the repair; empty = nothing. */
-async function repaired(
-  store: AuthorityStore,
-  inUse: Authority,
-  signal: AbortSignal,
-): Promise<string> {
+/** What is wrong after a repair; empty = nothing. */
+async function problemOf(repair: ReturnType<AuthorityStore["repair"]>): Promise<string> {
   try {
-    if ((await store.repair(inUse, signal)) === "same") return "";
-    return "Secret nodemesh-ca holds another authority than the one in use: restart control's pods to sign with it";
+    if ((await repair) === "same") return "";
+    return (
+      "Secret nodemesh-ca holds another authority than the one in use: control signs with it from its next " +
+      "certificate on, within 16 hours; restart control's pods to have it at once"
+    );
   } catch (cause) {
     return cause instanceof Error ? cause.message : String(cause);
   }

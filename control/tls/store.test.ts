@@ -12,9 +12,11 @@ import { ApiCalls } from "../api-call.ts";
 import { ApiEndpoint } from "../k8s/endpoint.ts";
 import { type Authority, AuthorityError, makeAuthority } from "./authority.ts";
 import { keepAuthority, openAuthority } from "./keep.ts";
+import { OldRoots } from "./roots.ts";
 import { AuthorityStore, StoreError } from "./store.ts";
 
 const SECRET = "/api/v1/namespaces/nodemesh/secrets/nodemesh-ca";
+const DAY_MS = 24 * 3_600_000;
 const ROOT = "/api/v1/namespaces/nodemesh/configmaps/nodemesh-root";
 
 function storeOf(server: ObjectServer): AuthorityStore {
@@ -24,6 +26,11 @@ function storeOf(server: ObjectServer): AuthorityStore {
     namespace: "nodemesh",
     now: Date.now,
   });
+}
+
+/** A leader that has just begun. */
+function newTerm(): OldRoots {
+  return new OldRoots(() => 0);
 }
 
 function signal(): AbortSignal {
@@ -77,17 +84,17 @@ test("a ConfigMap that differs or is gone is repaired, also when it changes mean
   const store = storeOf(server);
   const authority = await store.open(signal());
   objects.put(ROOT, { data: { "ca.crt": "other" } });
-  assert.equal(await store.repair(authority, signal()), "same");
+  assert.equal(await store.repair(authority, newTerm(), signal()), "same");
   assert.equal(roots(objects), authority.certificate);
   objects.objects.delete(ROOT);
-  await store.repair(authority, signal());
+  await store.repair(authority, newTerm(), signal());
   assert.equal(roots(objects), authority.certificate);
   objects.put(ROOT, { data: { "ca.crt": "other" } });
   let meddled = 0;
   objects.before = ({ method }) => {
     if (method === "PUT" && meddled++ === 0) objects.put(ROOT, { data: { "ca.crt": "third" } });
   };
-  await store.repair(authority, signal());
+  await store.repair(authority, newTerm(), signal());
   assert.equal(roots(objects), authority.certificate);
   assert.equal(meddled, 2);
 });
@@ -99,11 +106,44 @@ test("a deleted Secret is put back; a replaced one is told to agents beside the 
   const store = storeOf(server);
   const authority = await store.open(signal());
   objects.objects.delete(SECRET);
-  assert.equal(await store.repair(authority, signal()), "same");
+  assert.equal(await store.repair(authority, newTerm(), signal()), "same");
   const other = makeAuthority(Date.now());
   objects.put(SECRET, secretOf(other));
-  assert.equal(await store.repair(authority, signal()), "replaced");
+  assert.equal(await store.repair(authority, newTerm(), signal()), "replaced");
   assert.equal(roots(objects), other.certificate + authority.certificate);
+});
+
+test("replicas that start take away nothing that running ones may use; the leader does after a day", async () => {
+  const objects = new ObjectStore();
+  encodeSecrets(objects);
+  await using server = await serveObjects(objects);
+  const store = storeOf(server);
+  const first = await store.open(signal());
+  const other = makeAuthority(Date.now());
+  objects.put(SECRET, secretOf(other));
+  // Before a leader looks, and afterwards.
+  await store.open(signal());
+  assert.equal(roots(objects), other.certificate + first.certificate);
+  let now = 0;
+  const old = new OldRoots(() => now);
+  assert.equal(await store.repair(first, old, signal()), "replaced");
+  const second = await store.open(signal(), first);
+  assert.equal(roots(objects), other.certificate + first.certificate);
+  for (now of [0, DAY_MS - 1]) await store.repair(second, old, signal());
+  assert.equal(roots(objects), other.certificate + first.certificate);
+  now = DAY_MS;
+  await store.repair(second, old, signal());
+  assert.equal(roots(objects), other.certificate);
+});
+
+test("a replica that looks for the newest authority puts back the one in use when the Secret is gone", async () => {
+  const objects = new ObjectStore();
+  encodeSecrets(objects);
+  await using server = await serveObjects(objects);
+  const store = storeOf(server);
+  const inUse = await store.open(signal());
+  objects.objects.delete(SECRET);
+  assert.equal((await store.open(signal(), inUse)).certificate, inUse.certificate);
 });
 
 test("a Secret that can't be used is named with the field and the way out, and never overwritten", async () => {
@@ -156,7 +196,13 @@ test("the leader's keeping repairs until its term ends, and tells a problem once
     problems.push(problem);
     resolve();
   };
-  const keeping = keepAuthority({ store, inUse, signal: term.signal, onProblem, everyMs: 5 });
+  const keeping = keepAuthority({
+    store,
+    inUse: () => inUse,
+    signal: term.signal,
+    onProblem,
+    everyMs: 5,
+  });
   while (roots(objects) === undefined) await new Promise(setImmediate);
   server.fault = "away";
   await promise;

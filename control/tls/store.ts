@@ -12,10 +12,11 @@ import {
   makeAuthority,
   readAuthority,
 } from "./authority.ts";
+import { certificatesIn, type OldRoots, withRoot } from "./roots.ts";
 
 const SECRET = "nodemesh-ca";
 const CONFIG_MAP = "nodemesh-root";
-/** The key that agents mount; it may hold several certificates, which is how a CA will be changed. */
+/** The key that agents mount; it holds several certificates while the CA is being changed. */
 const ROOT_KEY = "ca.crt";
 /** Rounds of "is it there, then make it": more than this many losers in a row mean that somebody deletes it. */
 const MAX_ROUNDS = 5;
@@ -51,6 +52,9 @@ export class StoreError extends Error {
   }
 }
 
+/** From the certificates that agents are told of to those that they should be told of. */
+type Wanted = (told: readonly string[]) => readonly string[];
+
 /** The authority as it is kept in the cluster. */
 export class AuthorityStore {
   readonly #options: AuthorityStoreOptions;
@@ -60,24 +64,26 @@ export class AuthorityStore {
   }
 
   /**
-   * The authority of this mesh, made when there is none: of replicas that start together one makes it and
-   * all take that one. Then sees to the ConfigMap. Throws AuthorityError when what is there can't be used,
+   * The authority of this mesh, made when there is none (of the one `inUse`, if any): of replicas that start together one makes it and
+   * all take that one. Then sees that agents are told of it too; whom else they are told of is not its business. Throws AuthorityError when what is there can't be used,
    * StoreError when the API does not let it.
    */
-  async open(signal: AbortSignal): Promise<Authority> {
-    const authority = await this.#openSecret(undefined, signal);
-    await this.#publishRoots([authority], signal);
+  async open(signal: AbortSignal, inUse?: Authority): Promise<Authority> {
+    const authority = await this.#openSecret(inUse, signal);
+    await this.#publishRoots((told) => withRoot(told, authority.certificate), signal);
     return authority;
   }
 
   /**
-   * For the leader, now and then: puts back a Secret that was deleted, and the ConfigMap. While the Secret
-   * holds another authority than the one in use, agents are told of both; resolves with whether that is so.
+   * For the leader, now and then: puts back a Secret that was deleted, and the ConfigMap. Agents are told of the Secret's
+   * authority, the one in use here, and `old` ones that may be in use elsewhere. Resolves with whether the first two are
+   * the same.
    */
-  async repair(inUse: Authority, signal: AbortSignal): Promise<"same" | "replaced"> {
+  async repair(inUse: Authority, old: OldRoots, signal: AbortSignal): Promise<"same" | "replaced"> {
     const stored = await this.#openSecret(inUse, signal);
     const same = stored.certificate === inUse.certificate;
-    await this.#publishRoots(same ? [stored] : [stored, inUse], signal);
+    const now = [stored.certificate, inUse.certificate];
+    await this.#publishRoots((told) => old.keep(told, now), signal);
     return same ? "same" : "replaced";
   }
 
@@ -144,10 +150,9 @@ export class AuthorityStore {
     }
   }
 
-  /** Makes the ConfigMap say these certificates and nothing else. */
-  async #publishRoots(roots: readonly Authority[], signal: AbortSignal): Promise<void> {
+  /** Makes the ConfigMap say what `wanted` makes of what it says. */
+  async #publishRoots(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { namespace } = this.#options;
-    const wanted = roots.map(({ certificate }) => certificate).join("");
     const what = `ConfigMap ${namespace}/${CONFIG_MAP} can't be written`;
     for (let round = 0; ; round++) {
       try {
@@ -162,16 +167,18 @@ export class AuthorityStore {
     }
   }
 
-  async #writeRoots(wanted: string, signal: AbortSignal): Promise<void> {
+  async #writeRoots(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { api, calls, namespace } = this.#options;
     const there = await this.#readRoots(signal);
+    const told = there?.data?.[ROOT_KEY] ?? "";
+    const text = wanted(certificatesIn(told)).join("");
     if (there === undefined) {
       const metadata = { name: CONFIG_MAP, namespace, labels: LABELS };
-      const body: V1ConfigMap = { metadata, data: { [ROOT_KEY]: wanted } };
+      const body: V1ConfigMap = { metadata, data: { [ROOT_KEY]: text } };
       await api.createNamespacedConfigMap({ namespace, body }, calls.options(signal));
-    } else if (there.data?.[ROOT_KEY] !== wanted) {
+    } else if (told !== text) {
       // With the resourceVersion of what was read: a change in between is a conflict.
-      const body: V1ConfigMap = { ...there, data: { ...there.data, [ROOT_KEY]: wanted } };
+      const body: V1ConfigMap = { ...there, data: { ...there.data, [ROOT_KEY]: text } };
       const ask = { name: CONFIG_MAP, namespace, body };
       await api.replaceNamespacedConfigMap(ask, calls.options(signal));
     }

@@ -89,6 +89,7 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
   });
   const serving = startServing({
     authority,
+    newest: () => Promise.resolve(authority),
     dnsNames: servingNames("nodemesh-control", "nodemesh"),
     now: () => state.clock,
     lookMs: 10,
