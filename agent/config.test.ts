@@ -32,6 +32,19 @@ test("on a node of a cluster the flags that must be given are the node's name an
   });
 });
 
+test("pages are shown on all addresses, without naming a family that the node may lack", () => {
+  assert.deepEqual(parseConfig(LEAST).metrics, { host: undefined, port: 15020 });
+  assert.deepEqual(parseConfig([...LEAST, "--metrics", ":80"]).metrics, {
+    host: undefined,
+    port: 80,
+  });
+  assert.deepEqual(parseConfig([...LEAST, "--metrics", "[::1]:80"]).metrics, {
+    host: "::1",
+    port: 80,
+  });
+  assert.match(refusal(["--node", "n1", "--control", ":15010"]), /control has a host/);
+});
+
 test("a directory of namespaces makes it the simulator's agent", () => {
   const { pods } = parseConfig([...LEAST, "--pod-netns-dir", "/run/pods"]);
   assert.deepEqual(pods, { kind: "directory", directory: "/run/pods" });

@@ -1,10 +1,11 @@
 /** The agent's configuration: flags in, one checked value out. Every default has its reason beside it. */
 
-import { Command, InvalidArgumentError } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 
 /** A TCP address to listen on. */
 export interface ListenAddress {
-  readonly host: string;
+  /** undefined: all addresses, of IPv6 too where the node has it. */
+  readonly host: string | undefined;
   readonly port: number;
 }
 
@@ -171,10 +172,11 @@ function describeFlags(): Command {
         "--pod-netns-dir <path>",
         "directory with one network namespace file per pod uid; without: pods are found by their cgroups",
       )
-      .option("--metrics <address>", "HOST:PORT of /metrics, /ready and /live", parseListen, {
-        host: "::",
-        port: 15020,
-      })
+      .addOption(
+        new Option("--metrics <address>", "HOST:PORT of /metrics, /ready and /live")
+          .argParser(parseListen)
+          .default({ host: undefined, port: 15020 }, ":15020, all addresses"),
+      )
       .option("--admin <path>", "admin socket", "/run/nodemesh/agent.sock")
       .option("--state-dir <path>", "where the last good snapshot is kept", "/var/lib/nodemesh")
       .option("--workers <n>", "data workers", integer(1, 256), 1)
@@ -228,7 +230,7 @@ function parseListen(text: string): ListenAddress {
   const port = Number(match?.[3]);
   if (match === null || port > 65_535)
     throw new InvalidArgumentError("expected HOST:PORT, for example 127.0.0.1:15020 or [::]:15020");
-  return { host: match[1] ?? (match[2] || "::"), port };
+  return { host: match[1] ?? (match[2] || undefined), port };
 }
 
 function parseControl(text: string): ControlAddress {
@@ -237,5 +239,7 @@ function parseControl(text: string): ControlAddress {
     if (path.startsWith("/")) return { kind: "unix", path };
     throw new InvalidArgumentError("expected an absolute path after unix:");
   }
-  return { kind: "tcp", ...parseListen(text) };
+  const { host, port } = parseListen(text);
+  if (host === undefined) throw new InvalidArgumentError("expected HOST:PORT: control has a host");
+  return { kind: "tcp", host, port };
 }

@@ -26,7 +26,7 @@ test("all flags are read", () => {
     manifests: ["a", "b"],
     kubernetes: undefined,
     listen: { kind: "unix", path: "/run/c.sock" },
-    metrics: { kind: "tcp", host: "::", port: 15_020 },
+    metrics: { kind: "tcp", host: undefined, port: 15_020 },
     admin: "/run/a.sock",
   });
 });

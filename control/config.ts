@@ -5,7 +5,8 @@ import { Command, InvalidArgumentError, Option } from "commander";
 
 /** Where a server listens. */
 export type ListenAddress =
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+  /** Without a host on all addresses, of IPv6 too where the node has it. */
+  | { readonly kind: "tcp"; readonly host: string | undefined; readonly port: number }
   | { readonly kind: "unix"; readonly path: string };
 
 /** What control needs to live on a cluster. */
@@ -106,5 +107,5 @@ export function parseListen(text: string): ListenAddress {
   const port = Number(match?.[3]);
   if (match === null || port > 65_535)
     throw new InvalidArgumentError("expected HOST:PORT, for example 127.0.0.1:15010, or unix:PATH");
-  return { kind: "tcp", host: match[1] ?? (match[2] || "::"), port };
+  return { kind: "tcp", host: match[1] ?? (match[2] || undefined), port };
 }

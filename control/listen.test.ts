@@ -33,6 +33,19 @@ test("a socket that somebody serves is not taken away", async () => {
   first.close();
 });
 
+test("without a host all addresses are listened on, and an error names the port", async () => {
+  const first = createServer((socket) => socket.destroy());
+  const address = await listenOn(first, { kind: "tcp", host: undefined, port: 0 });
+  const port = Number(address.split(":").at(-1));
+  await assert.rejects(listenOn(createServer(), { kind: "tcp", host: "127.0.0.1", port }), {
+    message: `can't listen on 127.0.0.1:${port}: another process uses the port; choose another one or stop it`,
+  });
+  await assert.rejects(listenOn(createServer(), { kind: "tcp", host: undefined, port }), {
+    message: `can't listen on :${port}: another process uses the port; choose another one or stop it`,
+  });
+  first.close();
+});
+
 test("a port in use is an error that says what to do", async () => {
   const first = createServer();
   const address = await listenOn(first, { kind: "tcp", host: "127.0.0.1", port: 0 });

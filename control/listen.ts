@@ -60,7 +60,7 @@ const NEXT_STEP: Readonly<Record<string, string>> = {
 };
 
 function explain(where: ListenAddress, cause: NodeJS.ErrnoException): ListenError {
-  const place = where.kind === "unix" ? `unix:${where.path}` : `${where.host}:${where.port}`;
+  const place = where.kind === "unix" ? `unix:${where.path}` : `${where.host ?? ""}:${where.port}`;
   const why = NEXT_STEP[cause.code ?? ""] ?? cause.message;
   return new ListenError(`can't listen on ${place}: ${why}`, { cause });
 }

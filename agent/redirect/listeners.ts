@@ -5,10 +5,10 @@
  * They are bound to 192.0.0.8, the IPv4 dummy address (RFC 7600), which nobody can dial: connections reach
  * them only through sk_lookup. So a pod's port is never taken away, a direct hit finds nothing there, and the
  * agent can't be made to connect to itself. An IPv4-mapped address, because binding to a plain IPv6 address
- * makes the kernel refuse IPv4 for the socket.
+ * makes the kernel refuse IPv4 for the socket. A kernel without IPv6 gets plain IPv4 listeners.
  */
 
-import { errnoName } from "../kernel/errno.ts";
+import { EAFNOSUPPORT, errnoName } from "../kernel/errno.ts";
 import {
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
@@ -20,17 +20,43 @@ import {
 } from "../kernel/socket-constants.ts";
 import { Sockets } from "../kernel/sockets.ts";
 
-/** RFC 7600 section 4.8. */
-const DUMMY_ADDRESS = "::ffff:192.0.0.8";
+/** How a listener is made. */
+interface Family {
+  /** Any address of its family. */
+  readonly any: string;
+  /** Where it is bound: RFC 7600 section 4.8. */
+  readonly ip: string;
+  /** What lets it have connections to foreign addresses: level and name of each option. */
+  readonly transparent: readonly (readonly [number, number])[];
+}
+
+const IPV4: Family = { any: "0.0.0.0", ip: "192.0.0.8", transparent: [[SOL_IP, IP_TRANSPARENT]] };
+const DUAL_STACK: Family = {
+  any: "::",
+  ip: "::ffff:192.0.0.8",
+  transparent: [...IPV4.transparent, [SOL_IPV6, IPV6_TRANSPARENT]],
+};
 /** Outside the ports that kernels choose (32768 and up), so that no application's later bind meets it. */
 const FIRST_PORT = 15_007;
 const LAST_PORT = 15_107;
 /** Half-open and not yet accepted connections per worker; the kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
 
-/** Opens `count` listeners in the namespace. Throws ListenError and leaves none open then. */
-export function openListeners(netns: number, count: number): number[] {
-  const sockets = new Sockets();
+/** What listeners need of the system calls. */
+export type ListenerSockets = Pick<
+  Sockets,
+  "socket" | "setOption" | "bind" | "listen" | "close" | "dispose"
+>;
+
+/**
+ * Opens `count` listeners in the namespace. Throws ListenError and leaves none open then. `sockets`, only for tests,
+ * are disposed of.
+ */
+export function openListeners(
+  netns: number,
+  count: number,
+  sockets: ListenerSockets = new Sockets(),
+): number[] {
   const fds: number[] = [];
   try {
     for (let port = FIRST_PORT; fds.length < count; ) {
@@ -62,17 +88,30 @@ export class ListenError extends Error {
 }
 
 /** A listening descriptor, or a negative errno. */
-function listenerOn(sockets: Sockets, netns: number, port: number): number {
-  const fd = sockets.socket("::", netns);
+function listenerOn(sockets: ListenerSockets, netns: number, port: number): number {
+  const fd = familyListenerOn(sockets, netns, port, DUAL_STACK);
+  return fd === -EAFNOSUPPORT ? familyListenerOn(sockets, netns, port, IPV4) : fd;
+}
+
+function familyListenerOn(
+  sockets: ListenerSockets,
+  netns: number,
+  port: number,
+  { any, ip, transparent }: Family,
+): number {
+  const fd = sockets.socket(any, netns);
   if (fd < 0) return fd;
   const failed = firstFailure([
-    () => sockets.setOption(fd, SOL_IP, IP_TRANSPARENT, 1),
-    () => sockets.setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1),
+    ...transparent.map(
+      ([level, name]) =>
+        () =>
+          sockets.setOption(fd, level, name, 1),
+    ),
     () => sockets.setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1),
     // Accepted sockets inherit it. Their own port is the one that was dialled: without it a pod that talks to
     // somebody's port 80 could not start a server of its own on port 80 (EADDRINUSE).
     () => sockets.setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1),
-    () => sockets.bind(fd, { ip: DUMMY_ADDRESS, port }),
+    () => sockets.bind(fd, { ip, port }),
     () => sockets.listen(fd, BACKLOG),
   ]);
   if (failed < 0) sockets.close(fd);

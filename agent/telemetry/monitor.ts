@@ -12,8 +12,8 @@ export interface ReadinessView {
 
 /** Inputs of startMonitor(). */
 export interface MonitorInputs {
-  /** Where to listen; port 0 picks a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  /** Where to listen; without a host on all addresses; port 0 picks a free one. */
+  readonly listen: { readonly host: string | undefined; readonly port: number };
   readonly metrics: Scrapeable;
   readonly readiness: ReadinessView;
   /** The page /facts; absent = there is none. */
