@@ -37,11 +37,10 @@ function enrolled(workload: Workload): EnrolledWorkload {
 }
 
 /** Pod number n lives in namespace n. */
-function harness() {
+function harness(kernel = new FakeKernel()) {
   const locator = new FakeLocator();
   for (const number of [1, 2, 3]) locator.move(`pod-${number}`, number);
   const places = new FakePlaces();
-  const kernel = new FakeKernel();
   const users = new FakeUsers();
   const redirect = new Redirect({ node: NODE, workers: 1, locator, kernel, users, places });
   return { locator, places, kernel, users, redirect };
@@ -108,6 +107,16 @@ test("a pod that is not wanted any more is forgotten by the locator", async () =
   assert.deepEqual(locator.forgotten, []);
   await redirect.apply(snapshotOf([]));
   assert.deepEqual(locator.forgotten, ["pod-1"]);
+});
+
+test("a left-over pod whose process dies while it is looked at holds up nobody", async () => {
+  const kernel = new FakeKernel();
+  kernel.attachPod(1n);
+  // The fake's paths lead nowhere, as those of processes that are gone.
+  const { redirect } = harness(kernel);
+  await redirect.apply(snapshotOf([workload(1, undefined), workload(2, {})]));
+  assert.deepEqual(redirect.status(), [{ uid: "pod-2", state: "caught", detail: "" }]);
+  assert.equal(await redirect.leave(), false);
 });
 
 test("uninstalling waits for no connection and leaves nothing", async () => {

@@ -6,7 +6,7 @@ import type { KernelReason } from "../kernel/layout.gen.ts";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
 import type { EnrolledWorkload } from "./contents.ts";
 import { enrolledOn, sandboxOf } from "./contents.ts";
-import type { PodLocator } from "./locator.ts";
+import type { FoundNamespace, PodLocator } from "./locator.ts";
 import type { Places } from "./place.ts";
 import { kernelPlaces } from "./place.ts";
 import type { CaughtPod, PodContext, PodKernel, PodState, PodUsers } from "./pod.ts";
@@ -164,15 +164,22 @@ export class Redirect implements Disposable {
     // Nobody waits for it, found or not.
     locator.forget(sandboxOf(workload));
     if (located.kind === "absent") return;
-    for (const { path } of located.namespaces) this.#cleanNamespace(path, addresses);
+    for (const namespace of located.namespaces) {
+      try {
+        this.#cleanNamespace(namespace, addresses);
+      } catch {
+        // It is going, or its process has gone since it was found. Still adopted, it is looked for at the next
+        // snapshot; meanwhile nobody else may suffer.
+      }
+    }
   }
 
-  #cleanNamespace(path: string, addresses: readonly string[]): void {
+  #cleanNamespace({ path, confirm }: FoundNamespace, addresses: readonly string[]): void {
     const { places, kernel, adopted } = this.#context;
     const netns = openNetns(path);
     try {
       const cookie = netnsCookie(netns);
-      if (!adopted.has(cookie)) return;
+      if (!adopted.has(cookie) || confirm?.() === false) return;
       places.undo({ netns, addresses });
       writeChange(kernel.maps, { from: adopted.get(cookie), to: undefined });
       kernel.detachPod(cookie);
