@@ -39,6 +39,31 @@ test("a process with a cgroup namespace of its own, as in a container, is still 
   assert.equal(stdout, "true true false\n", stderr);
 });
 
+test("a node with cgroup v1 alone is refused with what to run on it, and that is enough", () => {
+  const module = join(import.meta.dirname, "cgroup.ts");
+  const ask =
+    `import { resolveCgroup } from ${JSON.stringify(module)};` +
+    "try { console.log(resolveCgroup('auto')); } catch (error) { console.log(error.message); }";
+  const node = [process.execPath, "--input-type=module", "--eval", ask];
+  const scratch = mkdtempSync(join(tmpdir(), "nodemesh-cgroup-"));
+  // A mount namespace of its own, without any cgroup v2; then with one, mounted as the message says.
+  const script =
+    'umount --lazy --all --types cgroup2; "$@"; mount -t cgroup2 cgroup2 "$0" && exec "$@"';
+  const words = ["-c", 'exec unshare --mount sh -c "$@"', "sh", script, scratch, ...node];
+  try {
+    const { stdout, stderr } = spawnSync("sh", words, { encoding: "utf8", timeout: 10_000 });
+    const [refusal = "", found] = stdout.trimEnd().split("\n");
+    assert.match(
+      refusal,
+      /^this node has no cgroup v2 mounted.*: run there: mkdir -p .* mount -t cgroup2/,
+      stderr,
+    );
+    assert.equal(found, scratch);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+});
+
 test("a directory that is no cgroup v2 is refused with what to do", () => {
   const directory = mkdtempSync(join(tmpdir(), "nodemesh-cgroup-"));
   try {

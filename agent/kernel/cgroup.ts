@@ -27,8 +27,10 @@ export function resolveCgroup(wanted: string): string {
   const directory = wanted === "auto" ? cgroup2Mount() : wanted;
   if (directory === undefined)
     throw new Error(
-      "no cgroup v2 is mounted here: mount the node's /sys/fs/cgroup into the agent's container (hostPath), " +
-        "or boot the node with systemd.unified_cgroup_hierarchy=1; --cgroup DIRECTORY names it if it is elsewhere",
+      "this node has no cgroup v2 mounted, and only there can connects be caught (v1 may stay beside it): run there: " +
+        "mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified, or boot it with " +
+        "systemd.unified_cgroup_hierarchy=1. If it has one, mount the node's /sys/fs/cgroup into the agent's " +
+        "container (hostPath), or name the directory: --cgroup DIRECTORY",
     );
   if (!isCgroup2(directory))
     throw new Error(
