@@ -29,17 +29,31 @@ export function buildImage({
   const plan = imagePlans(versionOf(root))[name];
   const folder = join(scratch, "files");
   const around = join(scratch, "archive");
-  mkdirSync(around, { recursive: true });
   stageOnly(root, name, folder);
-  const packed = packImage({ plan, folder, scratch: around, out });
+  const packed = openly(() => {
+    mkdirSync(around, { recursive: true });
+    return packImage({ plan, folder, scratch: around, out });
+  });
   return { ...packed, image: namesOf(plan)[0] ?? name };
 }
 
 /** Lays out an image's files in a folder, which is made. */
 export function stageOnly(root: string, name: ImageName, folder: string): void {
-  mkdirSync(folder, { recursive: true });
   const node = join(root, `node_modules/node-linux-${arch()}/bin/node`);
-  stageImage(imagePlans(versionOf(root))[name], { root, node }, folder);
+  openly(() => {
+    mkdirSync(folder, { recursive: true });
+    stageImage(imagePlans(versionOf(root))[name], { root, node }, folder);
+  });
+}
+
+/** The umask of whoever builds must not show in an image: its user would find closed folders, and its bytes change. */
+function openly<T>(work: () => T): T {
+  const before = process.umask(0o022);
+  try {
+    return work();
+  } finally {
+    process.umask(before);
+  }
 }
 
 function versionOf(root: string): string {

@@ -20,6 +20,16 @@ function folderOf(t: { after: (undo: () => void) => void }): string {
   return folder;
 }
 
+/** Runs `work` as somebody whose files nobody else may read. */
+function secretively<T>(work: () => T): T {
+  const before = process.umask(0o077);
+  try {
+    return work();
+  } finally {
+    process.umask(before);
+  }
+}
+
 /** Runs a program with the staged folder as its root, as a container runtime does. */
 function inside(folder: string, ...command: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync("chroot", [folder, ...command], {
@@ -31,16 +41,18 @@ function inside(folder: string, ...command: readonly string[]): string {
   return stdout;
 }
 
-test("the same files give the same archive, and the agent's is small", (t) => {
+test("the same files give the same archive, whoever builds it, and the agent's is small", (t) => {
   const folder = folderOf(t);
-  const [first, second] = ["first", "second"].map((name) => {
+  const build = (name: string): ReturnType<typeof buildImage> => {
     const scratch = join(folder, `${name}.scratch`);
     mkdirSync(scratch);
     return buildImage({ root: ROOT, name: "agent", scratch, out: join(folder, `${name}.tar`) });
-  });
-  assert.equal(first?.digest, second?.digest);
+  };
+  const first = build("first");
+  const second = secretively(() => build("second"));
+  assert.equal(first.digest, second.digest);
   execFileSync("cmp", [join(folder, "first.tar"), join(folder, "second.tar")]);
-  assert.ok((first?.unpackedBytes ?? Infinity) < LARGEST_AGENT, `${first?.unpackedBytes} bytes`);
+  assert.ok(first.unpackedBytes < LARGEST_AGENT, `${first.unpackedBytes} bytes`);
 });
 
 for (const name of ["agent", "control"] as const)
@@ -76,11 +88,14 @@ test("the image of echo serves, and has curl and a shell", async (t) => {
   assert.equal(inside(folder, "/bin/sh", "-c", "echo $((6 * 7))"), "42\n");
 });
 
-test("files are readable for everybody, programs are not writable", (t) => {
-  const folder = folderOf(t);
-  stageOnly(ROOT, "control", folder);
+test("files are readable for everybody, folders open, programs not writable, whoever stages them", (t) => {
+  const folder = join(folderOf(t), "staged");
+  secretively(() => stageOnly(ROOT, "control", folder));
+  assert.equal(statSync(folder).mode & 0o777, 0o755, "the root folder");
   for (const path of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
-    const { mode } = statSync(join(folder, path));
+    const entry = statSync(join(folder, path));
+    const { mode } = entry;
+    if (entry.isDirectory()) assert.equal(mode & 0o111, 0o111, `${path} is closed to others`);
     assert.equal(mode & 0o022, 0, `${path} is writable for others`);
     assert.equal(mode & 0o044, 0o044, `${path} is not readable for others`);
   }
