@@ -131,6 +131,18 @@ describe("options", () => {
       [{ agent: { workers: 0 } }, /option agent\.workers: .*--help/],
       [{ agent: { metricsPort: 70_000 } }, /option agent\.metricsPort: /],
       [{ image: { tag: "a b" } }, /option image\.tag: must be an image tag/],
+      [{ image: { agent: "nodemesh/agent:1" } }, /option image\.agent: .* without tag and digest/],
+      [{ image: { agent: `mesh/agent@sha256:${"0".repeat(64)}` } }, /option image\.agent: /],
+      [{ image: { control: "registry:5000" } }, /option image\.control: /],
+      [{ image: { control: "a//b" } }, /option image\.control: /],
+      [
+        { control: { requests: { memory: "2Gi" } } },
+        /option control\.memoryLimit: .* below requests/,
+      ],
+      [
+        { agent: { memoryLimit: "191Mi" } },
+        /option agent\.memoryLimit: must not be below requests/,
+      ],
       [{ control: { memoryLimit: "much" } }, /option control\.memoryLimit: must be a quantity/],
       [{ namespace: "Upper" }, /option namespace: must be lower-case/],
       [{ namespace: "default" }, /option namespace: must be a namespace of the mesh's own/],
@@ -138,6 +150,13 @@ describe("options", () => {
       [{ agent: { cores: 2 } }, /there is no option agent\.cores/],
     ];
     for (const [values, words] of bad) assert.throws(() => parseOptions(values), words);
+  });
+
+  test("an image may name a registry and its port, a limit may be its request", () => {
+    for (const agent of ["agent", "registry.example:5000/a/b-c/agent_x", "localhost:5000/agent"])
+      assert.equal(parseOptions({ image: { agent } }).image.agent, agent);
+    const same = { requests: { memory: "1Gi" }, memoryLimit: "1024Mi" };
+    assert.equal(parseOptions({ agent: same }).agent.memoryLimit, "1024Mi");
   });
 
   test("each option has a description and a default that is allowed", () => {

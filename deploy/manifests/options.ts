@@ -1,11 +1,9 @@
 /** What an installation may choose: one checked value, the same for `nodemesh install --set` and the Helm chart. */
 
 import { z } from "zod";
+import { QUANTITY, quantityOf } from "./quantity.ts";
 
-/** A Kubernetes quantity, for example 100m or 256Mi (apimachinery's resource.Quantity, without exponents). */
-const quantity = z
-  .string()
-  .regex(/^\d+(?:\.\d+)?(?:m|k|M|G|Ki|Mi|Gi)?$/, "must be a quantity such as 100m or 256Mi");
+const quantity = z.string().regex(QUANTITY, "must be a quantity such as 100m or 256Mi");
 const name = z
   .string()
   .max(63)
@@ -15,7 +13,13 @@ const namespace = name.refine(
   (text) => text !== "default" && !text.startsWith("kube-"),
   "must be a namespace of the mesh's own, not default or kube-*",
 );
-const image = z.string().regex(/^[\w./:@-]+$/, "must be an image without its tag");
+/** A registry's port is allowed; a tag or digest would stand before that of image.tag. */
+const image = z
+  .string()
+  .regex(
+    /^(?:[\w.-]+(?::\d+)?\/)?[a-z0-9][a-z0-9._-]*(?:\/[a-z0-9][a-z0-9._-]*)*$/,
+    "must be an image without tag and digest, for example registry.example:5000/nodemesh/agent",
+  );
 function resources(cpu: string, memory: string) {
   return z
     .strictObject({
@@ -23,6 +27,18 @@ function resources(cpu: string, memory: string) {
       memory: quantity.default(memory).describe("memory that the scheduler sets aside"),
     })
     .prefault({});
+}
+
+/** The API server would refuse the pods too, but later, and naming fields that nobody has chosen. */
+const BELOW_REQUEST = { path: ["memoryLimit"], message: "must not be below requests.memory" };
+
+function limitHolds({ requests, memoryLimit }: Limited): boolean {
+  return (quantityOf(memoryLimit) ?? 0) >= (quantityOf(requests.memory) ?? 0);
+}
+
+interface Limited {
+  readonly requests: Requests;
+  readonly memoryLimit: string;
 }
 
 /** CPU and memory as Kubernetes quantities. */
@@ -80,6 +96,7 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
       requests: resources("50m", "128Mi"),
       memoryLimit: quantity.default("1Gi").describe("control is ended beyond this"),
     })
+    .refine(limitHolds, BELOW_REQUEST)
     .prefault({}),
   agent: z
     .strictObject({
@@ -101,6 +118,7 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
         .describe("port of /metrics, /ready and /live on each node"),
       maxUnavailable: z.int().min(1).default(1).describe("agents replaced at a time"),
     })
+    .refine(limitHolds, BELOW_REQUEST)
     .prefault({}),
 });
 

@@ -3,6 +3,8 @@
  * cluster has were filled in by the API server or by others, and stay. Pure.
  */
 
+import { quantityOf } from "../../../deploy/manifests/quantity.ts";
+
 /** One field that is going to have another value. */
 export interface FieldChange {
   /** For example `spec.template.spec.containers[agent].image`. */
@@ -96,26 +98,9 @@ function nameOf(value: unknown): string | undefined {
 /** Quantities are written in several ways: 0.5 and 500m are one. */
 function same(wanted: unknown, live: unknown): boolean {
   if (wanted === live) return true;
-  const [a, b] = [quantity(wanted), quantity(live)];
-  return a !== undefined && a === b;
-}
-
-const SUFFIXES: Readonly<Record<string, number>> = {
-  "": 1,
-  m: 1e-3,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-};
-
-function quantity(value: unknown): number | undefined {
-  if (typeof value !== "string") return undefined;
-  const [, digits, suffix = ""] = /^(\d+(?:\.\d+)?)(m|k|M|G|Ki|Mi|Gi)?$/.exec(value) ?? [];
-  const factor = SUFFIXES[suffix];
-  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor;
+  if (typeof wanted !== "string" || typeof live !== "string") return false;
+  const number = quantityOf(wanted);
+  return number !== undefined && number === quantityOf(live);
 }
 
 function isEmpty(value: unknown): boolean {

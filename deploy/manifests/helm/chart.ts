@@ -9,6 +9,7 @@ import type { Manifest } from "../meta.ts";
 import { installObjects } from "../objects.ts";
 import { OPTION_TABLE, type OptionRow } from "../option-table.ts";
 import { type InstallOptions, parseOptions } from "../options.ts";
+import { QUANTITY } from "../quantity.ts";
 
 /** The chart's files by name. */
 export type ChartFiles = Readonly<Record<string, string>>;
@@ -137,18 +138,28 @@ function valuesSchema(): unknown {
       at.properties[word] = below;
       at = below as Group;
     }
-    at.properties[last] = schema.type === "number" ? orText(schema) : schema;
+    at.properties[last] = valueSchema(schema);
   }
   return { $schema: "https://json-schema.org/draft/2020-12/schema", ...root };
 }
 
-/** helm --set takes whole numbers for numbers and all others for texts. */
-function orText({ type, minimum, maximum, ...rest }: OptionRow["schema"]): unknown {
+/** helm --set takes whole numbers for numbers and all others for texts: an option may come as either. */
+function valueSchema(schema: OptionRow["schema"]): unknown {
+  const { type, minimum, maximum, pattern, ...rest } = schema;
+  if (type === "number")
+    return {
+      ...rest,
+      anyOf: [
+        { type, minimum, maximum },
+        { type: "string", pattern: "^(0(\\.\\d+)?|1(\\.0+)?)$" },
+      ],
+    };
+  if (pattern !== QUANTITY.source) return schema;
   return {
     ...rest,
     anyOf: [
-      { type, minimum, maximum },
-      { type: "string", pattern: "^[01](\\.\\d+)?$" },
+      { type, pattern },
+      { type: "number", minimum: 0 },
     ],
   };
 }

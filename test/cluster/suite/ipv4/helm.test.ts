@@ -91,12 +91,27 @@ for (const [name, namespace, values] of CASES)
     assert.deepEqual(byName(helms), byName(JSON.parse(JSON.stringify(ours))));
   });
 
+test("Helm's --set takes a number where a quantity or a share is asked for", () => {
+  const sets = ["agent.requests.cpu=2", "agent.memoryLimit=2147483648", "agent.accessLog=1.0"];
+  const args = ["template", "x", CHART, "--namespace", "nodemesh"];
+  const text = execFileSync(helm, [...args, ...sets.flatMap((set) => ["--set", set])], {
+    encoding: "utf8",
+  });
+  assert.match(text, /cpu: "2"/);
+  assert.match(text, /memory: "2147483648"/);
+  assert.match(text, /--access-log=1\.0$/m);
+});
+
 test("Helm refuses what nodemesh install refuses, and names the option", () => {
   const bad: readonly (readonly [string, RegExp])[] = [
     ["control.replicas=0", /replicas/],
     ["agent.workers=many", /workers/],
     ["agent.cores=2", /cores/],
     ["image.pullPolicy=Sometimes", /pullPolicy/],
+    ["image.agent=nodemesh/agent:1", /agent/],
+    ["agent.accessLog=1.5", /accessLog/],
+    ["agent.accessLog=2", /accessLog/],
+    ["agent.requests.cpu=-1", /cpu/],
   ];
   for (const [set, words] of bad)
     assert.throws(

@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Command } from "commander";
+import { addInstall, optionsOf } from "./install.ts";
+
+function chosen(...set: readonly string[]): ReturnType<typeof optionsOf> {
+  return optionsOf({ namespace: "nodemesh", set });
+}
+
+test("--set gives values of the option's type, the last one of several, and leaves the rest", () => {
+  const { agent, image } = chosen("agent.workers=2", "agent.workers=3", "agent.requests.cpu=2");
+  assert.equal(agent.workers, 3);
+  assert.deepEqual(agent.requests, { cpu: "2", memory: "192Mi" });
+  assert.equal(image.tag, chosen().image.tag);
+  // Only the first = parts the key from the value.
+  assert.throws(() => chosen("image.tag=a=b"), /option image\.tag: must be an image tag/);
+});
+
+test("what --set can't read is refused with the key and the next step", () => {
+  const wrong: readonly (readonly [string, RegExp])[] = [
+    ["agent.workers", /--set agent\.workers: expected KEY=VALUE/],
+    ["=2", /--set =2: expected KEY=VALUE/],
+    ["", /--set : expected KEY=VALUE/],
+    ["agent.workers=", /option agent\.workers: .*--help/],
+    ["agent.workers= ", /option agent\.workers: .*--help/],
+    ["agent.workers=two", /option agent\.workers: .*--help/],
+    ["image.tag=", /option image\.tag: must be an image tag/],
+    ["agent.requests.cpu=", /option agent\.requests\.cpu: must be a quantity/],
+    ["agent=2", /--set agent: there is no such option/],
+    [
+      "agent.worker=2",
+      /--set agent\.worker: there is no such option; did you mean agent\.workers\?/,
+    ],
+    ["agent.workers.more=2", /there is no such option/],
+    ["__proto__.x=2", /there is no such option/],
+  ];
+  for (const [word, words] of wrong) assert.throws(() => chosen(word), words, word);
+});
+
+test("install takes several --set, together and apart, and notes them for upgrades", () => {
+  const printed: string[] = [];
+  const program = new Command("nodemesh");
+  addInstall(
+    program,
+    (text) => printed.push(text),
+    (line) => assert.fail(line),
+  );
+  const words = ["agent.workers=2", "control.replicas=3", "image.tag=9"];
+  const [first = "", ...rest] = words;
+  program.parse(["install", "--set", first, "--set", ...rest], { from: "user" });
+  assert.equal(printed.length, 1);
+  assert.ok(printed[0]?.includes(`nodemesh/options: '${JSON.stringify(words)}'`));
+  assert.match(printed[0] ?? "", /replicas: 3/);
+});
+
+test("uninstall says beside its objects what goes with them", () => {
+  const said = (...flags: readonly string[]): { out: string; told: string } => {
+    const [out, told]: [string[], string[]] = [[], []];
+    const program = new Command("nodemesh");
+    addInstall(
+      program,
+      (text) => out.push(text),
+      (line) => told.push(line),
+    );
+    program.parse(["uninstall", ...flags], { from: "user" });
+    return { out: out.join("\n"), told: told.join("\n") };
+  };
+  const all = said();
+  assert.match(all.told, /every ServiceMesh of the cluster/);
+  assert.match(all.told, /namespace\/nodemesh goes with everything in it/);
+  assert.match(all.out, /^kind: Namespace$/m);
+  const kept = said("--keep-namespace", "--namespace", "shared");
+  assert.match(kept.told, /namespace\/shared stays/);
+  assert.doesNotMatch(kept.out, /^kind: Namespace$/m);
+  assert.match(kept.out, /^kind: Lease$/m);
+  assert.throws(() => said("--namespace", "kube-public"), /option namespace/);
+});
