@@ -32,6 +32,8 @@ export interface SimulatorStage extends AsyncDisposable {
   readonly opaque: string;
   /** Processes of the node's agent as they are now: a restarted agent has another one. */
   agentPids(): Promise<readonly number[]>;
+  /** The version of the snapshot that the node's agent has taken last. */
+  snapshotVersion(): Promise<number>;
   /** Ends the agent and waits until its successor, which has carried nothing yet, is ready. */
   freshAgent(): Promise<void>;
   /** Annotates the pod `fresh` with mesh/enabled. */
@@ -75,6 +77,7 @@ export async function simulatorStage(name: string): Promise<SimulatorStage> {
     ...pods,
     opaque: serviceAddress(status, "opaque"),
     agentPids: async () => pidsOf(await report()),
+    snapshotVersion: async () => (await report()).agents[0]?.snapshotVersion ?? Number.NaN,
     freshAgent,
     enrolFresh,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),

@@ -4,8 +4,6 @@
  * change costs its threads. Then in the simulator: its memory, and the latency of requests through it while nothing changes
  * and while endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
  */
-import { renameSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { simPaths } from "../../../deploy/sim/paths.ts";
@@ -19,6 +17,7 @@ import { serviceAndPods, slice } from "../manifests.ts";
 import { type Figure, figureTable, isKept, verdict } from "../report.ts";
 import { sizeOf } from "../world.ts";
 import { applyFigures } from "./apply.ts";
+import { Changes, put } from "./changes.ts";
 
 const { values } = parseArgs({
   options: {
@@ -38,6 +37,13 @@ const CONNECTIONS = 64;
 const WARM_UP_S = 1;
 const SETTLE_MS = 2000;
 const WORLD_MS = 60_000;
+/** From the last rewritten slice of a round to the agent's version. */
+const ARRIVAL_MS = 2000;
+/**
+ * Versions per rewritten slice, at least. Control publishes what comes in one moment as one version, so on a busy machine
+ * there are fewer; with fewer than this it was not this rate of changes that was measured.
+ */
+const ARRIVED = 0.5;
 /** No load: a change that can be seen at all is more than this share of the quiet rounds' p99. */
 const VISIBLE = 1.5;
 
@@ -74,10 +80,17 @@ async function simulated(): Promise<readonly Figure[]> {
   const large = await memory(simulator);
   const quiet: Latency[] = [];
   const busy: Latency[] = [];
+  const changes = new Changes(folder, size);
   for (let round = 0; round < Number(values.rounds); round++) {
     quiet.push(await latency(simulator));
-    busy.push(await whileChanging(folder, () => latency(simulator)));
-    say(`round ${round + 1}: p99 quiet ${quiet.at(-1)?.p99} µs, changing ${busy.at(-1)?.p99} µs`);
+    const from = changes.written;
+    const version = await simulator.snapshotVersion();
+    busy.push(await changes.during(Number(values.rate), () => latency(simulator)));
+    const written = changes.written - from;
+    const risen = await arrived(simulator, version, written);
+    say(
+      `round ${round + 1}: p99 quiet ${quiet.at(-1)?.p99} µs, changing ${busy.at(-1)?.p99} µs; ${written} slices rewritten, ${risen} versions at the agent`,
+    );
   }
   const after = await memory(simulator);
   const median = (of: readonly Latency[], key: keyof Latency): number =>
@@ -118,29 +131,24 @@ async function memory(simulator: SimulatorStage): Promise<number> {
   return residentBytes(await simulator.agentPids()) / 1e6;
 }
 
-/** Does `work` while slices are rewritten at the rate. */
-async function whileChanging<T>(folder: string, work: () => Promise<T>): Promise<T> {
-  let number = 0;
-  const timer = setInterval(() => {
-    const service = number % size.services;
-    const unready = Math.floor(number / size.services) % 2 === 0 ? 3 : 4;
-    put(folder, `scale-slice-${service}.json`, slice(service, size, unready));
-    number += 1;
-  }, 1000 / Number(values.rate));
-  try {
-    return await work();
-  } finally {
-    clearInterval(timer);
-  }
+/** By how much the agent's version has risen; rejects when the rewritten slices did not get there. */
+async function arrived(
+  simulator: SimulatorStage,
+  version: number,
+  written: number,
+): Promise<number> {
+  let risen = 0;
+  await until(
+    () => `${written} rewritten slices at the agent (its version rose by ${risen})`,
+    ARRIVAL_MS,
+    async () => {
+      risen = (await simulator.snapshotVersion()) - version;
+      return risen >= written * ARRIVED;
+    },
+  );
+  return risen;
 }
 
 function list(items: readonly object[]): object {
   return { apiVersion: "v1", kind: "List", items };
-}
-
-/** Control must never see half a file. */
-function put(folder: string, name: string, object: object): void {
-  const draft = join(folder, `.${name}`);
-  writeFileSync(draft, JSON.stringify(object));
-  renameSync(draft, join(folder, name));
 }
