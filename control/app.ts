@@ -7,7 +7,7 @@ import type { ControlConfig, KubernetesConfig, ListenAddress } from "./config.ts
 import { json, type Routes, readOnlyServer, text } from "./http.ts";
 import { loadKubeConfig } from "./k8s/kubeconfig.ts";
 import { AGENT_SET, agentSet, RESOURCES } from "./k8s/resources.ts";
-import { KubernetesSource } from "./k8s/source.ts";
+import { KubernetesSource, type ResourceState } from "./k8s/source.ts";
 import { Readiness } from "./lifecycle.ts";
 import { listenOn } from "./listen.ts";
 import { ManifestSource } from "./manifests/source.ts";
@@ -49,6 +49,8 @@ interface Core {
   readonly metrics: ControlMetrics;
   /** Whether this replica leads; set once there is an election. Alone it does. */
   leading: () => boolean;
+  /** How each collection of the API is followed; set once there are any. */
+  resources: () => readonly ResourceState[];
 }
 
 /** Starts control. Rejects with a message for the operator when something can't start; nothing is left running then. */
@@ -83,7 +85,8 @@ function makeCore(seams: ControlSeams): Core {
   const metrics = makeMetrics({ publisher, agents, pipeline });
   pipeline.observe(metrics);
   const readiness = new Readiness();
-  return { seams, readiness, publisher, agents, pipeline, metrics, leading: () => true };
+  const alone = { leading: () => true, resources: () => [] };
+  return { seams, readiness, publisher, agents, pipeline, metrics, ...alone };
 }
 
 /** Opened first: whoever waits for control can see what it waits for. */
@@ -99,6 +102,7 @@ async function openWindows(
       leader: core.leading(),
       agents: agents.list(),
       conditions: pipeline.conditions(),
+      resources: core.resources(),
     });
   const windows = {
     "/metrics": async () => ({
@@ -163,6 +167,7 @@ async function startOnCluster(
     signal,
   });
   started.use(source);
+  core.resources = () => source.states();
   pipeline.start(() => source.conditions());
   const replica = await startReplica({
     ...{ kube, settings, pipeline, epoch, log, signal },

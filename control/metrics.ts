@@ -85,6 +85,26 @@ function clusterGauges(registry: Registry, { source, leadership }: ClusterSource
       for (const { resource, lists } of source.states()) metric.set({ resource }, lists);
     },
   });
+  gauge({
+    registry,
+    name: "nodemesh_control_api_silence_seconds",
+    help: "Seconds since the API server last said something of a kind; 150 is usual when nothing changes, more means that it is not followed.",
+    labels: ["resource"],
+    read: (metric) => {
+      for (const { resource, heardMsAgo } of source.states())
+        if (heardMsAgo !== undefined) metric.set({ resource }, heardMsAgo / 1000);
+    },
+  });
+  gauge({
+    registry,
+    name: "nodemesh_control_api_trouble",
+    help: "1 = a kind can't be followed now (the log says why); what is known of it stays in force.",
+    labels: ["resource"],
+    read: (metric) => {
+      for (const { resource, trouble } of source.states())
+        metric.set({ resource }, trouble === undefined ? 0 : 1);
+    },
+  });
 }
 
 function stateGauges(registry: Registry, { publisher, agents, pipeline }: MetricsSources): void {

@@ -1,6 +1,7 @@
 /** What control says of itself to `nodemesh check` and `status`: the page /status of its metrics port. Pure. */
 
 import type { Condition } from "./k8s/api/condition.ts";
+import type { ResourceState } from "./k8s/source.ts";
 import type { AgentState } from "./publish/agents.ts";
 import type { Position } from "./publish/publisher.ts";
 
@@ -16,6 +17,8 @@ export interface ControlStatus {
   readonly conditions: readonly Condition[];
   /** How many there are in all. */
   readonly conditionCount: number;
+  /** How each collection of the API is followed; none without an API. */
+  readonly resources: readonly ResourceState[];
 }
 
 /** Conditions shown: a page stays small however much is wrong. */
@@ -27,13 +30,15 @@ export function statusPage(parts: {
   readonly leader: boolean;
   readonly agents: readonly AgentState[];
   readonly conditions: readonly Condition[];
+  readonly resources: readonly ResourceState[];
 }): ControlStatus {
-  const { snapshot, leader, agents, conditions } = parts;
+  const { snapshot, leader, agents, conditions, resources } = parts;
   return {
     snapshot: { epoch: snapshot.epoch, version: snapshot.version },
     leader,
     agents,
     conditions: conditions.slice(0, MAX_CONDITIONS),
     conditionCount: conditions.length,
+    resources,
   };
 }

@@ -63,6 +63,11 @@ export interface ControlPage {
     readonly nextStep: string;
   }[];
   readonly conditionCount: number;
+  readonly resources: readonly {
+    readonly resource: string;
+    readonly heardMsAgo?: number | undefined;
+    readonly trouble?: string | undefined;
+  }[];
 }
 
 /** What a page of an agent (agent/facts.ts) tells; another version may tell more. */
@@ -98,6 +103,13 @@ const controlPage: z.ZodType<ControlPage> = z.object({
     }),
   ),
   conditionCount: z.number(),
+  resources: z.array(
+    z.object({
+      resource: z.string(),
+      heardMsAgo: z.number().optional(),
+      trouble: z.string().optional(),
+    }),
+  ),
 });
 
 const agentPage: z.ZodType<AgentPage> = z.object({

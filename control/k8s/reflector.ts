@@ -47,7 +47,7 @@ export interface ReflectorState {
   readonly lists: number;
   /** Lists and watches so far that failed. */
   readonly failures: number;
-  /** Milliseconds since the API server last said something of it (bookmarks count); undefined = never. */
+  /** Milliseconds since the last word of it: a complete list, a watch taken, an event, a bookmark; undefined = never. */
   readonly heardMsAgo: number | undefined;
   /** Why it can't be followed now. */
   readonly trouble: string | undefined;
@@ -148,6 +148,7 @@ export class Reflector {
   #note(outcome: Outcome): void {
     if (outcome.kind !== "unknown-kind" && troubleOf(outcome) !== undefined) this.#failures++;
     if (outcome.kind === "unknown-kind") {
+      this.#heardAt = this.#options.now();
       this.#options.onChanges(this.#cache.replace([]));
       this.#first.resolve();
     }
@@ -208,6 +209,7 @@ export class Reflector {
     };
     const { body } = await this.#get("watch", query, { signal, silenceMs });
     // The server has taken the watch: what was wrong is over, though perhaps no event comes for long.
+    this.#heardAt = this.#options.now();
     this.#tell(undefined);
     const cutter = new LineCutter(MAX_LINE_BYTES);
     let events = false;

@@ -137,6 +137,16 @@ test("a peer that holds the connection but says nothing is left, and nothing is 
   assert.ok(api.all("watch").length >= 2);
 });
 
+test("a quiet collection counts as heard when its watch is taken anew", async () => {
+  await using lab = await podLab({ silenceMs: 500 });
+  const { api } = lab;
+  await until("four silences", () => api.all("watch").length >= 5, 10_000);
+  await api.watched(PODS);
+  const [state] = lab.source?.states() ?? [];
+  assert.ok((state?.heardMsAgo ?? Infinity) < 1500, `heard ${state?.heardMsAgo} ms ago`);
+  assert.equal(state?.failures, 0);
+});
+
 test("a connection that dies silently is left for a new one, and nothing is lost", async () => {
   await using lab = new Lab();
   const { api } = lab;

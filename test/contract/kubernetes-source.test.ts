@@ -132,6 +132,9 @@ test("a kind that is not defined is empty, and found once it is defined", async 
   await lab.open(["pods", "servicemeshes"]);
   assert.equal(lab.world.serviceMeshes.size, 0);
   api.serve(MESHES, { metadata: { name: "mesh", namespace: "shop" }, spec: { tracers: ["http"] } });
+  const [, meshes] = lab.source?.states() ?? [];
+  assert.match(meshes?.trouble ?? "", /does not know this kind/);
+  assert.ok(meshes?.heardMsAgo !== undefined, "an answer was heard");
   await until("the ServiceMesh", () => lab.world.serviceMeshes.size === 1, 10_000);
 });
 

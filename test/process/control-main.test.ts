@@ -41,6 +41,8 @@ test("a manifest reaches an agent's store, control shows it, and SIGTERM ends it
   const page = await (await fetch(`http://${metrics}/metrics`)).text();
   assert.match(page, /^nodemesh_control_agents\{state="current"\} 1$/m);
   assert.match(page, /^nodemesh_control_conditions\{reason="malformed-annotation"\} 1$/m);
+  const status = await (await fetch(`http://${metrics}/status`)).json();
+  assert.deepEqual((status as { resources: unknown }).resources, [], "there is no API to follow");
   assert.equal(await control.stop(), 0);
 });
 

@@ -148,6 +148,8 @@ const CONTROL: ControlPage = {
   agents: [{ node: "n1", connected: true, acked: { epoch: "e", version: 7 }, nacks: [] }],
   conditions: [],
   conditionCount: 0,
+  // Quiet, but well.
+  resources: [{ resource: "pods", heardMsAgo: 150_000 }],
 };
 
 const template = (image: string): unknown => ({ spec: { containers: [{ image }] } });
@@ -285,6 +287,32 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
       "fail pod/c1: does not tell its status: 403",
       "warn node/n1: no replica of control tells whether the agent is connected",
     ],
+  ],
+  [
+    "a replica that can't follow a kind for a moment is worth a warning",
+    controlSays({
+      resources: [
+        { resource: "nodes", heardMsAgo: 1000 },
+        { resource: "pods", heardMsAgo: 9000, trouble: "connect ECONNREFUSED" },
+      ],
+    }),
+    ["warn pod/c1: can't follow pods: connect ECONNREFUSED"],
+  ],
+  [
+    "a replica that has not followed kinds for long",
+    controlSays({
+      resources: [
+        { resource: "nodes", heardMsAgo: 180_001, trouble: "connect ETIMEDOUT" },
+        { resource: "pods", heardMsAgo: 170_000, trouble: "connect ETIMEDOUT" },
+        { resource: "services", trouble: "connect ETIMEDOUT" },
+      ],
+    }),
+    ["fail pod/c1: has not followed nodes, services for over 3 minutes: connect ETIMEDOUT"],
+  ],
+  [
+    "a kind of which nothing was heard though nothing failed",
+    controlSays({ resources: [{ resource: "pods", heardMsAgo: 900_000 }] }),
+    ["fail pod/c1: has not followed pods for over 3 minutes: the API server says nothing"],
   ],
   [
     "versions that differ",

@@ -1,7 +1,7 @@
 /** Whether the installed mesh is well: facts to findings. Pure. */
 
 import { listField, textField } from "../cluster.ts";
-import { tagOf } from "../mesh-facts.ts";
+import { type ControlPage, tagOf } from "../mesh-facts.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import {
   type AgentFacts,
@@ -16,6 +16,8 @@ import type { NodeFacts } from "./pre-facts.ts";
 const STALE_LEASE_MS = 15_000;
 /** A node's clock may be this far off before certificates and tokens are refused. */
 const MAX_SKEW_MS = 5000;
+/** A watch without a word is asked for anew after 150 s, and answered within 30; see control/k8s/reflector.ts. */
+const MAX_UNHEARD_MS = 180_000;
 const INSTALL = "nodemesh install | kubectl apply -f -";
 
 /** Every line of `check`. `serverTime` is the API server's clock. */
@@ -127,17 +129,36 @@ function controlFindings({ control, namespace }: PostFacts): readonly Finding[] 
     .filter(({ pod }) => !pod.terminating)
     .map(({ pod, page }) => {
       const subject = `pod/${pod.name}`;
-      if (page.kind === "page")
-        return pass(
-          subject,
-          `snapshot ${page.value.snapshot.version}, ${page.value.agents.filter(({ connected }) => connected).length} agents connected`,
-        );
+      if (page.kind === "page") return replicaFinding(namespace, pod.name, page.value);
       return fail(
         subject,
         `does not tell its status: ${page.problem}`,
         `needs the permission to get pods/proxy; else kubectl -n ${namespace} logs ${pod.name}`,
       );
     });
+}
+
+/** A replica that does not follow the API goes on serving what it knew, so its agents notice nothing. */
+function replicaFinding(namespace: string, name: string, page: ControlPage): Finding {
+  const subject = `pod/${name}`;
+  const { snapshot, agents, resources } = page;
+  const step = `kubectl -n ${namespace} logs ${name} (cannot-follow); if another replica is well, kubectl -n ${namespace} delete pod ${name}: its agents go there`;
+  const lost = resources.filter(({ heardMsAgo = Infinity }) => heardMsAgo > MAX_UNHEARD_MS);
+  const troubled = resources.filter(({ trouble }) => trouble !== undefined);
+  const why = troubled[0]?.trouble ?? "the API server says nothing";
+  if (lost.length > 0)
+    return fail(
+      subject,
+      `has not followed ${namesOf(lost)} for over ${MAX_UNHEARD_MS / 60_000} minutes: ${why}`,
+      step,
+    );
+  if (troubled.length > 0) return warn(subject, `can't follow ${namesOf(troubled)}: ${why}`, step);
+  const connected = agents.filter((agent) => agent.connected).length;
+  return pass(subject, `snapshot ${snapshot.version}, ${connected} agents connected`);
+}
+
+function namesOf(resources: ControlPage["resources"]): string {
+  return resources.map(({ resource }) => resource).join(", ");
 }
 
 function nodeFindings(facts: PostFacts, nodes: readonly NodeFacts[] | string): readonly Finding[] {

@@ -1,0 +1,39 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ResourceState } from "./k8s/source.ts";
+import { type ControlMetrics, makeMetrics } from "./metrics.ts";
+import { Pipeline } from "./pipeline.ts";
+import { AgentRegistry } from "./publish/agents.ts";
+import { Publisher } from "./publish/publisher.ts";
+
+function metricsOf(states: readonly ResourceState[]): ControlMetrics {
+  const publisher = new Publisher("e");
+  const pipeline = new Pipeline(publisher, () => {});
+  const metrics = makeMetrics({
+    publisher,
+    agents: new AgentRegistry(() => new Date()),
+    pipeline,
+  });
+  metrics.watch({ source: { states: () => states }, leadership: () => ({ leading: true }) });
+  return metrics;
+}
+
+test("how each kind of the API is followed is shown, and what was never heard is not", async () => {
+  const well = { resource: "nodes", objects: 3, lists: 1, failures: 0, trouble: undefined };
+  const metrics = metricsOf([
+    { ...well, heardMsAgo: 1500 },
+    { ...well, resource: "pods", heardMsAgo: 90_000, failures: 7, trouble: "403" },
+    { ...well, resource: "services", lists: 0, heardMsAgo: undefined },
+  ]);
+  const lines = (await metrics.registry.metrics()).split("\n");
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("nodemesh_control_api_")),
+    [
+      'nodemesh_control_api_silence_seconds{resource="nodes"} 1.5',
+      'nodemesh_control_api_silence_seconds{resource="pods"} 90',
+      'nodemesh_control_api_trouble{resource="nodes"} 0',
+      'nodemesh_control_api_trouble{resource="pods"} 1',
+      'nodemesh_control_api_trouble{resource="services"} 0',
+    ],
+  );
+});
