@@ -1,9 +1,11 @@
 /**
  * What an upgrade changes: the objects of an installation compared with those in the cluster. Fields that only the
- * cluster has were filled in by the API server or by others, and stay. Pure.
+ * cluster has were filled in by the API server or by others, and stay, but for those that were applied last time:
+ * they go. Pure.
  */
 
 import { quantityOf } from "../../../deploy/manifests/quantity.ts";
+import { appliedForm, isRecord } from "./applied.ts";
 
 /** One field that is going to have another value. */
 export interface FieldChange {
@@ -11,6 +13,7 @@ export interface FieldChange {
   readonly path: string;
   /** undefined: it is not there yet. */
   readonly from: unknown;
+  /** undefined: it goes. */
   readonly to: unknown;
 }
 
@@ -18,12 +21,17 @@ export interface FieldChange {
 export type ObjectChange =
   | { readonly kind: "created"; readonly object: string }
   | { readonly kind: "unchanged"; readonly object: string }
-  | { readonly kind: "changed"; readonly object: string; readonly fields: readonly FieldChange[] };
+  | { readonly kind: "changed"; readonly object: string; readonly fields: readonly FieldChange[] }
+  /** It is no part of the installation any more. Applying leaves it there; `command` deletes it. */
+  | { readonly kind: "removed"; readonly object: string; readonly command: string };
 
 /** Compares an object with what the cluster has of it; undefined = nothing. `object` names it for people. */
 export function changesOf(object: string, wanted: unknown, live: unknown): ObjectChange {
   if (live === undefined) return { kind: "created", object };
-  const fields = differences(wanted, live, "");
+  const fields = [
+    ...differences(wanted, live, ""),
+    ...losses({ applied: appliedForm(live), wanted, live }, ""),
+  ];
   return fields.length === 0 ? { kind: "unchanged", object } : { kind: "changed", object, fields };
 }
 
@@ -32,16 +40,16 @@ export function changeLines(changes: readonly ObjectChange[]): readonly string[]
   const lines = changes.flatMap((change) => {
     if (change.kind === "unchanged") return [];
     if (change.kind === "created") return [`${change.object}: new`];
+    if (change.kind === "removed")
+      return [`${change.object}: removed, but stays until you say: ${change.command}`];
     return change.fields.map(
       ({ path, from, to }) => `${change.object}: ${path}: ${text(from)} -> ${text(to)}`,
     );
   });
   const count = (kind: ObjectChange["kind"]): number =>
     changes.filter((change) => change.kind === kind).length;
-  return [
-    ...lines,
-    `${count("created")} new, ${count("changed")} changed, ${count("unchanged")} unchanged`,
-  ];
+  const total = `${count("created")} new, ${count("changed")} changed, ${count("unchanged")} unchanged`;
+  return [...lines, `${total}, ${count("removed")} removed`];
 }
 
 function text(value: unknown): string {
@@ -69,18 +77,44 @@ function listDifferences(
   const names = wanted.map(nameOf);
   if (wanted.length === 0 || names.includes(undefined))
     return sameList(wanted, live) ? [] : [{ path, from: live, to: wanted }];
-  const gone = live.filter((one) => !names.includes(nameOf(one)));
-  return [
-    ...wanted.flatMap((one, index) => {
-      const name = names[index] ?? "";
-      return differences(
-        one,
-        live.find((other) => nameOf(other) === name),
-        `${path}[${name}]`,
-      );
-    }),
-    ...gone.map((one) => ({ path: `${path}[${nameOf(one) ?? "?"}]`, from: one, to: undefined })),
-  ];
+  return wanted.flatMap((one, index) => {
+    const name = names[index] ?? "";
+    return differences(one, named(live, name), `${path}[${name}]`);
+  });
+}
+
+/** A value as it was applied, as it is to be, and as it is. */
+interface Versions {
+  readonly applied: unknown;
+  readonly wanted: unknown;
+  readonly live: unknown;
+}
+
+/** What was applied, is there still, and is not wanted any more. */
+function losses({ applied, wanted, live }: Versions, path: string): readonly FieldChange[] {
+  if (isEmpty(applied) || isEmpty(live)) return [];
+  if (wanted === undefined) return [{ path, from: live, to: undefined }];
+  if (isRecord(applied) && isRecord(wanted) && isRecord(live))
+    return Object.entries(applied).flatMap(([name, value]) =>
+      losses(
+        { applied: value, wanted: wanted[name], live: live[name] },
+        path === "" ? name : `${path}.${name}`,
+      ),
+    );
+  if (!Array.isArray(applied) || !Array.isArray(wanted) || !Array.isArray(live)) return [];
+  // Lists without names are compared as a whole, above; so is what becomes empty.
+  if (wanted.length === 0) return [];
+  return applied.flatMap((one) => {
+    const name = nameOf(one);
+    if (name === undefined) return [];
+    const versions = { applied: one, wanted: named(wanted, name), live: named(live, name) };
+    return losses(versions, `${path}[${name}]`);
+  });
+}
+
+/** The thing of that name in a list. */
+function named(list: readonly unknown[], name: string): unknown {
+  return list.find((one) => nameOf(one) === name);
 }
 
 function sameList(wanted: readonly unknown[], live: readonly unknown[]): boolean {
@@ -107,8 +141,4 @@ function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
   return isRecord(value) && Object.keys(value).length === 0;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

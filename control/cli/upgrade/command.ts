@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import { z } from "zod";
 import type { Manifest } from "../../../deploy/manifests/meta.ts";
 import { CHOSEN, installObjects } from "../../../deploy/manifests/objects.ts";
-import { type Api, ClusterApi, failureText, field } from "../cluster.ts";
+import { type Api, ClusterApi, failureText, field, listItems, textField } from "../cluster.ts";
 import {
   addClusterOptions,
   type CliContext,
@@ -14,7 +14,10 @@ import {
 import { type Flags, optionsHelp, optionsOf, yamlOf } from "../install.ts";
 import { changeLines, changesOf, type ObjectChange } from "./changes.ts";
 
-/** Collections by kind: everything that an installation consists of. */
+/**
+ * Collections by kind: everything that an installation consists of. A kind that no version makes any more stays
+ * here, so that what an old one made is found.
+ */
 const PATHS: Readonly<Record<string, string>> = {
   Namespace: "/api/v1/namespaces",
   CustomResourceDefinition: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
@@ -29,6 +32,11 @@ const PATHS: Readonly<Record<string, string>> = {
   Deployment: "/apis/apps/v1/namespaces/*/deployments",
   DaemonSet: "/apis/apps/v1/namespaces/*/daemonsets",
 };
+
+/** The label that all objects of every version have. */
+const OURS = "?labelSelector=app.kubernetes.io%2Fpart-of%3Dnodemesh";
+/** Helm writes the release's name on everything that it makes. */
+const RELEASE = "meta.helm.sh/release-name";
 
 /** Adds the command. `tell` gets what is for people, beside the manifests. */
 export function addUpgrade(
@@ -46,16 +54,68 @@ export function addUpgrade(
     .addHelpText("after", optionsHelp());
   addClusterOptions(command).action(async (flags: Flags & ClusterOptions) => {
     await using api = new ClusterApi(chooseKubeConfig(flags, context));
-    const kept = keptOptions(await liveObject(api, namespaceOf(flags.namespace)), flags.namespace);
-    const chosen = mergeChosen(kept, flags.set);
-    const objects = installObjects(optionsOf({ namespace: flags.namespace, set: chosen }), chosen);
-    const changes: ObjectChange[] = [];
-    for (const object of objects)
-      changes.push(changesOf(titleOf(object), object, await liveObject(api, object)));
-    for (const word of kept) tell(`kept: --set ${word}`);
-    for (const line of changeLines(changes)) tell(line);
+    const { objects, told } = await planUpgrade(api, flags);
+    for (const line of told) tell(line);
     context.out(yamlOf(objects));
   });
+}
+
+/** What an upgrade applies, and what is said of it. */
+export interface UpgradePlan {
+  readonly objects: readonly Manifest[];
+  /** Lines for people. */
+  readonly told: readonly string[];
+}
+
+/** Compares the cluster with what is to be. Throws an Error for the operator. */
+export async function planUpgrade(api: Api, { namespace, set }: Flags): Promise<UpgradePlan> {
+  const kept = keptOptions(await liveObject(api, namespaceOf(namespace)), namespace);
+  const chosen = mergeChosen(kept ?? [], set);
+  const objects = installObjects(optionsOf({ namespace, set: chosen }), chosen);
+  const changes: ObjectChange[] = [];
+  let release: unknown;
+  for (const object of objects) {
+    const live = await liveObject(api, object);
+    release ??= field(live, "metadata", "annotations", RELEASE);
+    changes.push(changesOf(titleOf(object), object, live));
+  }
+  changes.push(...(await unwanted(api, objects, namespace)));
+  return {
+    objects,
+    told: [
+      ...(kept === undefined ? [withoutOptions(namespace, release)] : []),
+      ...(kept ?? []).map((word) => `kept: --set ${word}`),
+      ...changeLines(changes),
+    ],
+  };
+}
+
+/** Nobody knows with which options it was installed. */
+function withoutOptions(namespace: string, release: unknown): string {
+  if (typeof release === "string")
+    return `warning: Helm has installed this (release ${release}); upgrade it by: helm upgrade ${release} deploy/helm -n ${namespace} --reset-then-reuse-values. What is printed here has the default of every option without --set`;
+  return `warning: namespace ${namespace} has no annotation ${CHOSEN}: with which options it was installed is not known. What is printed here has the default of every option without --set`;
+}
+
+/** Objects of an older version that this one does not have. Never a namespace: who knows what else is in it. */
+async function unwanted(
+  api: Api,
+  objects: readonly Manifest[],
+  namespace: string,
+): Promise<readonly ObjectChange[]> {
+  const wanted = new Set(objects.map(titleOf));
+  const removed: ObjectChange[] = [];
+  for (const [kind, collection] of Object.entries(PATHS)) {
+    if (kind === "Namespace") continue;
+    const where = collection.includes("*") ? `-n ${namespace} ` : "";
+    for (const item of await listItems(api, `${collection.replace("*", namespace)}${OURS}`)) {
+      const name = textField(item, "metadata", "name");
+      const object = `${kind.toLowerCase()}/${name}`;
+      const command = `kubectl ${where}delete ${kind.toLowerCase()} ${name}`;
+      if (!wanted.has(object)) removed.push({ kind: "removed", object, command });
+    }
+  }
+  return removed;
 }
 
 /** The words of --set that an upgrade goes by: new ones replace those of the same option. */
@@ -65,12 +125,12 @@ export function mergeChosen(kept: readonly string[], set: readonly string[]): re
   return [...kept.filter((word) => !replaced.has(keyOf(word))), ...set];
 }
 
-/** What the namespace says of the installation. Throws with a next step when nothing is installed there. */
-function keptOptions(live: unknown, namespace: string): readonly string[] {
+/** What the namespace says of the installation, if it does. Throws with a next step when nothing is installed there. */
+function keptOptions(live: unknown, namespace: string): readonly string[] | undefined {
   const text = field(live, "metadata", "annotations", CHOSEN);
   if (live === undefined)
     throw new Error(`namespace ${namespace} does not exist: nodemesh install | kubectl apply -f -`);
-  if (text === undefined) return [];
+  if (text === undefined) return undefined;
   const parsed = z.array(z.string()).safeParse(jsonOf(text));
   if (!parsed.success)
     throw new Error(

@@ -23,7 +23,7 @@ async function said(...flags: readonly string[]): Promise<readonly string[]> {
 test("an upgrade to the same changes nothing, and keeps what was chosen", async () => {
   assert.deepEqual(await said(), [
     "kept: --set agent.drainSeconds=7",
-    "0 new, 0 changed, 12 unchanged",
+    "0 new, 0 changed, 12 unchanged, 0 removed",
   ]);
 });
 
@@ -34,7 +34,7 @@ test("an upgrade says which fields change, and what is applied then is that", as
     lines.join("\n"),
     /^daemonset\/nodemesh-agent: .*containers\[agent\]\.args: .*--access-log=0\.5/m,
   );
-  assert.match(lines.at(-1) ?? "", /^0 new, 2 changed, 10 unchanged$/);
+  assert.match(lines.at(-1) ?? "", /^0 new, 2 changed, 10 unchanged, 0 removed$/);
   await cluster.apply(await nodemesh(cluster, "upgrade", ...flags));
   await meshReady(cluster);
   const args = ["daemonset", "nodemesh-agent", "-n", MESH_NAMESPACE];
@@ -42,4 +42,18 @@ test("an upgrade says which fields change, and what is applied then is that", as
   assert.ok(spec?.template.spec?.containers[0]?.args?.includes("--access-log=0.5"));
   assert.equal(spec?.template.spec?.terminationGracePeriodSeconds, 22);
   assert.match((await said()).at(-1) ?? "", /^0 new, 0 changed/);
+});
+
+test("an object of another version is named with the command that deletes it", async () => {
+  const labels = { "app.kubernetes.io/part-of": "nodemesh" };
+  const metadata = { name: "nodemesh-old", namespace: MESH_NAMESPACE, labels };
+  await cluster.apply([{ apiVersion: "v1", kind: "ServiceAccount", metadata }]);
+  const lines = await said();
+  const command = `kubectl -n ${MESH_NAMESPACE} delete serviceaccount nodemesh-old`;
+  assert.ok(
+    lines.some((line) => line.endsWith(command)),
+    lines.join("\n"),
+  );
+  await cluster.kubectl(...command.split(" ").slice(1));
+  assert.match((await said()).at(-1) ?? "", / 0 removed$/);
 });
