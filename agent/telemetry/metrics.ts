@@ -152,7 +152,7 @@ const METRICS = {
     name: "nodemesh_refused_total",
     kind: "counter",
     source: "worker",
-    help: "Connections and requests that the mesh refused or cut, by reason (`nodemesh explain` tells more).",
+    help: "Connections and requests that the mesh refused or cut, by reason (docs/reference.md has all).",
     labels: "refused",
   },
   retries: {
@@ -201,7 +201,7 @@ const METRICS = {
     name: "nodemesh_kernel_events_total",
     kind: "counter",
     source: "agent",
-    help: "What the eBPF programs decided, by event (see ARCHITECTURE.md). Survives restarts of the agent.",
+    help: "What the eBPF programs decided, by event. Survives restarts of the agent.",
     labels: "event",
   },
   enrolledPods: {

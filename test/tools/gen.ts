@@ -14,6 +14,11 @@ const STEPS: readonly Step[] = [
     command: ["bin/run", "test/tools/gen-sim-levels.ts", ...check],
   },
   {
+    name: "docs/metrics.md",
+    target: "test/tools/gen-metrics-doc.ts",
+    command: ["bin/run", "test/tools/gen-metrics-doc.ts", ...check],
+  },
+  {
     name: "docs/reference.md",
     target: "test/tools/gen-reference.ts",
     command: ["bin/run", "test/tools/gen-reference.ts", ...check],
