@@ -4,6 +4,7 @@
  */
 
 import type { ControlConfig, KubernetesConfig, ListenAddress } from "./config.ts";
+import { Departures } from "./departure.ts";
 import { json, type Routes, readOnlyServer, text } from "./http.ts";
 import { loadKubeConfig } from "./k8s/kubeconfig.ts";
 import { AGENT_SET, agentSet, RESOURCES } from "./k8s/resources.ts";
@@ -18,7 +19,6 @@ import { Publisher } from "./publish/publisher.ts";
 import { PublishServer, type PublishServerOptions } from "./publish/server.ts";
 import { startReplica } from "./replica.ts";
 import { type ControlStatus, statusPage } from "./status-page.ts";
-import { leavingAfter } from "./uninstallation.ts";
 
 /** What the process gives: its log, clock and a name that no other control process has. */
 export interface ControlSeams {
@@ -59,7 +59,7 @@ export async function startControl(config: ControlConfig, seams: ControlSeams): 
   const core = makeCore(seams);
   const listening = core.readiness.await("listening for agents");
   const addresses = await openWindows(core, config, started);
-  const admission = config.kubernetes
+  const { farewell, ...admission } = config.kubernetes
     ? await startOnCluster(core, config.kubernetes, started)
     : await startOnManifests(core, config.manifests, started);
   const { publisher, agents, metrics } = core;
@@ -70,6 +70,7 @@ export async function startControl(config: ControlConfig, seams: ControlSeams): 
   const server = new PublishServer({ ...admission, publisher, agents, onAck });
   const listen = await listenOn(server.server, config.listen);
   started.defer(() => server.close());
+  started.defer(() => farewell?.());
   listening();
   const running = started.move();
   return {
@@ -127,7 +128,10 @@ async function openWindows(
 }
 
 /** How agents are let in: everybody, over cleartext, unless the cluster says otherwise. */
-type Admission = Pick<PublishServerOptions, "server" | "admit" | "onRefused">;
+interface Admission extends Pick<PublishServerOptions, "server" | "admit" | "onRefused"> {
+  /** What to do while agents are still connected when control ends. */
+  readonly farewell?: () => Promise<void>;
+}
 
 async function startOnManifests(
   { readiness, pipeline }: Core,
@@ -150,16 +154,18 @@ async function startOnCluster(
   settings: KubernetesConfig,
   started: AsyncDisposableStack,
 ): Promise<Admission> {
-  const { readiness, pipeline, metrics, seams } = core;
+  const { readiness, pipeline, publisher, agents, metrics, seams } = core;
   const { log, epoch, signal } = seams;
   const kube = loadKubeConfig(settings.kubeconfig);
   const authorityOpen = readiness.await("the mesh's CA");
+  const name = { namespace: settings.namespace, name: AGENT_SET };
+  const now = (): number => performance.now();
+  const departures = started.use(new Departures({ name, pipeline, publisher, agents, now }));
   const source = await KubernetesSource.open({
     config: kube,
     resources: [...RESOURCES, agentSet(settings.namespace)],
     onChanges: (changes) => {
-      const agents = { namespace: settings.namespace, name: AGENT_SET };
-      pipeline.leaving = leavingAfter(pipeline.leaving, changes, agents);
+      departures.take(changes);
       pipeline.take(changes);
     },
     await: (name) => readiness.await(name),
@@ -179,7 +185,7 @@ async function startOnCluster(
   metrics.watch({ source, leadership: () => replica.leadership() });
   authorityOpen();
   const { server, admit, onRefused } = replica;
-  return { server, admit, onRefused };
+  return { server, admit, onRefused, farewell: () => departures.farewell() };
 }
 
 function ready(readiness: Readiness): ReturnType<typeof text> {

@@ -97,6 +97,11 @@ export class Pipeline {
     else setImmediate(() => this.#run());
   }
 
+  /** What waits to be compiled is compiled and published now. */
+  flush(): void {
+    if (this.#scheduled) this.#run();
+  }
+
   /** The source has told all it knew at first: compile and publish, from now on after every change. */
   start(sourceConditions: () => readonly Condition[]): void {
     this.#sourceConditions = sourceConditions;

@@ -2,8 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DEFAULT_ENROLMENT, type Enrolment } from "#model/enrolment.ts";
 import type { Workload } from "#model/workload.ts";
-import { decodeManifest } from "./k8s/api/decode.ts";
-import { leavingAfter, withoutEnrolments } from "./uninstallation.ts";
+import { decodeItem } from "./k8s/lean.ts";
+import { agentSet } from "./k8s/resources.ts";
+import {
+  type Departure,
+  departureAfter,
+  leavesIn,
+  STAYING,
+  withoutEnrolments,
+} from "./uninstallation.ts";
 import type { Change } from "./world.ts";
 
 const AGENTS = { namespace: "nodemesh", name: "nodemesh-agent" };
@@ -11,37 +18,74 @@ const AGENTS = { namespace: "nodemesh", name: "nodemesh-agent" };
 function daemonSet(metadata: object): Change {
   const template = { metadata: {}, spec: { containers: [] } };
   const spec = { selector: { matchLabels: {} }, template };
-  const [decoded] = decodeManifest({ apiVersion: "apps/v1", kind: "DaemonSet", metadata, spec });
+  const [decoded] = decodeItem({ metadata, spec }, agentSet("nodemesh"));
   assert.ok(decoded?.kind === "object", JSON.stringify(decoded));
   return { kind: "apply", object: decoded.object };
 }
 
+const deletionTimestamp = "2026-01-01T00:00:00Z";
 const there = daemonSet(AGENTS);
-const going = daemonSet({ ...AGENTS, deletionTimestamp: "2026-01-01T00:00:00Z" });
+const going = daemonSet({ ...AGENTS, deletionTimestamp, finalizers: ["foregroundDeletion"] });
+const orphaning = daemonSet({ ...AGENTS, deletionTimestamp, finalizers: ["orphan"] });
 const gone: Change = { kind: "delete", ref: { kind: "DaemonSet", ...AGENTS } };
+const noAccount: Change = { kind: "delete", ref: { kind: "ServiceAccount", ...AGENTS } };
+const account: Change = {
+  kind: "apply",
+  object: {
+    kind: "ServiceAccount",
+    metadata: { ...AGENTS, uid: "u", labels: {}, annotations: {}, ownerReferences: [] },
+  },
+};
 
-test("the mesh leaves when its DaemonSet goes, and stays when it is made anew", () => {
-  const cases: readonly (readonly [boolean, readonly Change[], boolean])[] = [
-    [false, [], false],
-    [false, [there], false],
-    [false, [there, gone], true],
-    [false, [going], true],
-    [true, [], true],
-    [true, [there], false],
-    [false, [gone, there], false],
+/** What is known after changes that came a second apart, from time 0 on. */
+function after(...changes: readonly Change[]): Departure {
+  return changes.reduce(
+    (before, change, second) => departureAfter(before, [change], AGENTS, second * 1000),
+    STAYING,
+  );
+}
+
+test("the mesh leaves when its DaemonSet stays away, at once when the account is gone too", () => {
+  const cases: readonly (readonly [readonly Change[], number, number | undefined])[] = [
+    [[], 0, undefined],
+    [[there], 0, undefined],
+    [[there, gone], 1000, 5000],
+    [[there, gone], 5999, 1],
+    [[there, gone], 6000, 0],
+    [[there, gone], 60_000, 0],
+    // Foreground: its pods go first.
+    [[there, going], 2000, 4000],
+    [[there, going, gone], 2000, 4000],
+    // kubectl replace --force
+    [[there, gone, there], 60_000, undefined],
+    [[there, gone, there, gone], 3000, 5000],
+    // kubectl delete --cascade=orphan
+    [[there, orphaning], 60_000, undefined],
+    [[there, orphaning, going], 60_000, undefined],
+    [[there, orphaning, gone], 60_000, undefined],
+    [[there, orphaning, gone, noAccount], 60_000, undefined],
+    [[there, orphaning, gone, there, gone], 9000, 0],
+    // nodemesh uninstall
+    [[there, account, noAccount, gone], 3000, 0],
+    [[there, gone, noAccount], 2000, 0],
+    [[there, noAccount], 60_000, undefined],
+    [[there, noAccount, account, gone], 3000, 5000],
   ];
-  for (const [before, changes, after] of cases)
-    assert.equal(leavingAfter(before, changes, AGENTS), after);
+  for (const [changes, now, wait] of cases)
+    assert.equal(leavesIn(after(...changes), now), wait, JSON.stringify({ changes, now }));
 });
 
-test("other DaemonSets are nobody's business", () => {
-  const other = { kind: "DaemonSet", namespace: "nodemesh", name: "other" } as const;
-  const elsewhere = { ...other, namespace: "default", name: AGENTS.name };
-  const changes: readonly Change[] = [
-    { kind: "delete", ref: other },
-    { kind: "delete", ref: elsewhere },
-  ];
-  assert.equal(leavingAfter(false, changes, AGENTS), false);
+test("other DaemonSets and accounts are nobody's business", () => {
+  const others = [gone, noAccount].flatMap((change): readonly Change[] => {
+    assert.ok(change.kind === "delete");
+    const { ref } = change;
+    return [
+      { kind: "delete", ref: { ...ref, name: "other" } },
+      { kind: "delete", ref: { ...ref, namespace: "default" } },
+      { kind: "delete", ref: { ...ref, kind: "Service" } },
+    ];
+  });
+  assert.deepEqual(departureAfter(STAYING, others, AGENTS, 0), STAYING);
 });
 
 test("without enrolments every pod with an address stays known", () => {

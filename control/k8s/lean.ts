@@ -27,13 +27,13 @@ export function decodeItem(item: unknown, { apiVersion, kind }: Resource): reado
   const object = isLoose(item) ? item : {};
   const { metadata } = object;
   const picked = PICKS.get(kind)?.(object) ?? {};
-  return decodeManifest({ ...picked, metadata: pickMeta(metadata), apiVersion, kind });
+  return decodeManifest({ ...picked, metadata: pickMeta(metadata, kind), apiVersion, kind });
 }
 
-function pickMeta(metadata: unknown): unknown {
+function pickMeta(metadata: unknown, kind: string): unknown {
   if (!isLoose(metadata)) return metadata;
   const { name, namespace, uid, generation, labels, annotations, ownerReferences } = metadata;
-  const { creationTimestamp, deletionTimestamp } = metadata;
+  const { creationTimestamp, deletionTimestamp, finalizers } = metadata;
   return {
     name,
     namespace,
@@ -43,6 +43,8 @@ function pickMeta(metadata: unknown): unknown {
     ownerReferences,
     creationTimestamp,
     deletionTimestamp,
+    // They come and go on Jobs' pods, where that would be news that nobody reads.
+    finalizers: kind === "DaemonSet" ? finalizers : undefined,
     annotations: readWords(annotations),
   };
 }

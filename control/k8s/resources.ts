@@ -67,5 +67,5 @@ export function agentSet(namespace: string): Resource {
   };
 }
 
-/** Name of the DaemonSet of the agents. */
+/** Name of the DaemonSet of the agents, and of their service account. */
 export const AGENT_SET = "nodemesh-agent";

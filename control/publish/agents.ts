@@ -39,6 +39,7 @@ export class AgentRegistry {
   readonly #states = new Map<string, AgentState>();
   readonly #links = new Map<string, AgentLink>();
   readonly #now: () => Date;
+  #changed = Promise.withResolvers<void>();
 
   constructor(now: () => Date) {
     this.#now = now;
@@ -87,6 +88,16 @@ export class AgentRegistry {
     return [...this.#states.values()].sort((a, b) => (a.node < b.node ? -1 : 1));
   }
 
+  /** Resolves when every agent that is connected enforces this version or a later one, at the latest when the signal aborts. Never rejects. */
+  async enforced({ epoch, version }: Position, signal: AbortSignal): Promise<void> {
+    const isBehind = ({ connected, acked }: AgentState): boolean =>
+      connected && !(acked?.epoch === epoch && acked.version >= version);
+    const ended = Promise.withResolvers<void>();
+    signal.addEventListener("abort", () => ended.resolve(), { once: true });
+    while (!signal.aborted && this.#states.values().some(isBehind))
+      await Promise.race([this.#changed.promise, ended.promise]);
+  }
+
   #update(node: string, change: Partial<AgentState>): void {
     const known = this.#states.get(node) ?? {
       node,
@@ -97,6 +108,8 @@ export class AgentRegistry {
       nacks: [],
     };
     this.#states.set(node, { ...known, ...change });
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
   }
 
   #forget(): void {

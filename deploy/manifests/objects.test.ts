@@ -61,11 +61,12 @@ describe("what is installed", () => {
       );
   });
 
-  test("namespace and definition come first, and go last; the agents go first", () => {
+  test("namespace and definition come first, and go last; the agents go first, their account before them", () => {
     const kinds = (all: typeof objects) => all.map(({ kind }) => kind);
     assert.deepEqual(kinds(objects).slice(0, 2), ["Namespace", "CustomResourceDefinition"]);
     const removed = kinds(uninstallObjects(parseOptions({})));
-    assert.equal(removed[0], "DaemonSet");
+    assert.deepEqual(removed.slice(0, 2), ["ServiceAccount", "DaemonSet"]);
+    assert.equal(uninstallObjects(parseOptions({}))[0]?.metadata.name, "nodemesh-agent");
     assert.deepEqual(removed.slice(-2), ["CustomResourceDefinition", "Namespace"]);
     assert.equal(removed.length, objects.length);
   });

@@ -33,7 +33,8 @@ export type NamespaceFate = "deleted" | "kept";
 
 /**
  * What `nodemesh uninstall` prints: agents first, so that they end while control still answers, and last the
- * namespace with what control made in it, or these things alone.
+ * namespace with what control made in it, or these things alone. The agents' account goes before their DaemonSet: by
+ * that control knows at once that no agent will come again (control/uninstallation.ts).
  */
 export function uninstallObjects(
   options: InstallOptions,
@@ -56,14 +57,15 @@ export function alsoRemoved({ namespace }: InstallOptions, fate: NamespaceFate):
   ];
 }
 
-function rankOf({ kind }: Manifest): number {
-  const last: Readonly<Record<string, number>> = {
-    DaemonSet: 0,
-    ResourceQuota: 2,
-    CustomResourceDefinition: 3,
-    Namespace: 4,
+function rankOf({ kind, metadata }: Manifest): number {
+  if (kind === "ServiceAccount" && metadata.name === AGENT) return 0;
+  const ranks: Readonly<Record<string, number>> = {
+    DaemonSet: 1,
+    ResourceQuota: 3,
+    CustomResourceDefinition: 4,
+    Namespace: 5,
   };
-  return last[kind] ?? 1;
+  return ranks[kind] ?? 2;
 }
 
 /** Made by control itself in its namespace. Deleted after its role, so that it can't make them again. */

@@ -28,6 +28,8 @@ export interface Meta {
   readonly creationTimestamp?: string | undefined;
   /** Present while the object is being deleted. */
   readonly deletionTimestamp?: string | undefined;
+  /** What must be done before the object goes; `orphan` = its dependents are to stay. Read of DaemonSets only. */
+  readonly finalizers?: readonly string[] | undefined;
 }
 
 /** Who made an object. */
@@ -95,6 +97,7 @@ const looseMeta = {
   ownerReferences: list(owner),
   creationTimestamp: maybe(z.string()),
   deletionTimestamp: maybe(z.string()),
+  finalizers: maybe(z.array(z.string())),
 };
 
 // RFC 1123 subdomain, the grammar of object names; upper bound of Kubernetes.
