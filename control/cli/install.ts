@@ -16,14 +16,14 @@ export function addInstall(
   program
     .command("install")
     .description("print what to apply: nodemesh install | kubectl apply -f -")
-    .option("--namespace <name>", "where the mesh itself runs", "nodemesh")
+    .option("-n, --namespace <name>", "where the mesh itself runs", "nodemesh")
     .option("--set <key=value...>", "an option, for example agent.workers=2; see below", [])
     .addHelpText("after", optionsHelp())
     .action((flags: Flags) => print(yamlOf(installObjects(optionsOf(flags), flags.set))));
   program
     .command("uninstall")
     .description("print what to delete: nodemesh uninstall | kubectl delete -f -")
-    .option("--namespace <name>", "where the mesh runs", "nodemesh")
+    .option("-n, --namespace <name>", "where the mesh runs", "nodemesh")
     .option("--keep-namespace", "delete what nodemesh made in the namespace, not the namespace")
     .action(({ namespace, keepNamespace }: UninstallFlags) => {
       const options = optionsOf({ namespace, set: [] });

@@ -3,7 +3,9 @@
  * (deploy/sim), which bin/nodemesh starts: nothing in control may depend on the simulator.
  */
 
+import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
+import { z } from "zod";
 import { addAgent } from "./agent.ts";
 import { addCheck } from "./check/command.ts";
 import { addCompletion } from "./completion.ts";
@@ -16,8 +18,16 @@ import { addUpgrade } from "./upgrade/command.ts";
 const FAILED = 1;
 const USAGE = 2;
 
+// A reader that has seen enough (`nodemesh install | head -1`) is no error, and nothing is left to say.
+for (const stream of [process.stdout, process.stderr])
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+    process.exit();
+  });
+
 const program = new Command("nodemesh")
   .description("A service mesh for Kubernetes with one agent per node and no sidecar.")
+  .version(ownVersion(), "--version", "print the version")
   .exitOverride();
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 const context: CliContext = {
@@ -54,4 +64,9 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
   console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
   return FAILED;
+}
+
+function ownVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }
