@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { KERNEL_REASONS } from "../../agent/kernel/layout.gen.ts";
 import { renderAgentMetrics } from "../../agent/telemetry/docs.ts";
 import { ROOT } from "../support/source-files.ts";
+import { renderControlMetrics } from "./control-metrics-doc.ts";
 
 const NAME = "docs/metrics.md";
 /** Where each event has a comment that says what it means. */
@@ -29,6 +30,8 @@ function page(): string {
     "| event | meaning |",
     "|---|---|",
     ...kernelEvents(),
+    "",
+    renderControlMetrics(),
     "",
   ].join("\n");
 }

@@ -5,7 +5,7 @@
  */
 
 import { Document, stringify } from "yaml";
-import type { Manifest } from "../meta.ts";
+import { AGENT, type Manifest } from "../meta.ts";
 import { installObjects } from "../objects.ts";
 import { OPTION_TABLE, type OptionRow } from "../option-table.ts";
 import { type InstallOptions, parseOptions } from "../options.ts";
@@ -26,6 +26,17 @@ const NAMESPACE_CHECK = `{{- /* Generated from deploy/manifests by \`npm run gen
 {{- if or (eq .Release.Namespace "default") (hasPrefix "kube-" .Release.Namespace) }}
 {{- fail "the namespace must be one of the mesh's own, not default or kube-*: helm install -n nodemesh --create-namespace" }}
 {{- end }}
+`;
+
+/** What Helm says after an installation or an upgrade. */
+const NOTES = `nodemesh {{ .Values.image.tag }} is in namespace {{ .Release.Namespace }}. Next:
+
+  kubectl -n {{ .Release.Namespace }} rollout status daemonset/${AGENT}
+  nodemesh check -n {{ .Release.Namespace }}
+  kubectl annotate pod POD mesh/enabled=true
+  nodemesh status --mesh-namespace {{ .Release.Namespace }}
+
+To uninstall, delete daemonset/${AGENT} first: then no pod is left with a mesh that is gone.
 `;
 
 /** Which file an object is in, by its component label. */
@@ -50,6 +61,7 @@ export function chartFiles(version: string): ChartFiles {
     "values.schema.json": `${JSON.stringify(valuesSchema(), undefined, 2)}\n`,
     "templates/crd.yaml": templateOf(of("crd")),
     "templates/namespace.yaml": NAMESPACE_CHECK,
+    "templates/NOTES.txt": NOTES,
     ...Object.fromEntries(FILES.map((file) => [`templates/${file}.yaml`, templateOf(of(file))])),
   };
 }
