@@ -59,7 +59,13 @@ test("a channel that half-closed may be closed from its onEnd", () => {
     lab.until(() => atServer.log.includes("end"), "server sees FIN");
     server.shutdown();
     lab.until(() => atClient.cause !== undefined && atServer.cause !== undefined, "both closed");
-    assert.deepEqual([atClient.log, atServer.log], [["open", "end", "closed"], ["end", "closed"]]);
+    assert.deepEqual(
+      [atClient.log, atServer.log],
+      [
+        ["open", "end", "closed"],
+        ["end", "closed"],
+      ],
+    );
   });
 });
 

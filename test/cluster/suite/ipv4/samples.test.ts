@@ -17,6 +17,12 @@ import { caught, installMesh, meshMetric, nodemesh } from "../../harness/mesh.ts
 const cluster = new TestCluster();
 const sample = (name: string): string => readFileSync(join(ROOT, "deploy/samples", name), "utf8");
 
+/** The sample's third document: the YAML that the product's documentation shows, which names no namespace of its own. */
+const SERVICE_MESH =
+  sample("webapp.yaml")
+    .split(/^---$/m)
+    .find((document) => document.includes("kind: ServiceMesh")) ?? "";
+
 before(async () => {
   await installMesh(cluster);
   await cluster.apply(sample("shop.yaml"));
