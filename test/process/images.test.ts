@@ -119,3 +119,14 @@ test("the Dockerfile says the same as the plans", () => {
       `ENTRYPOINT [${plan.entrypoint.map((word) => JSON.stringify(word)).join(", ")}]`,
     ]);
 });
+
+test("the Dockerfile's bases are pinned to one build", () => {
+  const text = readFileSync(join(ROOT, "deploy/images/Dockerfile"), "utf8");
+  const bases = [...text.matchAll(/^FROM (\S+)/gm)].map(([, base = ""]) => base);
+  const pinned = /^debian:bookworm-\d{8}-slim(?:@sha256:[0-9a-f]{64})?$/;
+  assert.deepEqual(
+    bases.filter((base) => base !== "scratch" && !pinned.test(base)),
+    [],
+  );
+  assert.equal(bases.length, IMAGE_NAMES.length + 1);
+});
