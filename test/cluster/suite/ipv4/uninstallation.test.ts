@@ -52,6 +52,13 @@ async function pods(app: string): Promise<readonly V1Pod[]> {
   return (await cluster.get<KubeList<V1Pod>>("pods", "-n", "default", "-l", `app=${app}`)).items;
 }
 
+/** Asks one pod by its address, past every Service; the name of the pod that answered. */
+async function askDirectly({ status }: V1Pod): Promise<string> {
+  const url = `http://${status?.podIP ?? ""}:8080/`;
+  const answer = await cluster.exec("deploy/user", "default", "curl", "-sf", "-m", "5", url);
+  return (JSON.parse(answer) as { pod: string }).pod;
+}
+
 /** The machine's BPF links: nothing else that has any runs beside the tests. */
 function bpfLinks(): readonly string[] {
   const listed = execFileSync("/usr/sbin/bpftool", ["--json", "link", "list"], {
@@ -78,8 +85,10 @@ test("check --pre, install, check, annotate, call, roll over, uninstall: as befo
   );
   await cluster.kubectl("annotate", "pod", "-l", "app=user", "mesh/enabled=true");
   const [closed] = await pods("order");
+  assert.ok(closed !== undefined);
+  const closedName = closed.metadata?.name ?? "";
   const words = ["mesh/enabled=true", "mesh/fail=closed"];
-  await cluster.kubectl("annotate", "pod", closed?.metadata?.name ?? "", ...words);
+  await cluster.kubectl("annotate", "pod", closedName, ...words);
   await eventually("calls go through the mesh", async () => {
     const base = await caught(cluster);
     await cluster.exec("deploy/user", "default", "curl", "-s", "http://order/");
@@ -105,4 +114,6 @@ test("check --pre, install, check, annotate, call, roll over, uninstall: as befo
     Promise.resolve(bpfLinks().every((link) => links.includes(link))),
   );
   await cluster.exec("deploy/user", "default", "curl", "-sf", "http://order/");
+  // The Service would hide it: two other pods are behind it.
+  assert.equal(await askDirectly(closed), closedName);
 });
