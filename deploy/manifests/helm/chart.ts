@@ -36,7 +36,7 @@ const NOTES = `nodemesh {{ .Values.image.tag }} is in namespace {{ .Release.Name
   kubectl annotate pod POD mesh/enabled=true
   nodemesh status --mesh-namespace {{ .Release.Namespace }}
 
-To uninstall, delete daemonset/${AGENT} first: then no pod is left with a mesh that is gone.
+To uninstall, delete serviceaccount/${AGENT} and daemonset/${AGENT} first: then no pod is left with a mesh that is gone.
 `;
 
 /** Which file an object is in, by its component label. */
