@@ -1,8 +1,9 @@
 /**
  * `bin/run bench/scale/agent/main.ts [--nodes N] [--pods N] [--services N] [--rate N] [--requests N] [--rounds N]
  * [--seconds S] [--name SIMULATION]`: one agent with the snapshot of a large cluster. First in this process: what one
- * change costs its threads. Then in the simulator: its memory, and the latency of requests through it while nothing changes
- * and while endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
+ * change costs its threads, the writing of the last good file included, with a stand-in for the kernel (apply.ts). Then in
+ * the simulator, with the real one: its memory, and the latency of requests through it while nothing changes and while
+ * endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -53,7 +54,7 @@ for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 const say = (line: string): void => console.error(line);
 ensurePackages("bench", say);
 say("one change in this process");
-const applied = await applyFigures(size);
+const applied = await applyFigures(size, Number(values.rate));
 const measured = await simulated();
 const figures = [...applied, ...measured];
 console.log(`${figureTable(figures)}\n\n${verdict(figures)}`);
