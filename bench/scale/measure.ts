@@ -1,7 +1,6 @@
 /** One run with the cluster on paper: starts all, lets endpoints change, and says what it cost. */
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { interruption } from "../harness/process.ts";
 import {
@@ -17,6 +16,7 @@ import { type Churn, churn } from "./churn.ts";
 import { crowdOrder, startControl } from "./control.ts";
 import { startControlPlane } from "./control-plane.ts";
 import { Crowd } from "./crowd.ts";
+import { ownFolder } from "./folder.ts";
 import { type Event, lagsOf, quantile } from "./lag.ts";
 import { monotonicMs, type Traffic } from "./messages.ts";
 import type { Figure } from "./report.ts";
@@ -65,7 +65,7 @@ export async function measure({ programs, size, load, say, profile }: Run): Prom
   await using cleaner = new AsyncDisposableStack();
   // etcd's disk is no part of what is measured.
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
-  const folder = mkdtempSync(join(base, "nodemesh-scale-"));
+  const folder = ownFolder(base);
   cleaner.defer(() => rmSync(folder, { recursive: true, force: true }));
   const plane = cleaner.use(await startControlPlane(programs, folder));
   const api = cleaner.use(new Api(plane.address));
