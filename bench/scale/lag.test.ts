@@ -14,7 +14,7 @@ const arrival = (
   settledAt,
 });
 
-test("an event lasts from its answer to the settling of the first version that holds it", () => {
+test("an event lasts from its sending or its answer to the settling of the first version that holds it", () => {
   const arrivals = [
     arrival(1, ["shop/a"], 5, 8),
     arrival(2, ["shop/b"], 20, 25),
@@ -25,7 +25,10 @@ test("an event lasts from its answer to the settling of the first version that h
     { service: "shop/a", sentAt: 10, at: 11 },
     { service: "shop/b", sentAt: 19, at: 21 },
   ];
-  assert.deepEqual(lagsOf(events, arrivals), [30, 4]);
+  assert.deepEqual(lagsOf(events, arrivals), [
+    { sinceSentMs: 31, sinceAnsweredMs: 30 },
+    { sinceSentMs: 6, sinceAnsweredMs: 4 },
+  ]);
 });
 
 test("an event that never got there is told as such, not left out", () => {

@@ -6,7 +6,7 @@ export interface Event {
   readonly service: string;
   /** When it was sent: no version seen before can hold it. */
   readonly sentAt: number;
-  /** When the API server had answered: from here on it counts. */
+  /** When its answer had been read: the change was made before. */
   readonly at: number;
 }
 
@@ -18,20 +18,29 @@ export interface Arrival {
   readonly settledAt: number | undefined;
 }
 
+/** How long a change took. The API server made it between the two beginnings, and tells nobody when. */
+export interface Lag {
+  /** Milliseconds from its sending: the upper bound. */
+  readonly sinceSentMs: number;
+  /** Milliseconds from the API server's answer: the lower bound. */
+  readonly sinceAnsweredMs: number;
+}
+
 /**
- * Milliseconds from each event to the settling of the first version seen after it that changes its Service;
- * undefined for an event that never got there. A Service's events must be further apart than their lags: else
- * a version with an earlier event would be taken for a later one's.
+ * From each event to the settling of the first version seen after it that changes its Service; undefined for an event
+ * that never got there. A Service's events must be further apart than their lags: else a version with an earlier event
+ * would be taken for a later one's.
  */
 export function lagsOf(
   events: readonly Event[],
   arrivals: readonly Arrival[],
-): readonly (number | undefined)[] {
+): readonly (Lag | undefined)[] {
   return events.map(({ service, sentAt, at }) => {
     const arrival = arrivals.find(
       ({ seenAt, services }) => seenAt >= sentAt && services.includes(service),
     );
-    return arrival?.settledAt === undefined ? undefined : arrival.settledAt - at;
+    if (arrival?.settledAt === undefined) return undefined;
+    return { sinceSentMs: arrival.settledAt - sentAt, sinceAnsweredMs: arrival.settledAt - at };
   });
 }
 
