@@ -1,9 +1,10 @@
 /**
  * `bin/run bench/scale/main.ts [--nodes N] [--pods N] [--services N] [--rate N] [--seconds S] [--limit S]
- * [--profile FOLDER]`: a cluster on paper (real API server and etcd, nodes and pods by kwok), one real control
+ * [--profile FOLDER] [--figures FILE]`: a cluster on paper (real API server and etcd, nodes and pods by kwok), one real control
  * replica, and as many agents' streams as there are nodes, while endpoints change. Prints figures and budgets; fails when
  * a budget is missed. Everything runs in a network namespace of its own, on loopback. A look in a minute: `--nodes 50
- * --pods 500 --seconds 20`. The agent's side of the same world is bench/scale/agent/main.ts. May import anything of the
+ * --pods 500 --seconds 20`. The agent's side of the same world is bench/scale/agent/main.ts;
+ * both together: npm run bench:scale. `--figures` also leaves the figures in a file. May import anything of the
  * checkout; nothing imports it.
  */
 import { spawn } from "node:child_process";
@@ -13,7 +14,7 @@ import { ensureBinaries } from "../../test/cluster/build/binaries.ts";
 import { ensurePackages } from "../../test/tools/debian-packages.ts";
 import { interruption } from "../harness/process.ts";
 import { measure } from "./measure.ts";
-import { figureTable, isKept, verdict } from "./report.ts";
+import { tell } from "./report.ts";
 import { sizeOf } from "./world.ts";
 
 const { values } = parseArgs({
@@ -25,6 +26,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "60" },
     limit: { type: "string", default: "900" },
     profile: { type: "string" },
+    figures: { type: "string" },
     inside: { type: "boolean", default: false },
   },
 });
@@ -60,8 +62,7 @@ async function inside(): Promise<void> {
     Number(values.limit) * 1000,
   );
   const programs = await ensureBinaries(["kubernetes", "kwok"], () => undefined);
-  const { head, figures } = await measure({ programs, size, load, say, profile: values.profile });
+  const part = await measure({ programs, size, load, say, profile: values.profile });
   clearTimeout(limit);
-  console.log(`${head}\n\n${figureTable(figures)}\n\n${verdict(figures)}`);
-  process.exitCode = figures.every(isKept) ? 0 : 1;
+  tell(part, values.figures);
 }

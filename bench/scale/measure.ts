@@ -19,7 +19,7 @@ import { Crowd } from "./crowd.ts";
 import { ownFolder } from "./folder.ts";
 import { type Event, type Lag, lagsOf, quantile } from "./lag.ts";
 import { monotonicMs, type Traffic } from "./messages.ts";
-import type { Figure } from "./report.ts";
+import type { Figure, Part } from "./report.ts";
 import { populate, type Size } from "./world.ts";
 
 /** After the last change: by then control has collected what it will. */
@@ -36,12 +36,6 @@ export interface Run {
   readonly say: (line: string) => void;
   /** Folder for CPU profiles of control and of the crowd. */
   readonly profile: string | undefined;
-}
-
-/** The figures, and one line on what was run. */
-export interface Measured {
-  readonly head: string;
-  readonly figures: readonly Figure[];
 }
 
 /** The processes of a run, by who pays for them. */
@@ -61,7 +55,7 @@ interface Reading {
 }
 
 /** Starts everything, measures, stops everything. Rejects with the last words of what failed. */
-export async function measure({ programs, size, load, say, profile }: Run): Promise<Measured> {
+export async function measure({ programs, size, load, say, profile }: Run): Promise<Part> {
   await using cleaner = new AsyncDisposableStack();
   // etcd's disk is no part of what is measured.
   const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();

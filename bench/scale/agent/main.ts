@@ -1,6 +1,6 @@
 /**
  * `bin/run bench/scale/agent/main.ts [--nodes N] [--pods N] [--services N] [--rate N] [--requests N] [--rounds N]
- * [--seconds S] [--name SIMULATION]`: one agent with the snapshot of a large cluster. First in this process: what one
+ * [--seconds S] [--name SIMULATION] [--figures FILE]`: one agent with the snapshot of a large cluster. First in this process: what one
  * change costs its threads, the writing of the last good file included, with a stand-in for the kernel (apply.ts). Then in
  * the simulator, with the real one: its memory, and the latency of requests through it while nothing changes and while
  * endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
@@ -15,7 +15,7 @@ import { residentBytes } from "../../harness/usage.ts";
 import { type SimulatorStage, simulatorStage } from "../../stage/simulator.ts";
 import { PATHS } from "../../stage/stage.ts";
 import { serviceAndPods, slice } from "../manifests.ts";
-import { type Figure, figureTable, isKept, verdict } from "../report.ts";
+import { type Figure, tell } from "../report.ts";
 import { sizeOf } from "../world.ts";
 import { applyFigures } from "./apply.ts";
 import { Changes, put } from "./changes.ts";
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "5" },
     name: { type: "string", default: "scale" },
+    figures: { type: "string" },
   },
 });
 const size = sizeOf(values);
@@ -56,9 +57,9 @@ ensurePackages("bench", say);
 say("one change in this process");
 const applied = await applyFigures(size, Number(values.rate));
 const measured = await simulated();
-const figures = [...applied, ...measured];
-console.log(`${figureTable(figures)}\n\n${verdict(figures)}`);
-process.exitCode = figures.every(isKept) ? 0 : 1;
+const { nodes, services, podsPerService } = size;
+const head = `the world of ${nodes} nodes, ${services * podsPerService} pods, ${services} services; ${values.rate} changes/s, ${values.requests} requests/s in ${values.rounds} rounds of ${values.seconds} s`;
+tell({ head, figures: [...applied, ...measured] }, values.figures);
 
 async function simulated(): Promise<readonly Figure[]> {
   say("the simulator starts");
