@@ -22,22 +22,34 @@ export interface LoadSum extends Omit<LoadSecond, "at"> {
   readonly timeline: string;
 }
 
-/** Lines per second below which a load was not there all the time; a busy machine makes some of them late. */
+/** What a load is asked about: the seconds that ended after `from` and not after `to`, milliseconds since 1970. */
+export interface Asked {
+  readonly from: number;
+  readonly to: number;
+  /** Requests a second that the load sends. */
+  readonly rate: number;
+}
+
+/**
+ * Share of the requests below which a load was not there all the time. Not lines are counted: a busy machine makes them
+ * late, and the load then catches up with its requests.
+ */
 const LEAST_COVERED = 0.8;
-/** A line before the first and one after the last tell of a part of the time too. */
+/** What is under way at either end, and in the lines before the first and after the last, in seconds. */
 const EDGE_SECONDS = 1;
 
 /**
- * Adds up the seconds that ended after `from` and not after `to` (milliseconds since 1970). Throws when they are too
- * few for that time: a load that stopped has no failures, and must not pass for one that had none.
+ * Adds up the seconds that are asked about. Throws when they tell of too few requests for that time: a load that stopped
+ * has no failures, and must not pass for one that had none.
  */
-export function sumOf(all: readonly LoadSecond[], from: number, to: number): LoadSum {
+export function sumOf(all: readonly LoadSecond[], { from, to, rate }: Asked): LoadSum {
   const seconds = all.filter(({ at }) => at > from && at <= to);
   const asked = (to - from) / 1000;
-  const least = Math.max(1, LEAST_COVERED * asked - EDGE_SECONDS);
-  if (seconds.length < least)
+  const told = seconds.reduce((sum, { ok, failed }) => sum + ok + failed, 0);
+  const least = Math.max(1, (LEAST_COVERED * asked - EDGE_SECONDS) * rate);
+  if (told < least)
     throw new Error(
-      `the load tells of ${seconds.length} of ${asked.toFixed(1)} s: it stopped or stood still (${timelineOf(all.slice(-20))})`,
+      `the load tells of ${told} requests in ${asked.toFixed(1)} s of ${rate} each: it stopped or stood still (${timelineOf(all.slice(-20))})`,
     );
   const errors: Record<string, number> = {};
   let [ok, failed, slowestMs, silence, silent] = [0, 0, 0, 0, 0];

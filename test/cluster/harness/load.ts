@@ -65,7 +65,7 @@ export class Load {
    * not go on all that time, and while its node's kubelet can't be asked.
    */
   async since(from: number, to: number = Date.now()): Promise<LoadSum> {
-    return sumOf(await this.seconds(), from, to);
+    return sumOf(await this.seconds(), { from, to, rate: this.#wish.rate });
   }
 
   /** The same up to now, once it is known of each request until now whether it has failed. */
