@@ -1,10 +1,10 @@
 /** What the installed mesh's processes say of themselves, asked through the API server's proxy to their pods. */
 
 import { z } from "zod";
-import { type Api, field, listField, listItems, textField } from "./cluster.ts";
+import { type Api, countField, field, listField, listItems, textField } from "./cluster.ts";
 
-/** Port of /metrics, /ready, /facts and /status of agents and control. */
-const PORT = 15_020;
+/** Name that the manifests give to the port of /metrics, /ready, /facts and /status of agents and control. */
+const PORT_NAME = "metrics";
 
 /** A pod of the mesh itself. */
 export interface MeshPod {
@@ -15,6 +15,8 @@ export interface MeshPod {
   readonly terminating: boolean;
   readonly images: readonly string[];
   readonly restarts: number;
+  /** Where its pages are; undefined: its containers name no such port. */
+  readonly metricsPort: number | undefined;
 }
 
 /** The pods of one component (`agent`, `control`). */
@@ -38,7 +40,14 @@ export async function meshPods(
       (sum, one) => sum + Number(field(one, "restartCount") ?? 0),
       0,
     ),
+    metricsPort: metricsPortOf(pod),
   }));
+}
+
+function metricsPortOf(pod: unknown): number | undefined {
+  const ports = listField(pod, "spec", "containers").flatMap((one) => listField(one, "ports"));
+  const port = ports.find((one) => textField(one, "name") === PORT_NAME);
+  return countField(port, "containerPort") || undefined;
 }
 
 interface Version {
@@ -122,35 +131,54 @@ const agentPage: z.ZodType<AgentPage> = z.object({
   pods: z.array(z.object({ uid: z.string(), state: z.string(), detail: z.string() })),
 });
 
+/** Why there is no page: what to do about it differs. */
+export type Silence =
+  /** The user may not get pods/proxy. */
+  | "forbidden"
+  /** Nobody answers on the pod's port, or with an error. */
+  | "unreachable"
+  /** It answers something else: a process of another version. */
+  | "another-version";
+
 /** A page, or why there is none. */
 export type Page<T> =
   | { readonly kind: "page"; readonly value: T }
-  | { readonly kind: "none"; readonly problem: string };
+  | { readonly kind: "none"; readonly cause: Silence; readonly problem: string };
 
 /** What a replica of control says. */
-export function askControl(api: Api, namespace: string, pod: string): Promise<Page<ControlPage>> {
+export function askControl(api: Api, namespace: string, pod: MeshPod): Promise<Page<ControlPage>> {
   return ask(api, { namespace, pod, page: "status" }, controlPage);
 }
 
 /** What an agent says. */
-export function askAgent(api: Api, namespace: string, pod: string): Promise<Page<AgentPage>> {
+export function askAgent(api: Api, namespace: string, pod: MeshPod): Promise<Page<AgentPage>> {
   return ask(api, { namespace, pod, page: "facts" }, agentPage);
 }
 
 async function ask<T>(
   api: Api,
-  { namespace, pod, page }: { namespace: string; pod: string; page: string },
+  { namespace, pod, page }: { namespace: string; pod: MeshPod; page: string },
   schema: z.ZodType<T>,
 ): Promise<Page<T>> {
-  const answer = await api.get(`/api/v1/namespaces/${namespace}/pods/${pod}:${PORT}/proxy/${page}`);
-  if (answer.kind === "away") return { kind: "none", problem: answer.problem };
+  const { name, metricsPort } = pod;
+  if (metricsPort === undefined)
+    return { kind: "none", cause: "another-version", problem: `has no port ${PORT_NAME}` };
+  const path = `/api/v1/namespaces/${namespace}/pods/${name}:${metricsPort}/proxy/${page}`;
+  const answer = await api.get(path);
+  if (answer.kind === "away")
+    return { kind: "none", cause: "unreachable", problem: answer.problem };
   if (answer.kind === "refused")
-    return { kind: "none", problem: `GET /${page}: ${answer.status} ${answer.problem}` };
+    return {
+      kind: "none",
+      cause: answer.status === 403 ? "forbidden" : "unreachable",
+      problem: `GET /${page} on port ${metricsPort}: ${answer.status} ${answer.problem}`,
+    };
   const read = schema.safeParse(answer.body);
   if (read.success) return { kind: "page", value: read.data };
   const [issue] = read.error.issues;
   return {
     kind: "none",
+    cause: "another-version",
     problem: `/${page} of another version: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
   };
 }

@@ -140,6 +140,7 @@ const POD: MeshPod = {
   terminating: false,
   images: ["nodemesh/agent:0.1.0"],
   restarts: 0,
+  metricsPort: 15_020,
 };
 
 const CONTROL: ControlPage = {
@@ -282,7 +283,11 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
   ],
   [
     "a control that does not tell its status",
-    { control: [{ pod: { ...POD, name: "c1" }, page: { kind: "none", problem: "403" } }] },
+    {
+      control: [
+        { pod: { ...POD, name: "c1" }, page: { kind: "none", cause: "forbidden", problem: "403" } },
+      ],
+    },
     [
       "fail pod/c1: does not tell its status: 403",
       "warn node/n1: no replica of control tells whether the agent is connected",
@@ -331,6 +336,18 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
 
 for (const [name, change, lines] of POST_CASES)
   test(name, () => assert.deepEqual(post(change), lines));
+
+test("what to do about a process that tells nothing depends on why", () => {
+  const steps = (["forbidden", "unreachable", "another-version"] as const).map((cause) => {
+    const page = { kind: "none", cause, problem: "x" } as const;
+    const agents = [{ pod: { ...POD, metricsPort: 9000 }, page, asked: [NOW, NOW] as const }];
+    const findings = postFindings({ ...POST, agents }, [NODE], SERVER);
+    return findings.find(({ detail }) => detail.includes("tells no facts"))?.nextStep ?? "";
+  });
+  assert.match(steps[0] ?? "", /permission to get pods\/proxy in namespace nodemesh/);
+  assert.match(steps[1] ?? "", /port 9000 of nodemesh-agent-a/);
+  assert.match(steps[2] ?? "", /nodemesh upgrade -n nodemesh/);
+});
 
 test("a change that the controller has not seen is no finished roll-out", () => {
   const object = {

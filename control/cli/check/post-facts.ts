@@ -60,11 +60,11 @@ export async function gatherPostFacts(
   const [control, agents] = await Promise.all([
     mapSome(controlPods, async (pod) => ({
       pod,
-      page: await askControl(api, namespace, pod.name),
+      page: await askControl(api, namespace, pod),
     })),
     mapSome(agentPods, async (pod): Promise<AgentFacts> => {
       const before = now();
-      const page = await askAgent(api, namespace, pod.name);
+      const page = await askAgent(api, namespace, pod);
       return { pod, page, asked: [before, now()] };
     }),
   ]);

@@ -1,7 +1,7 @@
 /** Whether the installed mesh is well: facts to findings. Pure. */
 
 import { listField, textField } from "../cluster.ts";
-import { type ControlPage, tagOf } from "../mesh-facts.ts";
+import { type ControlPage, type MeshPod, type Silence, tagOf } from "../mesh-facts.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import {
   type AgentFacts,
@@ -133,7 +133,7 @@ function controlFindings({ control, namespace }: PostFacts): readonly Finding[] 
       return fail(
         subject,
         `does not tell its status: ${page.problem}`,
-        `needs the permission to get pods/proxy; else kubectl -n ${namespace} logs ${pod.name}`,
+        silenceStep(namespace, pod, page.cause),
       );
     });
 }
@@ -159,6 +159,18 @@ function replicaFinding(namespace: string, name: string, page: ControlPage): Fin
 
 function namesOf(resources: ControlPage["resources"]): string {
   return resources.map(({ resource }) => resource).join(", ");
+}
+
+/** What to do when a process of the mesh tells nothing. */
+function silenceStep(namespace: string, pod: MeshPod, cause: Silence): string {
+  switch (cause) {
+    case "forbidden":
+      return `ask for the permission to get pods/proxy in namespace ${namespace}`;
+    case "unreachable":
+      return `let the API server reach port ${pod.metricsPort} of ${pod.name} (node ${pod.node}); kubectl -n ${namespace} logs ${pod.name}`;
+    case "another-version":
+      return `nodemesh upgrade -n ${namespace} | kubectl apply -f -, or use the nodemesh of that version`;
+  }
 }
 
 function nodeFindings(facts: PostFacts, nodes: readonly NodeFacts[] | string): readonly Finding[] {
@@ -249,7 +261,7 @@ function agentFindings(namespace: string, { pod, page, asked }: AgentFacts): rea
       warn(
         subject,
         `its agent ${pod.name} tells no facts: ${page.problem}`,
-        "needs the permission to get pods/proxy, and an agent of this version",
+        silenceStep(namespace, pod, page.cause),
       ),
     ];
   const { kernel, cgroup, time, btf, ipv6, pods } = page.value;

@@ -14,8 +14,8 @@ import {
   outputOption,
 } from "../context.ts";
 import { askAgent, askControl, meshPods } from "../mesh-facts.ts";
-import { table } from "../table.ts";
-import { type StatusFacts, type StatusReport, statusReport } from "./report.ts";
+import { statusLines } from "./lines.ts";
+import { type StatusFacts, statusReport } from "./report.ts";
 
 interface StatusOptions extends ClusterOptions {
   readonly namespace?: string;
@@ -40,7 +40,7 @@ export function addStatus(program: Command, context: CliContext): void {
     const namespace = options.allNamespaces === true ? undefined : (options.namespace ?? here);
     const report = statusReport(await gather(api, options.meshNamespace), namespace);
     if (options.output === "json") context.out(JSON.stringify(report, null, 2));
-    else for (const line of describe(report)) context.out(line);
+    else for (const line of statusLines(report)) context.out(line);
   });
 }
 
@@ -58,9 +58,9 @@ async function gather(api: Api, namespace: string): Promise<StatusFacts> {
   const [control, agents] = await Promise.all([
     mapSome(controlPods, async (pod) => ({
       pod,
-      page: await askControl(api, namespace, pod.name),
+      page: await askControl(api, namespace, pod),
     })),
-    mapSome(agentPods, async (pod) => ({ pod, page: await askAgent(api, namespace, pod.name) })),
+    mapSome(agentPods, async (pod) => ({ pod, page: await askAgent(api, namespace, pod) })),
   ]);
   const names = nodes.map((node) => textField(node, "metadata", "name"));
   return { objects: lists.flat(), nodes: names, control, agents };
@@ -72,43 +72,4 @@ async function readAll(api: Api, resource: Resource): Promise<readonly Decoded[]
     return listField(answer.body, "items").flatMap((item) => decodeItem(item, resource));
   if (resource.optional && answer.kind === "refused" && answer.status === 404) return [];
   throw new Error(failureText(`list ${resource.name}`, api, answer));
-}
-
-function describe({ control, agents, pods }: StatusReport): readonly string[] {
-  return [
-    ...table(
-      ["CONTROL", "READY", "LEADER", "SNAPSHOT"],
-      control.map((one) => [
-        one.pod,
-        one.ready ? "yes" : "no",
-        one.leader === undefined ? one.problem || "-" : one.leader ? "yes" : "no",
-        String(one.snapshotVersion ?? "-"),
-      ]),
-    ),
-    "",
-    ...table(
-      ["NODE", "AGENT", "READY", "VERSION", "SNAPSHOT", "AGE"],
-      agents.map((one) => [
-        one.node,
-        one.pod ?? "-",
-        one.ready ? "ready" : one.problem || "no",
-        one.version ?? "-",
-        String(one.snapshotVersion ?? "-"),
-        one.snapshotAgeSeconds === undefined ? "-" : `${Math.round(one.snapshotAgeSeconds)} s`,
-      ]),
-    ),
-    "",
-    ...table(
-      ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "WHY NOT"],
-      pods.map((pod) => [
-        `${pod.namespace}/${pod.name}`,
-        pod.node || "-",
-        pod.ready ? "yes" : "no",
-        pod.phase,
-        pod.addresses.join(" ") || "-",
-        pod.enrolled ? `enrolled (${pod.path})` : "-",
-        pod.why,
-      ]),
-    ),
-  ];
 }
