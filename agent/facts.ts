@@ -6,6 +6,7 @@ import { dirname } from "node:path";
 import type { AgentConfig } from "./config.ts";
 import { isOnBpffs } from "./kernel/bpffs.ts";
 import { resolveCgroup } from "./kernel/cgroup.ts";
+import { type KernelFeatures, kernelFeatures } from "./kernel/features.ts";
 import type { PodStatus } from "./redirect/redirect.ts";
 import type { SnapshotStore } from "./state/store.ts";
 
@@ -22,6 +23,8 @@ export interface AgentFacts {
   /** Whether pins are on a BPF file system. */
   readonly bpffs: boolean;
   readonly ipv6: boolean;
+  /** What the programs need of the kernel, as tried at the start. */
+  readonly features: KernelFeatures;
   readonly snapshot: { readonly version: number; readonly ageSeconds: number };
   /** Pods that are or shall be in the mesh. */
   readonly pods: readonly PodStatus[];
@@ -43,6 +46,7 @@ export function readFacts({ config, store, redirect }: FactsInputs): AgentFacts 
     btf: existsSync("/sys/kernel/btf/vmlinux"),
     bpffs: isOnBpffs(dirname(config.pinDirectory)),
     ipv6: existsSync(`${config.proc}/sys/net/ipv6`),
+    features: kernelFeatures(),
     snapshot: { version: store.current.version, ageSeconds: store.age / 1000 },
     pods: redirect.status(),
   };

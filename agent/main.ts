@@ -40,7 +40,9 @@ try {
 
 function fail(error: unknown): never {
   log("error", error instanceof Error ? error.message : String(error), {
-    stack: error instanceof Error ? error.stack : undefined,
+    // Without the message, which it would say again: kubelet keeps 2 KB of an agent's last words.
+    stack:
+      error instanceof Error ? error.stack?.slice(error.stack.indexOf("\n    at ")) : undefined,
   });
   process.exit(FAILED);
 }

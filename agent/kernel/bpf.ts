@@ -20,6 +20,7 @@ import {
 } from "ebpf-loader-wasm";
 import { assertOnBpffs } from "./bpffs.ts";
 import { cgroupId, isInsideCgroup } from "./cgroup.ts";
+import { assertFeatures, kernelFeatures } from "./features.ts";
 import type { KernelReason } from "./layout.gen.ts";
 import { KERNEL_REASONS } from "./layout.gen.ts";
 import type { MeshMaps } from "./mesh-maps.ts";
@@ -56,6 +57,7 @@ export class MeshBpf implements Disposable {
           "would be caught otherwise. --cgroup must name a directory above the agent and the pods; " +
           "in a container use the node's mount of cgroup v2 (--cgroup auto)",
       );
+    assertFeatures(kernelFeatures());
     this.#pins = options.pinDirectory;
     assertOnBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();

@@ -58,6 +58,33 @@ test("why there is no page is told apart", async () => {
   assert.equal(page.kind === "none" && page.problem, "has no port metrics");
 });
 
+function ended(message: string): object {
+  return { state: { terminated: { message } } };
+}
+
+function restarting(message: string): object {
+  const waiting = { reason: "CrashLoopBackOff", message: "back-off 10s restarting" };
+  return { state: { waiting }, lastState: { terminated: { message } } };
+}
+
+test("why a container does not run is told in its last words, else in kubelet's", async () => {
+  const line = JSON.stringify({ level: "error", message: "no sk_lookup", stack: "at x" });
+  const pulling = { reason: "ErrImagePull", message: "no such host" };
+  const cases: readonly (readonly [object, string])[] = [
+    [{ state: { running: {} } }, ""],
+    [restarting(`{"level":"info"}\n${line}\n`), "no sk_lookup"],
+    [restarting(""), "CrashLoopBackOff: back-off 10s restarting"],
+    [ended("Segmentation fault\n"), "Segmentation fault"],
+    [{ state: { waiting: pulling } }, "ErrImagePull: no such host"],
+  ];
+  for (const [state, trouble] of cases) {
+    const object = { ...pod("a", AGENT_SPEC), status: { containerStatuses: [state] } };
+    assert.equal((await podsOf(object))[0]?.trouble, trouble);
+  }
+  const [container] = listField(AGENT_SPEC, "containers");
+  assert.equal(field(container, "terminationMessagePolicy"), "FallbackToLogsOnError");
+});
+
 test("a registry's port is no tag", () => {
   assert.equal(tagOf("registry:5000/nodemesh/agent:0.1.0"), "0.1.0");
   assert.equal(tagOf("registry:5000/nodemesh/agent"), "latest");

@@ -6,6 +6,9 @@ import { type Api, countField, field, listField, listItems, textField } from "./
 /** Name that the manifests give to the port of /metrics, /ready, /facts and /status of agents and control. */
 const PORT_NAME = "metrics";
 
+/** Of a last line that is no JSON (a crash of the runtime, a cut one) so many characters are shown. */
+const MAX_WORDS = 300;
+
 /** A pod of the mesh itself. */
 export interface MeshPod {
   readonly name: string;
@@ -17,6 +20,8 @@ export interface MeshPod {
   readonly restarts: number;
   /** Where its pages are; undefined: its containers name no such port. */
   readonly metricsPort: number | undefined;
+  /** Why its container does not run, by the container's last words or kubelet's; empty: nothing is known. */
+  readonly trouble: string;
 }
 
 /** The pods of one component (`agent`, `control`). */
@@ -41,7 +46,27 @@ export async function meshPods(
       0,
     ),
     metricsPort: metricsPortOf(pod),
+    trouble: listField(pod, "status", "containerStatuses").map(troubleOf).find(Boolean) ?? "",
   }));
+}
+
+/** Whoever has ended says more than who waits for the next start. */
+function troubleOf(status: unknown): string {
+  const ended = field(status, "state", "terminated") ?? field(status, "lastState", "terminated");
+  const words = lastWords(textField(ended, "message"));
+  if (words !== "") return words;
+  const waiting = field(status, "state", "waiting");
+  return [textField(waiting, "reason"), textField(waiting, "message")].filter(Boolean).join(": ");
+}
+
+/** kubelet keeps the end of the log (terminationMessagePolicy): lines of JSON, the first perhaps cut. */
+function lastWords(log: string): string {
+  const line = log.trim().split("\n").at(-1) ?? "";
+  try {
+    return textField(JSON.parse(line), "message") || line;
+  } catch {
+    return line.slice(-MAX_WORDS);
+  }
 }
 
 function metricsPortOf(pod: unknown): number | undefined {
@@ -86,6 +111,9 @@ export interface AgentPage {
   readonly cgroup: string;
   readonly btf: boolean;
   readonly ipv6: boolean;
+  /** undefined, as the next: an agent from before they were told. */
+  readonly bpffs?: boolean | undefined;
+  readonly features?: Readonly<Record<string, boolean>> | undefined;
   readonly snapshot: { readonly version: number; readonly ageSeconds: number };
   readonly pods: readonly { uid: string; state: string; detail: string }[];
 }
@@ -127,6 +155,8 @@ const agentPage: z.ZodType<AgentPage> = z.object({
   cgroup: z.string(),
   btf: z.boolean(),
   ipv6: z.boolean(),
+  bpffs: z.boolean().optional(),
+  features: z.record(z.string(), z.boolean()).optional(),
   snapshot: z.object({ version: z.number(), ageSeconds: z.number() }),
   pods: z.array(z.object({ uid: z.string(), state: z.string(), detail: z.string() })),
 });

@@ -133,6 +133,8 @@ function container(options: InstallOptions): unknown {
       periodSeconds: 10,
       timeoutSeconds: 5,
     },
+    // The agent's last words, for check and kubectl describe: why it refused its node.
+    terminationMessagePolicy: "FallbackToLogsOnError",
     resources: { requests: agent.requests, limits: { memory: agent.memoryLimit } },
     securityContext: {
       runAsUser: 0,

@@ -141,6 +141,7 @@ const POD: MeshPod = {
   images: ["nodemesh/agent:0.1.0"],
   restarts: 0,
   metricsPort: 15_020,
+  trouble: "",
 };
 
 const CONTROL: ControlPage = {
@@ -362,5 +363,5 @@ test("a change that the controller has not seen is no finished roll-out", () => 
 test("lines end with the count, and only a failure fails the command", () => {
   const findings = preFindings({ ...PRE, nodes: [{ ...NODE, os: "windows" }] });
   assert.equal(anyFailed(findings), false);
-  assert.equal(describeFindings(findings).at(-1), "5 passed, 1 warnings, 0 failed");
+  assert.equal(describeFindings(findings).at(-1), "6 passed, 1 warnings, 0 failed");
 });

@@ -1,7 +1,8 @@
 /** Whether the installed mesh is well: facts to findings. Pure. */
 
 import { listField, textField } from "../cluster.ts";
-import { type ControlPage, type MeshPod, type Silence, tagOf } from "../mesh-facts.ts";
+import { type ControlPage, tagOf } from "../mesh-facts.ts";
+import { agentFindings, silenceStep } from "./agent-findings.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import {
   type AgentFacts,
@@ -14,8 +15,6 @@ import type { NodeFacts } from "./pre-facts.ts";
 
 /** A Lease that its holder did not renew for this long has no leader; see control/leader. */
 const STALE_LEASE_MS = 15_000;
-/** A node's clock may be this far off before certificates and tokens are refused. */
-const MAX_SKEW_MS = 5000;
 /** A watch without a word is asked for anew after 150 s, and answered within 30; see control/k8s/reflector.ts. */
 const MAX_UNHEARD_MS = 180_000;
 const INSTALL = "nodemesh install | kubectl apply -f -";
@@ -161,18 +160,6 @@ function namesOf(resources: ControlPage["resources"]): string {
   return resources.map(({ resource }) => resource).join(", ");
 }
 
-/** What to do when a process of the mesh tells nothing. */
-function silenceStep(namespace: string, pod: MeshPod, cause: Silence): string {
-  switch (cause) {
-    case "forbidden":
-      return `ask for the permission to get pods/proxy in namespace ${namespace}`;
-    case "unreachable":
-      return `let the API server reach port ${pod.metricsPort} of ${pod.name} (node ${pod.node}); kubectl -n ${namespace} logs ${pod.name}`;
-    case "another-version":
-      return `nodemesh upgrade -n ${namespace} | kubectl apply -f -, or use the nodemesh of that version`;
-  }
-}
-
 function nodeFindings(facts: PostFacts, nodes: readonly NodeFacts[] | string): readonly Finding[] {
   if (typeof nodes === "string")
     return [fail("nodes", `could not be listed: ${nodes}`, "ask for the permission to list nodes")];
@@ -191,7 +178,7 @@ function nodeFindings(facts: PostFacts, nodes: readonly NodeFacts[] | string): r
         ];
       const findings = [
         streamFinding(facts, node, agent),
-        ...agentFindings(facts.namespace, agent),
+        ...agentFindings(facts.namespace, node, agent),
       ];
       const wrong = findings.filter(({ verdict }) => verdict !== "pass");
       return wrong.length > 0
@@ -243,55 +230,6 @@ function streamFinding(
     `its agent ${pod.name} has no stream to control`,
     `${logs}: it says why control refused it or can't be reached`,
   );
-}
-
-/** What only a process on the node knows. */
-function agentFindings(namespace: string, { pod, page, asked }: AgentFacts): readonly Finding[] {
-  const subject = `node/${pod.node}`;
-  if (!pod.ready)
-    return [
-      fail(
-        subject,
-        `its agent ${pod.name} is not ready`,
-        `kubectl -n ${namespace} describe pod ${pod.name}; kubectl -n ${namespace} logs ${pod.name}`,
-      ),
-    ];
-  if (page.kind === "none")
-    return [
-      warn(
-        subject,
-        `its agent ${pod.name} tells no facts: ${page.problem}`,
-        silenceStep(namespace, pod, page.cause),
-      ),
-    ];
-  const { kernel, cgroup, time, btf, ipv6, pods } = page.value;
-  const findings = [
-    pass(subject, `kernel ${kernel}, cgroup ${cgroup}, BTF ${yes(btf)}, IPv6 ${yes(ipv6)}`),
-  ];
-  const there = Date.parse(time);
-  const [from, to] = [asked[0].getTime() - MAX_SKEW_MS, asked[1].getTime() + MAX_SKEW_MS];
-  if (there < from || there > to)
-    findings.push(
-      warn(
-        subject,
-        `its clock is ${Math.round(Math.abs(there - asked[1].getTime()) / 1000)} s ${there < from ? "behind" : "ahead of"} this machine's`,
-        "start time synchronisation on the one that is wrong",
-      ),
-    );
-  const stuck = pods.filter(({ state }) => state !== "caught");
-  if (stuck.length > 0)
-    findings.push(
-      warn(
-        subject,
-        `${stuck.length} enrolled pods are not caught: ${stuck[0]?.detail ?? ""}`,
-        "nodemesh status -A names them",
-      ),
-    );
-  return findings;
-}
-
-function yes(value: boolean): string {
-  return value ? "yes" : "no";
 }
 
 /** Every replica sees the same objects: the first that tells is asked. */

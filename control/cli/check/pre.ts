@@ -22,6 +22,10 @@ export function preFindings(facts: PreFacts): readonly Finding[] {
     ownClockFinding(facts),
     ...permissionFindings(facts.permissions, facts.namespace),
     ...nodesFindings(facts),
+    pass(
+      "inside the nodes",
+      "not looked at, nothing of nodemesh runs there yet: cgroup v2, BPF programs and maps, BPF file system; `nodemesh check` asks the agents",
+    ),
     ...daemonSetFindings(facts.daemonSets),
     podSecurityFinding(facts),
   ];

@@ -24,6 +24,12 @@ const SINCE = {
   "sockmap-links": "6.10",
   "tcx-links": "6.6",
   "ring-buffer": "5.8",
+  "lru-hashes": "4.10",
+  "lpm-tries": "4.11",
+  "socket-hashes": "4.18",
+  "sockops-programs": "4.13",
+  "connect-programs": "4.17",
+  "sk-lookup-programs": "5.9",
 } as const;
 
 /** Name of a kernel feature this package can probe. */
@@ -56,18 +62,36 @@ const LINK_PROBES: Partial<Record<Feature, number>> = {
   "tcx-links": 46,
 };
 
+/** Type, bytes of key and value, entries, flags of the smallest map that shows the feature. */
+const MAP_PROBES: Partial<Record<Feature, readonly number[]>> = {
+  "mappable-arrays": [2, 4, 4, 1, 1 << 10],
+  "ring-buffer": [27, 0, 0, 4096, 0],
+  "lru-hashes": [9, 4, 4, 1, 0],
+  "lpm-tries": [11, 8, 4, 1, 1],
+  "socket-hashes": [18, 4, 4, 1, 0],
+};
+
+/** Program and attach type, and perhaps a name, of the shortest program that shows the feature. */
+const PROGRAM_PROBES: Partial<Record<Feature, TrivialProgram>> = {
+  "program-names": { type: 1, name: "probe" },
+  "sockops-programs": { type: 13 },
+  "connect-programs": { type: 18, attach: 10 },
+  "sk-lookup-programs": { type: 30, attach: 36 },
+};
+
+interface TrivialProgram {
+  readonly type: number;
+  readonly attach?: number;
+  readonly name?: string;
+}
+
 function probe(feature: Feature, host: Host): boolean {
   if (feature.startsWith("btf-")) return succeeds(host, loadTypes(host, feature));
-  switch (feature) {
-    case "mappable-arrays":
-      return succeeds(host, createMap(host, [2, 4, 4, 1, 1 << 10]));
-    case "ring-buffer":
-      return succeeds(host, createMap(host, [27, 0, 0, 4096, 0]));
-    case "program-names":
-      return succeeds(host, loadTrivial(host, "probe"));
-    default:
-      return linkProbe(host, LINK_PROBES[feature] ?? 0);
-  }
+  const map = MAP_PROBES[feature];
+  if (map !== undefined) return succeeds(host, createMap(host, map));
+  const program = PROGRAM_PROBES[feature];
+  if (program !== undefined) return succeeds(host, loadTrivial(host, program));
+  return linkProbe(host, LINK_PROBES[feature] ?? 0);
 }
 
 function succeeds(host: Host, fd: number): boolean {
@@ -86,12 +110,12 @@ function createMap(host: Host, words: readonly number[]): number {
   return call.run(BPF.mapCreate, 72);
 }
 
-/** `r0 = 0; exit` as a socket filter. */
-function loadTrivial(host: Host, name: string): number {
-  const code = Uint8Array.of(0xb7, 0, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
-  const call = host.call.begin().u32(0, 1).u32(4, 2).data(8, code).text(16, "GPL");
-  if (name !== "") call.name(48, name);
-  return call.run(BPF.progLoad, 144);
+/** `r0 = 1; exit`, which every type takes. */
+function loadTrivial(host: Host, { type, attach = 0, name }: TrivialProgram): number {
+  const code = Uint8Array.of(0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
+  const call = host.call.begin().u32(0, type).u32(4, 2).data(8, code).text(16, "GPL");
+  if (name !== undefined) call.name(48, name);
+  return call.u32(68, attach).run(BPF.progLoad, 144);
 }
 
 /** A program of the wrong type: EINVAL means the attach type is not known, EBADF that its target was looked at. */
