@@ -38,6 +38,15 @@ test("pages are asked for on the port that the installation names", async () => 
   assert.deepEqual(asked, [`${PODS}/a:9000/proxy/facts`, `${PODS}/c:15020/proxy/status`]);
 });
 
+test("pods that have ended are no part of the mesh any more", async () => {
+  const phases = ["Failed", "Succeeded", "Pending", "Running", "Unknown"];
+  const pods = await podsOf(...phases.map((phase) => pod(phase, AGENT_SPEC, phase)));
+  assert.deepEqual(
+    pods.map(({ name }) => name),
+    ["Pending", "Running", "Unknown"],
+  );
+});
+
 test("why there is no page is told apart", async () => {
   const [agent] = await podsOf(pod("a", AGENT_SPEC));
   assert.ok(agent !== undefined);

@@ -24,7 +24,10 @@ export interface MeshPod {
   readonly trouble: string;
 }
 
-/** The pods of one component (`agent`, `control`). */
+/** Phases of pods that have ended: an evicted pod stays listed though another took its place. */
+const ENDED = ["Failed", "Succeeded"];
+
+/** The pods of one component (`agent`, `control`), without those that have ended. */
 export async function meshPods(
   api: Api,
   namespace: string,
@@ -32,7 +35,11 @@ export async function meshPods(
 ): Promise<readonly MeshPod[]> {
   const selector = `app.kubernetes.io/name=nodemesh,app.kubernetes.io/component=${component}`;
   const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
-  return (await listItems(api, path)).map((pod) => ({
+  return (await listItems(api, path)).map(meshPod).filter(({ phase }) => !ENDED.includes(phase));
+}
+
+function meshPod(pod: unknown): MeshPod {
+  return {
     name: textField(pod, "metadata", "name"),
     node: textField(pod, "spec", "nodeName"),
     ready: listField(pod, "status", "conditions").some(
@@ -47,7 +54,7 @@ export async function meshPods(
     ),
     metricsPort: metricsPortOf(pod),
     trouble: listField(pod, "status", "containerStatuses").map(troubleOf).find(Boolean) ?? "",
-  }));
+  };
 }
 
 /** Whoever has ended says more than who waits for the next start. */
