@@ -1,34 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { NOW, POD, NODE as V4_NODE } from "../../../test/support/cli-facts.ts";
 import type { AgentPage, MeshPod } from "../mesh-facts.ts";
 import { agentFindings } from "./agent-findings.ts";
 import type { AgentFacts } from "./post-facts.ts";
-import type { NodeFacts } from "./pre-facts.ts";
 
-const NOW = new Date("2026-11-24T10:00:00Z");
-
-const NODE: NodeFacts = {
-  name: "n1",
-  ready: true,
-  os: "linux",
-  architecture: "amd64",
-  kernel: "6.1.0",
-  runtime: "containerd://2",
-  podCIDRs: ["10.0.0.0/24", "fd00::/64"],
-  renewed: NOW,
-};
-
-const POD: MeshPod = {
-  name: "a",
-  node: "n1",
-  ready: true,
-  phase: "Running",
-  terminating: false,
-  images: ["nodemesh/agent:0.1.0"],
-  restarts: 0,
-  metricsPort: 15_020,
-  trouble: "",
-};
+const NODE = { ...V4_NODE, podCIDRs: ["10.0.0.0/24", "fd00::/64"] };
 
 const PAGE: AgentPage = {
   kernel: "6.1.0",
@@ -76,8 +53,7 @@ test("a missing BPF file system fails, missing IPv6 warns where pods shall have 
 
 test("without IPv6 addresses of pods nobody misses IPv6", () => {
   const page = { kind: "page", value: { ...PAGE, ipv6: false } } as const;
-  const node = { ...NODE, podCIDRs: ["10.0.0.0/24"] };
-  const [finding] = agentFindings("mesh", node, { pod: POD, page, asked: [NOW, NOW] });
+  const [finding] = agentFindings("mesh", V4_NODE, { pod: POD, page, asked: [NOW, NOW] });
   assert.equal(finding?.verdict, "pass");
 });
 
@@ -86,7 +62,10 @@ test("an agent that refused its node is not ready with its own words", () => {
     {},
     { ready: false, trouble: "this kernel does not give the agent: x" },
   );
-  assert.match(line, /^fail its agent a is not ready: this kernel does not give the agent: x -> /);
+  assert.match(
+    line,
+    /^fail its agent nodemesh-agent-a is not ready: this kernel does not give the agent: x -> /,
+  );
 });
 
 test("a clock that is off and pods that are not caught are told beside the facts", () => {
@@ -95,5 +74,8 @@ test("a clock that is off and pods that are not caught are told beside the facts
   const [first = "", clock = "", stuck = ""] = lines({ time, pods });
   assert.match(first, /^pass /);
   assert.match(clock, /^warn its clock is 10 s ahead of this machine's/);
-  assert.match(stuck, /^warn 1 enrolled pods are not caught: no namespace/);
+  assert.match(
+    stuck,
+    /^warn 1 enrolled pods are not caught: no namespace -> nodemesh status -A --mesh-namespace mesh /,
+  );
 });

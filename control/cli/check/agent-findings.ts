@@ -1,6 +1,7 @@
 /** What an agent says of its node and of its pods: facts to findings. Pure. */
 
 import type { AgentPage, MeshPod, Silence } from "../mesh-facts.ts";
+import { mendStep } from "../next-steps.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import type { AgentFacts } from "./post-facts.ts";
 import type { NodeFacts } from "./pre-facts.ts";
@@ -34,7 +35,7 @@ export function agentFindings(
   return [
     ...kernelFindings(node, page.value),
     ...clockFindings(subject, page.value, asked),
-    ...stuckFindings(subject, page.value),
+    ...stuckFindings(namespace, subject, page.value),
   ];
 }
 
@@ -46,7 +47,7 @@ export function silenceStep(namespace: string, pod: MeshPod, cause: Silence): st
     case "unreachable":
       return `let the API server reach port ${pod.metricsPort} of ${pod.name} (node ${pod.node}); kubectl -n ${namespace} logs ${pod.name}`;
     case "another-version":
-      return `nodemesh upgrade -n ${namespace} | kubectl apply -f -, or use the nodemesh of that version`;
+      return `${mendStep(namespace)}, or use the nodemesh of that version`;
   }
 }
 
@@ -108,14 +109,18 @@ function clockFindings(
   ];
 }
 
-function stuckFindings(subject: string, { pods }: AgentPage): readonly Finding[] {
+function stuckFindings(
+  namespace: string,
+  subject: string,
+  { pods }: AgentPage,
+): readonly Finding[] {
   const stuck = pods.filter(({ state }) => state !== "caught");
   if (stuck.length === 0) return [];
   return [
     warn(
       subject,
       `${stuck.length} enrolled pods are not caught: ${stuck[0]?.detail ?? ""}`,
-      "nodemesh status -A names them",
+      `nodemesh status -A --mesh-namespace ${namespace} names them`,
     ),
   ];
 }

@@ -47,5 +47,5 @@ async function check(
 ): Promise<readonly Finding[]> {
   const before = await gatherPreFacts(api, namespace, now);
   if (pre === true || before.version.kind !== "ok") return preFindings(before);
-  return postFindings(await gatherPostFacts(api, namespace, now), before.nodes, before.serverTime);
+  return postFindings(await gatherPostFacts(api, namespace, now), before);
 }

@@ -2,6 +2,7 @@
 
 import { listField, textField } from "../cluster.ts";
 import { type ControlPage, tagOf } from "../mesh-facts.ts";
+import { installStep, mendStep } from "../next-steps.ts";
 import { agentFindings, silenceStep } from "./agent-findings.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import {
@@ -11,40 +12,43 @@ import {
   rollout,
   templateImages,
 } from "./post-facts.ts";
-import type { NodeFacts } from "./pre-facts.ts";
+import { installedElsewhere, secondFindings } from "./pre.ts";
+import type { NodeFacts, PreFacts } from "./pre-facts.ts";
 
 /** A Lease that its holder did not renew for this long has no leader; see control/leader. */
 const STALE_LEASE_MS = 15_000;
 /** A watch without a word is asked for anew after 150 s, and answered within 30; see control/k8s/reflector.ts. */
 const MAX_UNHEARD_MS = 180_000;
-const INSTALL = "nodemesh install | kubectl apply -f -";
 
-/** Every line of `check`. `serverTime` is the API server's clock. */
-export function postFindings(
-  facts: PostFacts,
-  nodes: readonly NodeFacts[] | string,
-  serverTime: Date | undefined,
-): readonly Finding[] {
+/** What was asked before anything of the mesh. */
+export type Surroundings = Pick<PreFacts, "nodes" | "serverTime" | "daemonSets">;
+
+/** Every line of `check`. */
+export function postFindings(facts: PostFacts, around: Surroundings): readonly Finding[] {
   const { namespace } = facts;
   if (facts.deployment.kind === "absent" && facts.daemonSet.kind === "absent")
-    return [
-      fail(
-        `namespace/${namespace}`,
-        "nodemesh is not installed in it",
-        `${INSTALL}; or name another --namespace`,
-      ),
-    ];
+    return [absenceFinding(namespace, around)];
   return [
-    definitionFinding(facts.definition),
+    ...secondFindings(around.daemonSets, namespace),
+    definitionFinding(facts),
     rolloutFinding("deployment/nodemesh-control", facts.deployment, namespace),
     rolloutFinding("daemonset/nodemesh-agent", facts.daemonSet, namespace),
     versionFinding(facts),
     rootFinding(facts),
-    leaderFinding(facts, serverTime),
+    leaderFinding(facts, around.serverTime),
     ...controlFindings(facts),
-    ...nodeFindings(facts, nodes),
+    ...nodeFindings(facts, around.nodes),
     ...conditionFindings(facts),
   ];
+}
+
+function absenceFinding(namespace: string, { daemonSets }: Surroundings): Finding {
+  const [other] = installedElsewhere(daemonSets, namespace);
+  const step =
+    other === undefined
+      ? `${installStep(namespace)}; or name another --namespace`
+      : `it is in namespace ${other}: nodemesh check -n ${other}`;
+  return fail(`namespace/${namespace}`, "nodemesh is not installed in it", step);
 }
 
 /** The finding about an object that could not be read; undefined when it was. */
@@ -54,9 +58,9 @@ function missing(subject: string, found: Found, nextStep: string): Finding | und
   return fail(subject, `could not be read: ${found.problem}`, "ask for the permission to read it");
 }
 
-function definitionFinding(found: Found): Finding {
+function definitionFinding({ definition: found, namespace }: PostFacts): Finding {
   const subject = "customresourcedefinition/servicemeshes.linkerd.io";
-  const lacks = missing(subject, found, INSTALL);
+  const lacks = missing(subject, found, mendStep(namespace));
   if (lacks !== undefined || found.kind !== "found") return lacks ?? pass(subject, "");
   const established = listField(found.object, "status", "conditions").some(
     (one) => textField(one, "type") === "Established" && textField(one, "status") === "True",
@@ -66,7 +70,7 @@ function definitionFinding(found: Found): Finding {
 }
 
 function rolloutFinding(subject: string, found: Found, namespace: string): Finding {
-  const lacks = missing(subject, found, INSTALL);
+  const lacks = missing(subject, found, mendStep(namespace));
   if (lacks !== undefined || found.kind !== "found") return lacks ?? pass(subject, "");
   const { desired, updated, ready, observed } = rollout(found.object);
   if (desired === 0)
@@ -88,11 +92,7 @@ function versionFinding({ deployment, daemonSet, namespace }: PostFacts): Findin
   );
   const tags = [...new Set(images.map(tagOf))];
   if (tags.length === 1) return pass(subject, `control and agents are of ${tags[0]}`);
-  return warn(
-    subject,
-    `differ: ${images.join(", ")}`,
-    `${INSTALL} with one version (namespace ${namespace})`,
-  );
+  return warn(subject, `differ: ${images.join(", ")}`, mendStep(namespace));
 }
 
 function rootFinding({ root, namespace }: PostFacts): Finding {

@@ -1,5 +1,6 @@
 /** Whether nodemesh can be installed: facts to findings. Pure. */
 
+import { AGENT } from "../../../deploy/manifests/meta.ts";
 import { type ApiAnswer, textField } from "../cluster.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import type { DaemonSetFacts, NodeFacts, PermissionFacts, PreFacts } from "./pre-facts.ts";
@@ -27,6 +28,7 @@ export function preFindings(facts: PreFacts): readonly Finding[] {
       "not looked at, nothing of nodemesh runs there yet: cgroup v2, BPF programs and maps, BPF file system; `nodemesh check` asks the agents",
     ),
     ...daemonSetFindings(facts.daemonSets),
+    ...secondFindings(facts.daemonSets, facts.namespace),
     podSecurityFinding(facts),
   ];
 }
@@ -239,6 +241,30 @@ function daemonSetFindings(sets: readonly DaemonSetFacts[] | string): readonly F
       warn(object, `${what} may redirect pods' traffic too`, "enrol no pod in both meshes"),
     ),
   ];
+}
+
+/** Other namespaces in which nodemesh is installed. */
+export function installedElsewhere(
+  daemonSets: PreFacts["daemonSets"],
+  namespace: string,
+): readonly string[] {
+  if (typeof daemonSets === "string") return [];
+  const agents = daemonSets.filter((set) => set.name === AGENT && set.namespace !== namespace);
+  return agents.map((set) => set.namespace);
+}
+
+/** The cluster's role, its binding and the definition have one name in each installation: the last one takes them. */
+export function secondFindings(
+  daemonSets: PreFacts["daemonSets"],
+  namespace: string,
+): readonly Finding[] {
+  return installedElsewhere(daemonSets, namespace).map((other) =>
+    fail(
+      `daemonset/${AGENT} in namespace ${other}`,
+      `nodemesh is installed there, and a cluster has room for one: ${namespace} would take its ClusterRoleBinding away`,
+      `nodemesh check -n ${other}; or first nodemesh uninstall --namespace ${other} | kubectl delete -f -`,
+    ),
+  );
 }
 
 /** The agent needs the host's network: only the level `privileged` of Pod Security lets it in. */

@@ -1,148 +1,9 @@
-/** What facts become which findings. */
-
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ControlPage, MeshPod } from "../mesh-facts.ts";
-import { anyFailed, describeFindings, type Finding } from "./finding.ts";
-import { postFindings } from "./post.ts";
+import { NODE, NOW, POD, SERVER, wrong } from "../../../test/support/cli-facts.ts";
+import type { ControlPage } from "../mesh-facts.ts";
+import { postFindings, type Surroundings } from "./post.ts";
 import { type PostFacts, rollout } from "./post-facts.ts";
-import { preFindings } from "./pre.ts";
-import type { NodeFacts, PreFacts } from "./pre-facts.ts";
-
-const NOW = new Date("2026-11-24T10:00:00.500Z");
-const SERVER = new Date("2026-11-24T10:00:00Z");
-
-const NODE: NodeFacts = {
-  name: "n1",
-  ready: true,
-  os: "linux",
-  architecture: "amd64",
-  kernel: "6.1.0-13-amd64",
-  runtime: "containerd://1.6.20",
-  podCIDRs: ["10.244.0.0/24"],
-  renewed: new Date("2026-11-24T09:59:55Z"),
-};
-
-const PRE: PreFacts = {
-  server: "https://api",
-  namespace: "nodemesh",
-  version: { kind: "ok", body: { gitVersion: "v1.34.4" }, headers: {} },
-  serverTime: SERVER,
-  ownTime: NOW,
-  permissions: [
-    { kind: { group: "apps", resource: "daemonsets", namespaced: true }, allowed: true },
-  ],
-  nodes: [NODE],
-  daemonSets: [],
-  namespaceLabels: undefined,
-};
-
-/** The lines that are no pass, each `verdict subject: detail`; every one must have a next step. */
-function wrong(findings: readonly Finding[]): readonly string[] {
-  const lines = findings.filter(({ verdict }) => verdict !== "pass");
-  for (const { subject, nextStep } of lines) assert.ok(nextStep, `${subject} has no next step`);
-  return lines.map(({ verdict, subject, detail }) => `${verdict} ${subject}: ${detail}`);
-}
-
-test("a cluster that suits passes every line", () => {
-  assert.deepEqual(wrong(preFindings(PRE)), []);
-});
-
-const PRE_CASES: readonly [string, Partial<PreFacts>, readonly string[]][] = [
-  [
-    "an API server that is away ends the check",
-    { version: { kind: "away", problem: "connect ECONNREFUSED" } },
-    ["fail API server https://api: no answer: connect ECONNREFUSED"],
-  ],
-  [
-    "Kubernetes 1.28 is too old",
-    { version: { kind: "ok", body: { gitVersion: "v1.28.9" }, headers: {} } },
-    ["fail API server https://api: Kubernetes v1.28.9 is older than 1.29"],
-  ],
-  [
-    "an unreadable version is no pass",
-    { version: { kind: "ok", body: "hello", headers: {} } },
-    ["fail API server https://api: Kubernetes of an unknown version is older than 1.29"],
-  ],
-  [
-    "a machine a minute ahead is told",
-    { ownTime: new Date(NOW.getTime() + 60_000) },
-    ["warn clock of this machine: 60 s ahead of the API server's"],
-  ],
-  [
-    "a missing permission is named with its group and namespace",
-    {
-      permissions: [
-        { kind: { group: "apps", resource: "daemonsets", namespaced: true }, allowed: false },
-      ],
-    },
-    ["fail permission to create daemonsets.apps in namespace nodemesh: you may not"],
-  ],
-  ["no nodes", { nodes: [] }, ["fail nodes: the cluster has none"]],
-  [
-    "an old kernel and an unknown architecture are two lines",
-    { nodes: [{ ...NODE, kernel: "5.9.16", architecture: "s390x" }] },
-    [
-      "fail node/n1: architecture s390x has no image",
-      "fail node/n1: kernel 5.9.16 is older than 5.10",
-    ],
-  ],
-  [
-    "a Windows node is only told",
-    { nodes: [{ ...NODE, os: "windows" }] },
-    ["warn node/n1: runs windows: no agent there"],
-  ],
-  [
-    "a node's clock ahead",
-    { nodes: [{ ...NODE, renewed: new Date(SERVER.getTime() + 31_000) }] },
-    ["fail clock of node/n1: at least 30 s ahead of the API server's"],
-  ],
-  [
-    "a ready node's old Lease means a clock behind",
-    { nodes: [{ ...NODE, renewed: new Date(SERVER.getTime() - 119_000) }] },
-    ["fail clock of node/n1: its Lease is 120 s old though the node is ready: its clock is behind"],
-  ],
-  [
-    "an unready node's old Lease says nothing of its clock",
-    { nodes: [{ ...NODE, ready: false, renewed: new Date(SERVER.getTime() - 120_000) }] },
-    ["warn node/n1: is not ready"],
-  ],
-  [
-    "another mesh is told",
-    {
-      daemonSets: [
-        {
-          name: "istio-cni-node",
-          namespace: "istio-system",
-          images: ["docker.io/istio/install-cni:1.24"],
-        },
-      ],
-    },
-    [
-      "warn daemonset/istio-cni-node in namespace istio-system: Istio may redirect pods' traffic too",
-    ],
-  ],
-  [
-    "Pod Security that would refuse the agent",
-    { namespaceLabels: { "pod-security.kubernetes.io/enforce": "baseline" } },
-    ["fail namespace/nodemesh: Pod Security enforces baseline: the agent's pods would be refused"],
-  ],
-];
-
-for (const [name, change, lines] of PRE_CASES)
-  test(name, () => assert.deepEqual(wrong(preFindings({ ...PRE, ...change })), lines));
-
-const POD: MeshPod = {
-  name: "nodemesh-agent-a",
-  node: "n1",
-  ready: true,
-  phase: "Running",
-  terminating: false,
-  images: ["nodemesh/agent:0.1.0"],
-  restarts: 0,
-  metricsPort: 15_020,
-  trouble: "",
-};
 
 const CONTROL: ControlPage = {
   snapshot: { epoch: "e", version: 7 },
@@ -202,8 +63,10 @@ const POST: PostFacts = {
   ],
 };
 
+const AROUND: Surroundings = { nodes: [NODE], serverTime: SERVER, daemonSets: [] };
+
 function post(change: Partial<PostFacts>): readonly string[] {
-  return wrong(postFindings({ ...POST, ...change }, [NODE], SERVER));
+  return wrong(postFindings({ ...POST, ...change }, AROUND));
 }
 
 function controlSays(change: Partial<ControlPage>): Partial<PostFacts> {
@@ -342,12 +205,35 @@ test("what to do about a process that tells nothing depends on why", () => {
   const steps = (["forbidden", "unreachable", "another-version"] as const).map((cause) => {
     const page = { kind: "none", cause, problem: "x" } as const;
     const agents = [{ pod: { ...POD, metricsPort: 9000 }, page, asked: [NOW, NOW] as const }];
-    const findings = postFindings({ ...POST, agents }, [NODE], SERVER);
+    const findings = postFindings({ ...POST, agents }, AROUND);
     return findings.find(({ detail }) => detail.includes("tells no facts"))?.nextStep ?? "";
   });
   assert.match(steps[0] ?? "", /permission to get pods\/proxy in namespace nodemesh/);
   assert.match(steps[1] ?? "", /port 9000 of nodemesh-agent-a/);
   assert.match(steps[2] ?? "", /nodemesh upgrade -n nodemesh/);
+});
+
+/** The next steps of what is no pass. */
+function steps(change: Partial<PostFacts>, around: Partial<Surroundings> = {}): readonly string[] {
+  const findings = postFindings(
+    { ...POST, namespace: "mesh", ...change },
+    { ...AROUND, ...around },
+  );
+  return findings.flatMap(({ nextStep }) => nextStep ?? []);
+}
+
+test("next steps name the namespace, and keep the options where something is installed", () => {
+  const nothing = { deployment: { kind: "absent" }, daemonSet: { kind: "absent" } } as const;
+  assert.deepEqual(steps(nothing), [
+    "nodemesh install --namespace mesh | kubectl apply -f -; or name another --namespace",
+  ]);
+  const mend = "nodemesh upgrade -n mesh | kubectl apply -f -";
+  assert.deepEqual(steps({ definition: { kind: "absent" } }), [mend]);
+  assert.deepEqual(steps({ daemonSet: { kind: "absent" } }), [mend]);
+  const daemonSets = [{ name: "nodemesh-agent", namespace: "other", images: [] }];
+  assert.deepEqual(steps(nothing, { daemonSets }), [
+    "it is in namespace other: nodemesh check -n other",
+  ]);
 });
 
 test("a change that the controller has not seen is no finished roll-out", () => {
@@ -358,10 +244,4 @@ test("a change that the controller has not seen is no finished roll-out", () => 
   };
   assert.equal(rollout(object).observed, false);
   assert.match(post({ deployment: { kind: "found", object } })[0] ?? "", /was not seen yet/);
-});
-
-test("lines end with the count, and only a failure fails the command", () => {
-  const findings = preFindings({ ...PRE, nodes: [{ ...NODE, os: "windows" }] });
-  assert.equal(anyFailed(findings), false);
-  assert.equal(describeFindings(findings).at(-1), "6 passed, 1 warnings, 0 failed");
 });

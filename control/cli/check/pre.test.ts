@@ -1,0 +1,126 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { NODE, NOW, SERVER, wrong } from "../../../test/support/cli-facts.ts";
+import { anyFailed, describeFindings } from "./finding.ts";
+import { preFindings } from "./pre.ts";
+import type { PreFacts } from "./pre-facts.ts";
+
+const PRE: PreFacts = {
+  server: "https://api",
+  namespace: "nodemesh",
+  version: { kind: "ok", body: { gitVersion: "v1.34.4" }, headers: {} },
+  serverTime: SERVER,
+  ownTime: NOW,
+  permissions: [
+    { kind: { group: "apps", resource: "daemonsets", namespaced: true }, allowed: true },
+  ],
+  nodes: [NODE],
+  daemonSets: [],
+  namespaceLabels: undefined,
+};
+
+test("a cluster that suits passes every line", () => {
+  assert.deepEqual(wrong(preFindings(PRE)), []);
+});
+
+const PRE_CASES: readonly [string, Partial<PreFacts>, readonly string[]][] = [
+  [
+    "an API server that is away ends the check",
+    { version: { kind: "away", problem: "connect ECONNREFUSED" } },
+    ["fail API server https://api: no answer: connect ECONNREFUSED"],
+  ],
+  [
+    "Kubernetes 1.28 is too old",
+    { version: { kind: "ok", body: { gitVersion: "v1.28.9" }, headers: {} } },
+    ["fail API server https://api: Kubernetes v1.28.9 is older than 1.29"],
+  ],
+  [
+    "an unreadable version is no pass",
+    { version: { kind: "ok", body: "hello", headers: {} } },
+    ["fail API server https://api: Kubernetes of an unknown version is older than 1.29"],
+  ],
+  [
+    "a machine a minute ahead is told",
+    { ownTime: new Date(NOW.getTime() + 60_000) },
+    ["warn clock of this machine: 60 s ahead of the API server's"],
+  ],
+  [
+    "a missing permission is named with its group and namespace",
+    {
+      permissions: [
+        { kind: { group: "apps", resource: "daemonsets", namespaced: true }, allowed: false },
+      ],
+    },
+    ["fail permission to create daemonsets.apps in namespace nodemesh: you may not"],
+  ],
+  ["no nodes", { nodes: [] }, ["fail nodes: the cluster has none"]],
+  [
+    "an old kernel and an unknown architecture are two lines",
+    { nodes: [{ ...NODE, kernel: "5.9.16", architecture: "s390x" }] },
+    [
+      "fail node/n1: architecture s390x has no image",
+      "fail node/n1: kernel 5.9.16 is older than 5.10",
+    ],
+  ],
+  [
+    "a Windows node is only told",
+    { nodes: [{ ...NODE, os: "windows" }] },
+    ["warn node/n1: runs windows: no agent there"],
+  ],
+  [
+    "a node's clock ahead",
+    { nodes: [{ ...NODE, renewed: new Date(SERVER.getTime() + 31_000) }] },
+    ["fail clock of node/n1: at least 30 s ahead of the API server's"],
+  ],
+  [
+    "a ready node's old Lease means a clock behind",
+    { nodes: [{ ...NODE, renewed: new Date(SERVER.getTime() - 119_000) }] },
+    ["fail clock of node/n1: its Lease is 120 s old though the node is ready: its clock is behind"],
+  ],
+  [
+    "an unready node's old Lease says nothing of its clock",
+    { nodes: [{ ...NODE, ready: false, renewed: new Date(SERVER.getTime() - 120_000) }] },
+    ["warn node/n1: is not ready"],
+  ],
+  [
+    "another mesh is told",
+    {
+      daemonSets: [
+        {
+          name: "istio-cni-node",
+          namespace: "istio-system",
+          images: ["docker.io/istio/install-cni:1.24"],
+        },
+      ],
+    },
+    [
+      "warn daemonset/istio-cni-node in namespace istio-system: Istio may redirect pods' traffic too",
+    ],
+  ],
+  [
+    "a second installation would take what the first one needs",
+    { daemonSets: [{ name: "nodemesh-agent", namespace: "mesh", images: [] }] },
+    [
+      "fail daemonset/nodemesh-agent in namespace mesh: nodemesh is installed there, and a cluster has room for one: nodemesh would take its ClusterRoleBinding away",
+    ],
+  ],
+  [
+    "the same installation again is none",
+    { daemonSets: [{ name: "nodemesh-agent", namespace: "nodemesh", images: [] }] },
+    [],
+  ],
+  [
+    "Pod Security that would refuse the agent",
+    { namespaceLabels: { "pod-security.kubernetes.io/enforce": "baseline" } },
+    ["fail namespace/nodemesh: Pod Security enforces baseline: the agent's pods would be refused"],
+  ],
+];
+
+for (const [name, change, lines] of PRE_CASES)
+  test(name, () => assert.deepEqual(wrong(preFindings({ ...PRE, ...change })), lines));
+
+test("lines end with the count, and only a failure fails the command", () => {
+  const findings = preFindings({ ...PRE, nodes: [{ ...NODE, os: "windows" }] });
+  assert.equal(anyFailed(findings), false);
+  assert.equal(describeFindings(findings).at(-1), "6 passed, 1 warnings, 0 failed");
+});
