@@ -30,14 +30,19 @@ const PRE_CASES: readonly [string, Partial<PreFacts>, readonly string[]][] = [
     ["fail API server https://api: no answer: connect ECONNREFUSED"],
   ],
   [
-    "Kubernetes 1.28 is too old",
-    { version: { kind: "ok", body: { gitVersion: "v1.28.9" }, headers: {} } },
-    ["fail API server https://api: Kubernetes v1.28.9 is older than 1.29"],
+    "Kubernetes 1.29 is too old",
+    { version: { kind: "ok", body: { gitVersion: "v1.29.15" }, headers: {} } },
+    ["fail API server https://api: Kubernetes v1.29.15 is older than 1.30"],
+  ],
+  [
+    "Kubernetes 1.30 is new enough",
+    { version: { kind: "ok", body: { gitVersion: "v1.30.0" }, headers: {} } },
+    [],
   ],
   [
     "an unreadable version is no pass",
     { version: { kind: "ok", body: "hello", headers: {} } },
-    ["fail API server https://api: Kubernetes of an unknown version is older than 1.29"],
+    ["fail API server https://api: Kubernetes of an unknown version is older than 1.30"],
   ],
   [
     "a machine a minute ahead is told",

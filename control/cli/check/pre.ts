@@ -5,8 +5,8 @@ import { type ApiAnswer, textField } from "../cluster.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
 import type { DaemonSetFacts, NodeFacts, PermissionFacts, PreFacts } from "./pre-facts.ts";
 
-/** Oldest Kubernetes: the TokenReview extra with the node's name is on by default since 1.32, sidecars since 1.29. */
-const MINIMUM_MINOR = 29;
+/** Oldest Kubernetes: appArmorProfile, which the agents' pods need, and the node's name in a token's review came with 1.30. */
+const MINIMUM_MINOR = 30;
 /** Oldest kernel: sk_lookup (5.9) and what the agent's programs call. */
 const MINIMUM_KERNEL = { major: 5, minor: 10 };
 /** Beyond this, certificates and tokens may be refused. */
