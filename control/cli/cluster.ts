@@ -2,6 +2,7 @@
 
 import type { KubeConfig } from "@kubernetes/client-node";
 import { request } from "undici";
+import { assertUsable } from "../k8s/credentials.ts";
 import { ApiEndpoint } from "../k8s/endpoint.ts";
 
 /** An answer of the API server. */
@@ -16,7 +17,7 @@ export type ApiAnswer =
   /** Nothing answered. */
   | { readonly kind: "away"; readonly problem: string };
 
-/** Asks the API server; what commands use and tests replace. */
+/** Asks the API server; what commands use and tests replace. Rejects when the kubeconfig can't be used. */
 export interface Api {
   /** The server's address, for messages. */
   readonly server: string;
@@ -30,8 +31,11 @@ const TIMEOUT_MS = 10_000;
 export class ClusterApi implements Api, AsyncDisposable {
   readonly server: string;
   readonly #endpoint: ApiEndpoint;
+  readonly #config: KubeConfig;
+  #usable: Promise<void> | undefined;
 
   constructor(config: KubeConfig) {
+    this.#config = config;
     this.server = config.getCurrentCluster()?.server ?? "";
     this.#endpoint = new ApiEndpoint(config);
   }
@@ -52,8 +56,11 @@ export class ClusterApi implements Api, AsyncDisposable {
   }
 
   async #ask(method: "GET" | "POST", path: string, body: string | undefined): Promise<ApiAnswer> {
+    // What the kubeconfig lacks is no fault of the server's, and the same for every question.
+    this.#usable ??= assertUsable(this.#config);
+    await this.#usable;
+    const { base, dispatcher, headers } = await this.#endpoint.access();
     try {
-      const { base, dispatcher, headers } = await this.#endpoint.access();
       const answer = await request(`${base}${path}`, {
         method,
         dispatcher,

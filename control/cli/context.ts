@@ -3,9 +3,9 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { KubeConfig } from "@kubernetes/client-node";
+import type { KubeConfig } from "@kubernetes/client-node";
 import { type Command, Option } from "commander";
-import { loadKubeConfig } from "../k8s/kubeconfig.ts";
+import { loadKubeConfigFiles } from "../k8s/kubeconfig.ts";
 
 /** What the process gives to commands. */
 export interface CliContext {
@@ -38,40 +38,18 @@ export function outputOption(): Option {
 
 /** The kubeconfig that the options and the environment name. Throws an Error for the operator. */
 export function chooseKubeConfig(options: ClusterOptions, { env }: CliContext): KubeConfig {
-  const config = mergedConfig(kubeconfigFiles(options.kubeconfig, env));
-  if (options.context === undefined) return config;
-  if (config.getContextObject(options.context) === null)
-    throw new Error(
-      `--context ${options.context}: the kubeconfig has no such context; it has ${
-        config.contexts.map(({ name }) => name).join(", ") || "none"
-      }`,
-    );
-  config.setCurrentContext(options.context);
-  return config;
+  return loadKubeConfigFiles(kubeconfigFiles(options.kubeconfig, env), options.context);
 }
 
-function kubeconfigFiles(
-  file: string | undefined,
-  env: CliContext["env"],
-): readonly [string, ...string[]] {
+function kubeconfigFiles(file: string | undefined, env: CliContext["env"]): readonly string[] {
   if (file !== undefined) return [file];
   const listed = env["KUBECONFIG"]?.split(delimiter).filter((path) => path !== "") ?? [];
-  const [first, ...others] = listed.filter((path) => existsSync(path));
-  if (first !== undefined) return [first, ...others];
+  const there = listed.filter((path) => existsSync(path));
+  if (there.length > 0) return there;
   const home = join(env["HOME"] ?? homedir(), ".kube", "config");
   if (listed.length === 0 && existsSync(home)) return [home];
   const tried = listed.length > 0 ? `$KUBECONFIG (${listed.join(", ")})` : home;
   throw new Error(
     `no kubeconfig: there is no file at ${tried}; give --kubeconfig FILE or set KUBECONFIG`,
   );
-}
-
-function mergedConfig([first, ...others]: readonly [string, ...string[]]): KubeConfig {
-  const config = loadKubeConfig(first);
-  for (const file of others) {
-    const other = new KubeConfig();
-    other.loadFromFile(file);
-    config.mergeConfig(other, true);
-  }
-  return config;
 }
