@@ -1,6 +1,7 @@
 /** Gathers what `nodemesh check` decides by: the installed objects and what the mesh's processes say. */
 
 import { type Api, countField, field, listField, textField } from "../cluster.ts";
+import { mapSome } from "../map-some.ts";
 import {
   type AgentPage,
   askAgent,
@@ -37,9 +38,6 @@ export interface PostFacts {
   readonly agents: readonly AgentFacts[];
 }
 
-/** Pages asked for at the same time. */
-const PARALLEL = 16;
-
 /** Asks for all of it. Rejects when pods can't be listed. */
 export async function gatherPostFacts(
   api: Api,
@@ -69,20 +67,6 @@ export async function gatherPostFacts(
     }),
   ]);
   return { namespace, definition, root, lease, deployment, daemonSet, control, agents };
-}
-
-/** Runs `work` for each item, a few at the same time; answers in the items' order. */
-export async function mapSome<T, R>(
-  items: readonly T[],
-  work: (item: T) => Promise<R>,
-): Promise<readonly R[]> {
-  const queue = items.entries();
-  const results = new Map<number, R>();
-  const workers = Array.from({ length: PARALLEL }, async () => {
-    for (const [i, item] of queue) results.set(i, await work(item));
-  });
-  await Promise.all(workers);
-  return [...results].sort(([a], [b]) => a - b).map(([, result]) => result);
 }
 
 /** The numbers of a Deployment or DaemonSet that tell whether it is rolled out. */

@@ -1,7 +1,10 @@
 /** Gathers what `check --pre` decides by: the API server, permissions, nodes, their clocks, what else redirects. */
 
+import { installObjects } from "../../../deploy/manifests/objects.ts";
+import { parseOptions } from "../../../deploy/manifests/options.ts";
 import { type Api, type ApiAnswer, field, listField, listItems, textField } from "../cluster.ts";
-import { INSTALLED_KINDS, type InstalledKind } from "./kinds.ts";
+import { mapSome } from "../map-some.ts";
+import { applyRights, type Grant, grants, type Right } from "./rights.ts";
 
 /** A node as the API server knows it. */
 export interface NodeFacts {
@@ -23,11 +26,18 @@ export interface DaemonSetFacts {
   readonly images: readonly string[];
 }
 
-/** Whether the user may make one kind of object. */
+/** Whether the user has a right. */
 export interface PermissionFacts {
-  readonly kind: InstalledKind;
+  readonly right: Right;
   /** A text: the question itself failed. */
   readonly allowed: boolean | string;
+}
+
+/** Whether the user may make a role or a binding. */
+export interface GrantFacts {
+  readonly grant: Grant;
+  /** Rights that the user can't give away; none: all is well. */
+  readonly lacking: readonly PermissionFacts[];
 }
 
 /** Everything `check --pre` knows. */
@@ -40,8 +50,11 @@ export interface PreFacts {
   /** This machine's clock, half-way between question and answer. */
   readonly ownTime: Date;
   readonly permissions: readonly PermissionFacts[];
+  readonly grants: readonly GrantFacts[];
   /** A text: why the nodes can't be listed. */
   readonly nodes: readonly NodeFacts[] | string;
+  /** Why the nodes' Leases, and with them their clocks, can't be read; undefined: they were. */
+  readonly leaseProblem: string | undefined;
   readonly daemonSets: readonly DaemonSetFacts[] | string;
   /** Labels of the namespace; undefined when it does not exist yet. */
   readonly namespaceLabels: Readonly<Record<string, unknown>> | undefined;
@@ -62,13 +75,20 @@ export async function gatherPreFacts(
       ...common,
       serverTime: undefined,
       permissions: [],
+      grants: [],
+      leaseProblem: undefined,
       nodes: "not asked",
       daemonSets: "not asked",
       namespaceLabels: undefined,
     };
-  const [permissions, nodes, daemonSets, existing] = await Promise.all([
-    Promise.all(INSTALLED_KINDS.map((kind) => askPermission(api, namespace, kind))),
-    orProblem(gatherNodes(api)),
+  const objects = installObjects(parseOptions({ namespace }));
+  const leases = await orProblem(
+    listItems(api, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"),
+  );
+  const [permissions, granted, nodes, daemonSets, existing] = await Promise.all([
+    mapSome(applyRights(objects), (right) => askRight(api, right)),
+    mapSome(grants(objects), (grant) => askGrant(api, grant)),
+    orProblem(gatherNodes(api, typeof leases === "string" ? [] : leases)),
     orProblem(gatherDaemonSets(api)),
     api.get(`/api/v1/namespaces/${namespace}`),
   ]);
@@ -77,41 +97,38 @@ export async function gatherPreFacts(
     ...common,
     serverTime: timeOf(version.headers["date"] ?? ""),
     permissions,
+    grants: granted,
     nodes,
+    leaseProblem: typeof leases === "string" ? leases : undefined,
     daemonSets,
     namespaceLabels: typeof labels === "object" && labels !== null ? { ...labels } : undefined,
   };
 }
 
-async function askPermission(
-  api: Api,
-  namespace: string,
-  kind: InstalledKind,
-): Promise<PermissionFacts> {
-  const { group, resource, namespaced } = kind;
+async function askRight(api: Api, right: Right): Promise<PermissionFacts> {
   const answer = await api.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {
     apiVersion: "authorization.k8s.io/v1",
     kind: "SelfSubjectAccessReview",
-    spec: {
-      resourceAttributes: { group, resource, verb: "create", ...(namespaced && { namespace }) },
-    },
+    spec: { resourceAttributes: right },
   });
-  if (answer.kind !== "ok") return { kind, allowed: answer.problem };
-  return { kind, allowed: field(answer.body, "status", "allowed") === true };
+  if (answer.kind !== "ok") return { right, allowed: answer.problem };
+  return { right, allowed: field(answer.body, "status", "allowed") === true };
 }
 
-async function gatherNodes(api: Api): Promise<readonly NodeFacts[]> {
+async function askGrant(api: Api, grant: Grant): Promise<GrantFacts> {
+  const { allowed } = await askRight(api, grant.enough);
+  if (allowed === true) return { grant, lacking: [] };
+  const given = await mapSome(grant.given, (right) => askRight(api, right));
+  return { grant, lacking: given.filter((one) => one.allowed !== true) };
+}
+
+async function gatherNodes(api: Api, leases: readonly unknown[]): Promise<readonly NodeFacts[]> {
   const nodes = await listItems(api, "/api/v1/nodes");
-  const leases = await orProblem(
-    listItems(api, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"),
-  );
   const renewed = new Map(
-    typeof leases === "string"
-      ? []
-      : leases.map((lease) => [
-          textField(lease, "metadata", "name"),
-          timeOf(textField(lease, "spec", "renewTime")),
-        ]),
+    leases.map((lease) => [
+      textField(lease, "metadata", "name"),
+      timeOf(textField(lease, "spec", "renewTime")),
+    ]),
   );
   return nodes.map((node) => nodeFacts(node, renewed));
 }

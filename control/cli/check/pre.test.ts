@@ -4,6 +4,22 @@ import { NODE, NOW, SERVER, wrong } from "../../../test/support/cli-facts.ts";
 import { anyFailed, describeFindings } from "./finding.ts";
 import { preFindings } from "./pre.ts";
 import type { PreFacts } from "./pre-facts.ts";
+import type { Grant, Right } from "./rights.ts";
+
+const RIGHT: Right = {
+  verb: "create",
+  group: "apps",
+  resource: "daemonsets",
+  subresource: "",
+  namespace: "nodemesh",
+  name: undefined,
+};
+
+const GRANT: Grant = {
+  object: "role/nodemesh-control",
+  enough: { ...RIGHT, verb: "escalate", group: "rbac.authorization.k8s.io", resource: "roles" },
+  given: [RIGHT],
+};
 
 const PRE: PreFacts = {
   server: "https://api",
@@ -11,9 +27,9 @@ const PRE: PreFacts = {
   version: { kind: "ok", body: { gitVersion: "v1.34.4" }, headers: {} },
   serverTime: SERVER,
   ownTime: NOW,
-  permissions: [
-    { kind: { group: "apps", resource: "daemonsets", namespaced: true }, allowed: true },
-  ],
+  permissions: [{ right: RIGHT, allowed: true }],
+  grants: [{ grant: GRANT, lacking: [] }],
+  leaseProblem: undefined,
   nodes: [NODE],
   daemonSets: [],
   namespaceLabels: undefined,
@@ -50,13 +66,34 @@ const PRE_CASES: readonly [string, Partial<PreFacts>, readonly string[]][] = [
     ["warn clock of this machine: 60 s ahead of the API server's"],
   ],
   [
-    "a missing permission is named with its group and namespace",
+    "a missing permission is named with its verbs, group and namespace",
     {
       permissions: [
-        { kind: { group: "apps", resource: "daemonsets", namespaced: true }, allowed: false },
+        { right: RIGHT, allowed: false },
+        { right: { ...RIGHT, verb: "patch", name: "nodemesh-agent" }, allowed: false },
+        { right: { ...RIGHT, verb: "get", name: "nodemesh-agent" }, allowed: true },
       ],
     },
-    ["fail permission to create daemonsets.apps in namespace nodemesh: you may not"],
+    ["fail permission to create, patch daemonsets.apps in namespace nodemesh: you may not"],
+  ],
+  [
+    "a question that failed is no permission",
+    { permissions: [{ right: RIGHT, allowed: "timeout" }] },
+    [
+      "fail permission to create daemonsets.apps in namespace nodemesh: could not be asked: timeout",
+    ],
+  ],
+  [
+    "rights that the user can't give away",
+    { grants: [{ grant: GRANT, lacking: [{ right: RIGHT, allowed: false }] }] },
+    [
+      "fail permission to make role/nodemesh-control: it gives rights that you don't have: create daemonsets.apps in namespace nodemesh",
+    ],
+  ],
+  [
+    "clocks that can't be read are no pass",
+    { leaseProblem: "leases is forbidden", nodes: [{ ...NODE, renewed: undefined }] },
+    ["warn clocks of the nodes: were not looked at: leases is forbidden"],
   ],
   ["no nodes", { nodes: [] }, ["fail nodes: the cluster has none"]],
   [

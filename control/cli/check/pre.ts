@@ -3,7 +3,14 @@
 import { AGENT } from "../../../deploy/manifests/meta.ts";
 import { type ApiAnswer, textField } from "../cluster.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
-import type { DaemonSetFacts, NodeFacts, PermissionFacts, PreFacts } from "./pre-facts.ts";
+import type {
+  DaemonSetFacts,
+  GrantFacts,
+  NodeFacts,
+  PermissionFacts,
+  PreFacts,
+} from "./pre-facts.ts";
+import { thingOf } from "./rights.ts";
 
 /** Oldest Kubernetes: appArmorProfile, which the agents' pods need, and the node's name in a token's review came with 1.30. */
 const MINIMUM_MINOR = 30;
@@ -11,6 +18,8 @@ const MINIMUM_MINOR = 30;
 const MINIMUM_KERNEL = { major: 5, minor: 10 };
 /** Beyond this, certificates and tokens may be refused. */
 const MAX_SKEW_MS = 5000;
+/** Rights of a role that are shown; the first ones tell who the user is not. */
+const MAX_RIGHTS = 3;
 /** kubelet renews its Lease every 10 s; older than this says nothing of its clock. */
 const LEASE_MS = 40_000;
 
@@ -21,7 +30,8 @@ export function preFindings(facts: PreFacts): readonly Finding[] {
   return [
     version,
     ownClockFinding(facts),
-    ...permissionFindings(facts.permissions, facts.namespace),
+    ...permissionFindings(facts),
+    ...leaseFindings(facts),
     ...nodesFindings(facts),
     pass(
       "inside the nodes",
@@ -78,33 +88,60 @@ function ownClockFinding({ serverTime, ownTime }: PreFacts): Finding {
   );
 }
 
-function permissionFindings(
-  permissions: readonly PermissionFacts[],
-  namespace: string,
-): readonly Finding[] {
+function permissionFindings({ permissions, grants }: PreFacts): readonly Finding[] {
   const missing = permissions.filter(({ allowed }) => allowed !== true);
-  if (missing.length === 0)
-    return [
-      pass(
-        "permissions",
-        `you may create all ${permissions.length} kinds of objects that install makes`,
-      ),
-    ];
-  return missing.map(({ kind, allowed }) => {
-    const name = kind.group === "" ? kind.resource : `${kind.resource}.${kind.group}`;
-    const where = kind.namespaced ? ` in namespace ${namespace}` : "";
-    if (typeof allowed === "string")
-      return fail(
-        `permission to create ${name}${where}`,
-        `could not be asked: ${allowed}`,
-        "run again; see kubectl auth can-i --list",
-      );
+  const byThing = Object.groupBy(missing, ({ right }) => thingOf({ ...right, name: undefined }));
+  const wrong = [
+    ...Object.entries(byThing).map(([thing, facts = []]) => missingFinding(thing, facts)),
+    ...grants.filter(({ lacking }) => lacking.length > 0).map(grantFinding),
+  ];
+  if (wrong.length > 0) return wrong;
+  return [
+    pass(
+      "permissions",
+      "you may get, create and patch what install makes, and give control its rights",
+    ),
+  ];
+}
+
+function missingFinding(thing: string, missing: readonly PermissionFacts[]): Finding {
+  const verbs = [...new Set(missing.map(({ right }) => right.verb))].join(", ");
+  const subject = `permission to ${verbs} ${thing}`;
+  const problem = missing.map(({ allowed }) => allowed).find((one) => typeof one === "string");
+  if (problem !== undefined)
     return fail(
-      `permission to create ${name}${where}`,
-      "you may not",
-      "install as a user with the role cluster-admin, or ask for this permission",
+      subject,
+      `could not be asked: ${problem}`,
+      "run again; see kubectl auth can-i --list",
     );
-  });
+  return fail(
+    subject,
+    "you may not",
+    "install as a user with the role cluster-admin, or ask for this permission",
+  );
+}
+
+function grantFinding({ grant, lacking }: GrantFacts): Finding {
+  const { object, enough } = grant;
+  const rights = lacking.map(({ right }) => `${right.verb} ${thingOf(right)}`);
+  const more = rights.length > MAX_RIGHTS ? ` and ${rights.length - MAX_RIGHTS} more` : "";
+  return fail(
+    `permission to make ${object}`,
+    `it gives rights that you don't have: ${rights.slice(0, MAX_RIGHTS).join(", ")}${more}`,
+    `install as a user with the role cluster-admin, or ask for the permission to ${enough.verb} ${thingOf(enough)}`,
+  );
+}
+
+/** A node's clock is known by its Lease only. */
+function leaseFindings({ leaseProblem }: PreFacts): readonly Finding[] {
+  if (leaseProblem === undefined) return [];
+  return [
+    warn(
+      "clocks of the nodes",
+      `were not looked at: ${leaseProblem}`,
+      "ask for the permission to list leases in namespace kube-node-lease, or compare date -u on each node",
+    ),
+  ];
 }
 
 function nodesFindings({ nodes, serverTime }: PreFacts): readonly Finding[] {

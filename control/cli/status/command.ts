@@ -4,7 +4,6 @@ import type { Command } from "commander";
 import type { Decoded } from "../../k8s/api/decode.ts";
 import { decodeItem } from "../../k8s/lean.ts";
 import { RESOURCES, type Resource } from "../../k8s/resources.ts";
-import { mapSome } from "../check/post-facts.ts";
 import { type Api, ClusterApi, failureText, listField, listItems, textField } from "../cluster.ts";
 import {
   addClusterOptions,
@@ -13,6 +12,7 @@ import {
   chooseKubeConfig,
   outputOption,
 } from "../context.ts";
+import { mapSome } from "../map-some.ts";
 import { askAgent, askControl, meshPods } from "../mesh-facts.ts";
 import { statusLines } from "./lines.ts";
 import { type StatusFacts, statusReport } from "./report.ts";
