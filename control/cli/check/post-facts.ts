@@ -1,5 +1,6 @@
 /** Gathers what `nodemesh check` decides by: the installed objects and what the mesh's processes say. */
 
+import { parseOptions } from "../../../deploy/manifests/options.ts";
 import { type Api, countField, field, listField, textField } from "../cluster.ts";
 import { mapSome } from "../map-some.ts";
 import {
@@ -29,6 +30,8 @@ export interface AgentFacts {
 /** Everything `check` knows. */
 export interface PostFacts {
   readonly namespace: string;
+  /** Of this command: the tag that it would install. */
+  readonly ownVersion: string;
   readonly definition: Found;
   readonly root: Found;
   readonly lease: Found;
@@ -66,7 +69,8 @@ export async function gatherPostFacts(
       return { pod, page, asked: [before, now()] };
     }),
   ]);
-  return { namespace, definition, root, lease, deployment, daemonSet, control, agents };
+  const ownVersion = parseOptions({}).image.tag;
+  return { namespace, ownVersion, definition, root, lease, deployment, daemonSet, control, agents };
 }
 
 /** The numbers of a Deployment or DaemonSet that tell whether it is rolled out. */

@@ -19,6 +19,7 @@ const template = (image: string): unknown => ({ spec: { containers: [{ image }] 
 
 const POST: PostFacts = {
   namespace: "nodemesh",
+  ownVersion: "0.1.0",
   definition: {
     kind: "found",
     object: { status: { conditions: [{ type: "Established", status: "True" }] } },
@@ -194,9 +195,44 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
         },
       },
     },
-    ["warn versions: differ: nodemesh/control:0.1.0, nodemesh/agent:0.2.0"],
+    [
+      "warn versions: differ: 0.1.0 (deployment/nodemesh-control, pod/c1, pod/nodemesh-agent-a and 1 more), 0.2.0 (daemonset/nodemesh-agent)",
+    ],
   ],
 ];
+
+/** An installation of which everything has this tag, and pods with another one. */
+function tagged(tag: string, running: string = tag): Partial<PostFacts> {
+  const [agent] = POST.agents;
+  assert.ok(agent !== undefined);
+  const [control] = POST.control;
+  assert.ok(control !== undefined);
+  const image = (name: string, of: string): string => `nodemesh/${name}:${of}`;
+  const set = (found: PostFacts["deployment"], name: string): PostFacts["deployment"] => ({
+    kind: "found",
+    object: {
+      ...(found.kind === "found" && Object(found.object)),
+      spec: { replicas: 1, template: template(image(name, tag)) },
+    },
+  });
+  return {
+    deployment: set(POST.deployment, "control"),
+    daemonSet: set(POST.daemonSet, "agent"),
+    control: [{ ...control, pod: { ...control.pod, images: [image("control", tag)] } }],
+    agents: [{ ...agent, pod: { ...POD, images: [image("agent", running)] } }],
+  };
+}
+
+test("versions are compared of what was asked for, of what runs and of this command", () => {
+  assert.deepEqual(post(tagged("0.1.0", "0.0.9")), [
+    "warn versions: differ: 0.1.0 (deployment/nodemesh-control, daemonset/nodemesh-agent, pod/c1 and 1 more), 0.0.9 (pod/nodemesh-agent-a)",
+  ]);
+  assert.match(
+    post(tagged("0.2.0"))[0] ?? "",
+    /^warn versions: differ: 0\.2\.0 .*, 0\.1\.0 \(this command\)$/,
+  );
+  assert.deepEqual(post(tagged("our-build")), []);
+});
 
 for (const [name, change, lines] of POST_CASES)
   test(name, () => assert.deepEqual(post(change), lines));

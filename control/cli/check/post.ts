@@ -20,6 +20,10 @@ const STALE_LEASE_MS = 15_000;
 /** A watch without a word is asked for anew after 150 s, and answered within 30; see control/k8s/reflector.ts. */
 const MAX_UNHEARD_MS = 180_000;
 
+const WORKLOADS = ["deployment/nodemesh-control", "daemonset/nodemesh-agent"] as const;
+/** Objects of one version that are named; the rest is counted. */
+const MAX_HOLDERS = 3;
+
 /** What was asked before anything of the mesh. */
 export type Surroundings = Pick<PreFacts, "nodes" | "serverTime" | "daemonSets">;
 
@@ -31,9 +35,9 @@ export function postFindings(facts: PostFacts, around: Surroundings): readonly F
   return [
     ...secondFindings(around.daemonSets, namespace),
     definitionFinding(facts),
-    rolloutFinding("deployment/nodemesh-control", facts.deployment, namespace),
-    rolloutFinding("daemonset/nodemesh-agent", facts.daemonSet, namespace),
-    versionFinding(facts),
+    rolloutFinding(WORKLOADS[0], facts.deployment, namespace),
+    rolloutFinding(WORKLOADS[1], facts.daemonSet, namespace),
+    ...versionFindings(facts),
     rootFinding(facts),
     leaderFinding(facts, around.serverTime),
     ...controlFindings(facts),
@@ -85,14 +89,48 @@ function rolloutFinding(subject: string, found: Found, namespace: string): Findi
   return fail(subject, observed ? detail : `${detail}; the newest change was not seen yet`, step);
 }
 
-function versionFinding({ deployment, daemonSet, namespace }: PostFacts): Finding {
-  const subject = "versions";
-  const images = [deployment, daemonSet].flatMap((found) =>
-    found.kind === "found" ? templateImages(found.object) : [],
+/** What was asked for, what runs, and this command, which knows the pages of its own version. */
+function versionFindings(facts: PostFacts): readonly Finding[] {
+  const holders = versionHolders(facts);
+  const byTag = Object.entries(Object.groupBy(holders, ({ tag }) => tag));
+  // Of what could not be read other lines tell.
+  if (byTag.length <= 1)
+    return byTag.map(([tag]) => pass("versions", `control, agents and this command are of ${tag}`));
+  const words = byTag.map(([tag, all = []]) => {
+    const more = all.length > MAX_HOLDERS ? ` and ${all.length - MAX_HOLDERS} more` : "";
+    return `${tag} (${all
+      .slice(0, MAX_HOLDERS)
+      .map(({ holder }) => holder)
+      .join(", ")}${more})`;
+  });
+  return [
+    warn(
+      "versions",
+      `differ: ${words.join(", ")}`,
+      `${mendStep(facts.namespace)}, with the nodemesh of the version that you want`,
+    ),
+  ];
+}
+
+function versionHolders(
+  facts: PostFacts,
+): readonly { readonly holder: string; readonly tag: string }[] {
+  const { deployment, daemonSet, control, agents, ownVersion } = facts;
+  const wanted = [deployment, daemonSet].flatMap((found, at) =>
+    found.kind === "found"
+      ? templateImages(found.object).map((image) => ({ holder: WORKLOADS[at] ?? "", image }))
+      : [],
   );
-  const tags = [...new Set(images.map(tagOf))];
-  if (tags.length === 1) return pass(subject, `control and agents are of ${tags[0]}`);
-  return warn(subject, `differ: ${images.join(", ")}`, mendStep(namespace));
+  const running = [...control, ...agents]
+    .filter(({ pod }) => !pod.terminating)
+    .flatMap(({ pod }) => pod.images.map((image) => ({ holder: `pod/${pod.name}`, image })));
+  const installed = [...wanted, ...running].map(({ holder, image }) => ({
+    holder,
+    tag: tagOf(image),
+  }));
+  // A tag of somebody's own, or a digest, says nothing that could be compared with a version.
+  const comparable = installed.some(({ tag }) => /^\d+\.\d+\.\d+/.test(tag));
+  return comparable ? [...installed, { holder: "this command", tag: ownVersion }] : installed;
 }
 
 function rootFinding({ root, namespace }: PostFacts): Finding {
