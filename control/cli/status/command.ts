@@ -15,7 +15,7 @@ import {
 import { mapSome } from "../map-some.ts";
 import { askAgent, askControl, meshPods } from "../mesh-facts.ts";
 import { statusLines } from "./lines.ts";
-import { type StatusFacts, statusReport } from "./report.ts";
+import { type StatusFacts, statusProblem, statusReport } from "./report.ts";
 
 interface StatusOptions extends ClusterOptions {
   readonly namespace?: string;
@@ -38,7 +38,11 @@ export function addStatus(program: Command, context: CliContext): void {
     await using api = new ClusterApi(config);
     const here = config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
     const namespace = options.allNamespaces === true ? undefined : (options.namespace ?? here);
-    const report = statusReport(await gather(api, options.meshNamespace), namespace);
+    const { meshNamespace } = options;
+    const facts = await gather(api, meshNamespace);
+    const problem = statusProblem(facts, { namespace, meshNamespace });
+    if (problem !== undefined) throw new Error(problem);
+    const report = statusReport(facts, namespace);
     if (options.output === "json") context.out(JSON.stringify(report, null, 2));
     else for (const line of statusLines(report)) context.out(line);
   });

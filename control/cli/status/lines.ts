@@ -28,19 +28,24 @@ export function statusLines({ control, agents, pods }: StatusReport): readonly s
       ]),
     ),
     "",
-    ...table(
-      ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "WHY NOT"],
-      pods.map((pod) => [
-        `${pod.namespace}/${pod.name}`,
-        pod.node || "-",
-        pod.ready ? "yes" : "no",
-        pod.phase,
-        pod.addresses.join(" ") || "-",
-        pod.enrolled ? `enrolled (${pod.path})` : "-",
-        pod.why,
-      ]),
-    ),
+    ...podLines(pods),
   ];
+}
+
+function podLines(pods: StatusReport["pods"]): readonly string[] {
+  if (pods.length === 0) return ["no pods there; -A shows those of all namespaces"];
+  return table(
+    ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "WHY NOT"],
+    pods.map((pod) => [
+      `${pod.namespace}/${pod.name}`,
+      pod.node || "-",
+      pod.ready ? "yes" : "no",
+      pod.phase,
+      pod.addresses.join(" ") || "-",
+      pod.enrolled ? `enrolled (${pod.path})` : "-",
+      pod.why,
+    ]),
+  );
 }
 
 /** An agent that is ready may still not be heard: both are told. */

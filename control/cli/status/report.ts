@@ -9,6 +9,7 @@ import { objectRef } from "../../k8s/api/decode.ts";
 import type { Pod } from "../../k8s/api/pod.ts";
 import { applyChanges, EMPTY_WORLD } from "../../world.ts";
 import { type AgentPage, type ControlPage, type MeshPod, type Page, tagOf } from "../mesh-facts.ts";
+import { installStep } from "../next-steps.ts";
 
 /** What was gathered. */
 export interface StatusFacts {
@@ -58,6 +59,27 @@ export interface StatusReport {
   }[];
   readonly agents: readonly AgentReport[];
   readonly pods: readonly PodReport[];
+}
+
+/** What was asked for: pods of a namespace (undefined: of all), and where the mesh shall be. */
+export interface StatusQuestion {
+  readonly namespace: string | undefined;
+  readonly meshNamespace: string;
+}
+
+/** Why there is nothing to report, with the next step; undefined: there is. Empty tables would look like an answer. */
+export function statusProblem(facts: StatusFacts, question: StatusQuestion): string | undefined {
+  const { namespace, meshNamespace } = question;
+  if (facts.control.length + facts.agents.length === 0)
+    return (
+      `no pod of nodemesh is in namespace ${meshNamespace}: name another --mesh-namespace, or install it: ` +
+      `${installStep(meshNamespace)}; nodemesh check -n ${meshNamespace} says more`
+    );
+  const namespaces = facts.objects.flatMap((one) =>
+    one.kind === "object" && one.object.kind === "Namespace" ? [one.object.metadata.name] : [],
+  );
+  if (namespace === undefined || namespaces.includes(namespace)) return undefined;
+  return `there is no namespace ${namespace}: name another -n, or -A for all; kubectl get namespaces lists them`;
 }
 
 /** Makes the report. `namespace` undefined = all of them. */
