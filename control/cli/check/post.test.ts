@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NODE, NOW, POD, SERVER, wrong } from "../../../test/support/cli-facts.ts";
+import { makeAuthority } from "../../tls/authority.ts";
 import type { ControlPage } from "../mesh-facts.ts";
 import { postFindings, type Surroundings } from "./post.ts";
 import { type PostFacts, rollout } from "./post-facts.ts";
@@ -15,6 +16,10 @@ const CONTROL: ControlPage = {
   resources: [{ resource: "pods", heardMsAgo: 150_000 }],
 };
 
+function rootOf(text: string): PostFacts["root"] {
+  return { kind: "found", object: { data: { "ca.crt": text } } };
+}
+
 const template = (image: string): unknown => ({ spec: { containers: [{ image }] } });
 
 const POST: PostFacts = {
@@ -24,7 +29,7 @@ const POST: PostFacts = {
     kind: "found",
     object: { status: { conditions: [{ type: "Established", status: "True" }] } },
   },
-  root: { kind: "found", object: { data: { "ca.crt": "-----BEGIN CERTIFICATE-----" } } },
+  root: rootOf(makeAuthority(SERVER.getTime()).certificate),
   lease: {
     kind: "found",
     object: { spec: { holderIdentity: "c1", renewTime: "2026-11-24T09:59:58Z" } },
@@ -185,6 +190,11 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
     ["fail pod/c1: has not followed pods for over 3 minutes: the API server says nothing"],
   ],
   [
+    "a root that is no certificate",
+    { root: rootOf("-----BEGIN CERTIFICATE-----") },
+    ["fail configmap/nodemesh-root: data[ca.crt] is no certificate"],
+  ],
+  [
     "versions that differ",
     {
       daemonSet: {
@@ -247,6 +257,25 @@ test("what to do about a process that tells nothing depends on why", () => {
   assert.match(steps[0] ?? "", /permission to get pods\/proxy in namespace nodemesh/);
   assert.match(steps[1] ?? "", /port 9000 of nodemesh-agent-a/);
   assert.match(steps[2] ?? "", /nodemesh upgrade -n nodemesh/);
+});
+
+const DAY_MS = 24 * 3_600_000;
+const CA_LIFE_MS = 3650 * DAY_MS;
+
+test("the CA's age is told, and in time that it ends", () => {
+  const madeAgo = (ms: number): string => makeAuthority(SERVER.getTime() - ms).certificate;
+  const told = (...roots: readonly string[]): string => {
+    const findings = postFindings({ ...POST, root: rootOf(roots.join("")) }, AROUND);
+    const found = findings.find(({ subject }) => subject === "configmap/nodemesh-root");
+    return `${found?.verdict} ${found?.detail}`;
+  };
+  const fresh = madeAgo(0);
+  const young = "the mesh's CA is valid from 2026-11-24 to 2036-11-21";
+  assert.equal(told(fresh), `pass ${young}`);
+  const old = madeAgo(CA_LIFE_MS - 89 * DAY_MS);
+  assert.match(told(old), /^warn .* to 2027-02-21$/);
+  assert.match(told(madeAgo(CA_LIFE_MS)), /^fail .* to 2026-11-24$/);
+  assert.equal(told(fresh, old), `pass ${young}; agents are told of 1 more`);
 });
 
 /** The next steps of what is no pass. */

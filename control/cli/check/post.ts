@@ -1,5 +1,7 @@
 /** Whether the installed mesh is well: facts to findings. Pure. */
 
+import { X509Certificate } from "node:crypto";
+import { certificatesIn } from "../../tls/roots.ts";
 import { listField, textField } from "../cluster.ts";
 import { type ControlPage, tagOf } from "../mesh-facts.ts";
 import { installStep, mendStep } from "../next-steps.ts";
@@ -20,6 +22,8 @@ const STALE_LEASE_MS = 15_000;
 /** A watch without a word is asked for anew after 150 s, and answered within 30; see control/k8s/reflector.ts. */
 const MAX_UNHEARD_MS = 180_000;
 
+/** A CA that ends within this is told: whoever replaces it must plan to. */
+const RENEW_CA_MS = 90 * 24 * 3_600_000;
 const WORKLOADS = ["deployment/nodemesh-control", "daemonset/nodemesh-agent"] as const;
 /** Objects of one version that are named; the rest is counted. */
 const MAX_HOLDERS = 3;
@@ -38,7 +42,7 @@ export function postFindings(facts: PostFacts, around: Surroundings): readonly F
     rolloutFinding(WORKLOADS[0], facts.deployment, namespace),
     rolloutFinding(WORKLOADS[1], facts.daemonSet, namespace),
     ...versionFindings(facts),
-    rootFinding(facts),
+    rootFinding(facts, around.serverTime),
     leaderFinding(facts, around.serverTime),
     ...controlFindings(facts),
     ...nodeFindings(facts, around.nodes),
@@ -133,18 +137,35 @@ function versionHolders(
   return comparable ? [...installed, { holder: "this command", tag: ownVersion }] : installed;
 }
 
-function rootFinding({ root, namespace }: PostFacts): Finding {
+/** The age of the mesh's CA: control shows agents certificates of it that live a day at most. */
+function rootFinding({ root, namespace }: PostFacts, serverTime: Date | undefined): Finding {
   const subject = "configmap/nodemesh-root";
   const step = `control makes it when it starts: kubectl -n ${namespace} logs deployment/nodemesh-control`;
   const lacks = missing(subject, root, step);
   if (lacks !== undefined || root.kind !== "found") return lacks ?? pass(subject, "");
-  const text = textField(root.object, "data", "ca.crt");
-  if (text.includes("-----BEGIN CERTIFICATE-----")) return pass(subject, "holds the mesh's CA");
-  return fail(
+  // The one that signs comes first; others are of a CA that was replaced.
+  const [newest, ...others] = certificatesIn(textField(root.object, "data", "ca.crt"));
+  if (newest === undefined)
+    return fail(
+      subject,
+      "data[ca.crt] is no certificate",
+      `kubectl -n ${namespace} delete ${subject}: control writes it anew`,
+    );
+  const { validFromDate, validToDate } = new X509Certificate(newest);
+  const life = `the mesh's CA is valid from ${day(validFromDate)} to ${day(validToDate)}`;
+  const detail = others.length === 0 ? life : `${life}; agents are told of ${others.length} more`;
+  const left = validToDate.getTime() - (serverTime?.getTime() ?? 0);
+  if (serverTime === undefined || left > RENEW_CA_MS) return pass(subject, detail);
+  const verdict = left > 0 ? warn : fail;
+  return verdict(
     subject,
-    "data[ca.crt] is no certificate",
-    `kubectl -n ${namespace} delete ${subject}: control writes it anew`,
+    detail,
+    `put another one into secret/nodemesh-ca (kubectl -n ${namespace} create secret tls nodemesh-ca --cert=FILE --key=FILE --dry-run=client -o yaml | kubectl apply -f -), then: kubectl -n ${namespace} rollout restart deployment/nodemesh-control`,
   );
+}
+
+function day(time: Date): string {
+  return time.toISOString().slice(0, 10);
 }
 
 function leaderFinding({ lease, namespace }: PostFacts, serverTime: Date | undefined): Finding {
