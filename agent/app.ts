@@ -235,8 +235,9 @@ function drainOf({ workers, redirect, log, deadlineMs }: Draining): Drain {
         stopAccepting: () => redirect.release(),
         idle: () => workers.drained(),
         force: async () => {
-          const cut = await workers.ask("connections");
-          log("warn", "connections were cut at the drain deadline", { connections: cut.length });
+          const { length } = await workers.ask("connections");
+          if (length > 0)
+            log("warn", "connections were cut at the drain deadline", { connections: length });
           await workers.cut();
         },
       },

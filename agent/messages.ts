@@ -46,11 +46,11 @@ export type Question = "connections" | "endpoints";
 export type ToWorker =
   | { readonly kind: "snapshot"; readonly delta: SnapshotDelta }
   | { readonly kind: "pod-added"; readonly pod: PodInit }
-  /** `pod-idle` follows as soon as no connection of the pod is carried. It may be used again all the same. */
+  /** The kernel sends nothing new for the pod: `pod-idle` follows once nothing was carried for a while. It may be used again all the same. */
   | { readonly kind: "pod-watched"; readonly uid: string }
   /** Accept nothing more for the pod and cut everything; `pod-empty` follows. */
   | { readonly kind: "pod-gone"; readonly uid: string }
-  /** The kernel sends nothing new: end idle connections, serve others once; `drained` follows when nothing is left. */
+  /** The kernel sends nothing new: end idle connections, serve others once; `drained` follows once nothing was carried for a while. */
   | { readonly kind: "drain" }
   /** The drain's deadline has passed; `drained` follows. */
   | { readonly kind: "cut" }

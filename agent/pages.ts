@@ -64,7 +64,8 @@ function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentRe
     certificateExpiry: () => [],
     kernelEvents: () =>
       kernelCounts(redirect).map(({ event, value }) => ({ labels: { event }, value })),
-    enrolledPods: () => one(redirect.caught().length),
+    // One that only waits for its last connections is not redirected any more.
+    enrolledPods: () => one(redirect.status().filter(({ state }) => state === "caught").length),
     workers: () => one(workers.count),
     // A worker that dies ends the agent: see workers.ts.
     workerRestarts: () => one(0),

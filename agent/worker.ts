@@ -33,8 +33,12 @@ import { plaintext } from "./transport/plaintext.ts";
 /** How often byte counters are brought up to date, idle connections expire and series are swept. */
 const HOUSEKEEPING_MS = 1000;
 
-/** What the kernel has accepted when a drain begins is taken from the backlog within this time. */
-const DRAIN_GRACE_MS = 50;
+/**
+ * How long nothing must have been carried before a pod counts as idle and a drain as done, once the kernel sends nothing
+ * new: handshakes that were under way end within it (three round trips of 300 ms), and what is left of the last
+ * connection's (its FIN). Waiting costs nothing: new connections are elsewhere already.
+ */
+const QUIET_MS = 1000;
 
 /** Room beside the largest head for the lines that the mesh adds. */
 const HEAD_ROOM_BYTES = 1024;
@@ -45,8 +49,10 @@ const MAX_ROWS = 10_000;
 interface ServedPod {
   readonly pod: LocalPod;
   listener: Listener | undefined;
-  /** Main wants to know when nothing is carried. */
+  /** Main wants to know when nothing is carried any more. */
   watched: boolean;
+  /** Fires when nothing was carried for a while. */
+  readonly quiet: Timer;
 }
 
 class DataWorker {
@@ -62,6 +68,7 @@ class DataWorker {
   readonly #drained: Timer = new Timer({ onTimer: () => this.#tellDrained() });
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
   #draining = false;
+  #quietMs = QUIET_MS;
 
   constructor(init: WorkerInit) {
     this.#init = init;
@@ -178,7 +185,8 @@ class DataWorker {
 
   #addPod(init: PodInit): void {
     const pod = new LocalPod(init);
-    const served: ServedPod = { pod, listener: undefined, watched: false };
+    const quiet = new Timer({ onTimer: () => this.#tellIdle(served) });
+    const served: ServedPod = { pod, listener: undefined, watched: false, quiet };
     this.#pods.set(init.uid, served);
     this.#directory.learn(init.uid, init.addresses);
     pod.onIdle = () => this.#report(served);
@@ -232,11 +240,12 @@ class DataWorker {
   #report(served: ServedPod): void {
     const { pod } = served;
     if (pod.carried.size > 0) return;
-    if (this.#draining) this.#loop.arm(this.#drained, DRAIN_GRACE_MS);
-    const { uid } = pod;
-    if (served.watched) this.#tell({ kind: "pod-idle", uid });
-    served.watched = false;
+    if (this.#draining) this.#loop.arm(this.#drained, this.#quietMs);
+    if (served.watched) this.#loop.arm(served.quiet, QUIET_MS);
     if (served.listener !== undefined) return;
+    const { uid } = pod;
+    this.#loop.cancel(served.quiet);
+    this.#tellIdle(served);
     pod.closeIdle();
     this.#pods.delete(uid);
     this.#directory.unlearn(uid);
@@ -244,16 +253,24 @@ class DataWorker {
     this.#tell({ kind: "pod-empty", uid });
   }
 
+  #tellIdle(served: ServedPod): void {
+    const { uid, carried } = served.pod;
+    if (!served.watched || carried.size > 0) return;
+    served.watched = false;
+    this.#tell({ kind: "pod-idle", uid });
+  }
+
   #drain(): void {
     this.#draining = true;
     for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.drain();
-    this.#loop.arm(this.#drained, DRAIN_GRACE_MS);
+    this.#loop.arm(this.#drained, this.#quietMs);
   }
 
   #cut(): void {
+    this.#quietMs = 0;
     const why = refuse("drain-deadline", "the agent ended before the connection did");
     for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.cut(why);
-    this.#loop.arm(this.#drained, DRAIN_GRACE_MS);
+    this.#loop.arm(this.#drained, this.#quietMs);
   }
 
   #tellDrained(): void {

@@ -97,6 +97,39 @@ test("a drain serves every connection once more, saying so, and ends those that 
   assert.equal(rig.count("refused"), 0);
 });
 
+/** What an un-enrolled pod and a draining agent wait for beyond their last connection: agent/worker.ts. */
+const QUIET_MS = 1_000;
+
+test("a pod is idle, and an agent drained, only when nothing more has come for a while", async () => {
+  using server = await serve((socket, text) => socket.end(text.toUpperCase()));
+  await using rig = await WorkerRig.start({
+    protocol: "tcp",
+    endpoints: [{ address: "127.0.0.1", port: server.port }],
+  });
+  const waits = {
+    idle: () => rig.workers.idle("client", new AbortController().signal),
+    drained: () => rig.workers.drained(),
+  };
+  for (const [what, wait] of Object.entries(waits)) {
+    let over = false;
+    const waited = wait().then(() => {
+      over = true;
+    });
+    // Whose handshake was under way when the kernel was told to send nothing new.
+    const late = await dial(rig.port);
+    assert.equal(over, false, what);
+    late.socket.write("late");
+    await until("the late client is served", () => late.end === "fin");
+    assert.equal(late.text, "LATE");
+    late.socket.end();
+    await until("it has ended", async () => (await rig.connections()).length === 0);
+    const ended = performance.now();
+    await waited;
+    const after = performance.now() - ended;
+    assert.ok(after > QUIET_MS / 2, `${what} ${after} ms after it`);
+  }
+});
+
 test("relayed bytes go on through a drain until they are cut, which is counted", async () => {
   using server = await serve((socket, text) => socket.write(text.toUpperCase()));
   await using rig = await WorkerRig.start({

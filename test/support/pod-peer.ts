@@ -97,9 +97,10 @@ export class PodSocket {
     return this.#peer.ask({ op: "send", socket: this.#id, bytes, seed });
   }
 
-  /** Reads to the end; length and hash. */
-  async drain(timeoutMs: number): Promise<Result> {
-    return good(await this.#peer.ask({ op: "drain", socket: this.#id, timeoutMs }));
+  /** Reads to the end, as fast as it can or slowly; length and hash. */
+  async drain(timeoutMs: number, bytesPerSecond?: number): Promise<Result> {
+    const slowly = bytesPerSecond !== undefined && { bytesPerSecond };
+    return good(await this.#peer.ask({ op: "drain", socket: this.#id, timeoutMs, ...slowly }));
   }
 
   /** Half-closes. */

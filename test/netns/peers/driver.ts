@@ -158,15 +158,21 @@ function drained(socket: net.Socket): Promise<void> {
   });
 }
 
-/** Reads to the end of the stream; answers with its length and hash only. */
-async function drain({ socket, timeoutMs }: Extract<Command, { op: "drain" }>): Promise<Result> {
+/** Reads to the end of the stream, slowly if told so; answers with its length and hash only. */
+async function drain(command: Extract<Command, { op: "drain" }>): Promise<Result> {
+  const { socket, timeoutMs, bytesPerSecond } = command;
   const peer = peers.get(socket);
   if (peer === undefined) return { error: "no such socket" };
   const hash = createHash("sha256");
   let bytes = 0;
   const deadline = Date.now() + timeoutMs;
   for (;;) {
+    if (bytesPerSecond !== undefined) peer.socket.resume();
     const data = await peer.take((available) => available > 0, Math.max(0, deadline - Date.now()));
+    if (bytesPerSecond !== undefined) {
+      peer.socket.pause();
+      await sleep((data.length / bytesPerSecond) * 1_000);
+    }
     hash.update(data);
     bytes += data.length;
     if (data.length === 0 && (peer.ended !== "open" || Date.now() >= deadline)) break;

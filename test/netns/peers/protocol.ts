@@ -26,7 +26,13 @@ export type Command =
       readonly timeoutMs: number;
     }
   | { readonly op: "send"; readonly socket: number; readonly bytes: number; readonly seed: string }
-  | { readonly op: "drain"; readonly socket: number; readonly timeoutMs: number }
+  | {
+      readonly op: "drain";
+      readonly socket: number;
+      readonly timeoutMs: number;
+      /** Reads no faster than this. */
+      readonly bytesPerSecond?: number;
+    }
   | {
       readonly op: "burst";
       readonly host: string;
