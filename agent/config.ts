@@ -74,6 +74,8 @@ export interface AgentConfig {
   readonly pinDirectory: string;
   readonly pods: PodSource;
   readonly metrics: ListenAddress;
+  /** For kubelet alone: loopback, so that nothing but the node itself reaches it. */
+  readonly probes: ListenAddress;
   readonly adminSocket: string;
   readonly stateDirectory: string;
   readonly workers: number;
@@ -100,6 +102,7 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
         ? { kind: "kubernetes" }
         : { kind: "directory", directory: flags.podNetnsDir },
     metrics: flags.metrics,
+    probes: flags.probes,
     adminSocket: flags.admin,
     stateDirectory: flags.stateDir,
     workers: flags.workers,
@@ -133,6 +136,7 @@ interface Flags {
   readonly pinDir: string;
   readonly podNetnsDir?: string;
   readonly metrics: ListenAddress;
+  readonly probes: ListenAddress;
   readonly admin: string;
   readonly stateDir: string;
   readonly workers: number;
@@ -176,6 +180,11 @@ function describeFlags(): Command {
         new Option("--metrics <address>", "HOST:PORT of /metrics, /ready and /live")
           .argParser(parseListen)
           .default({ host: undefined, port: 15020 }, ":15020, all addresses"),
+      )
+      .addOption(
+        new Option("--probes <address>", "HOST:PORT of /ready and /live for kubelet")
+          .argParser(parseListen)
+          .default({ host: "127.0.0.1", port: 15022 }, "127.0.0.1:15022"),
       )
       .option("--admin <path>", "admin socket", "/run/nodemesh/agent.sock")
       .option("--state-dir <path>", "where the last good snapshot is kept", "/var/lib/nodemesh")

@@ -1,4 +1,4 @@
-/** What the agent shows of itself: metrics and readiness on a port, its state on the private admin socket. */
+/** What the agent shows of itself: metrics and readiness on ports, its state on the private admin socket. */
 
 import { startAdmin } from "./admin/admin.ts";
 import type { AgentConfig } from "./config.ts";
@@ -9,7 +9,7 @@ import type { Redirect } from "./redirect/redirect.ts";
 import type { SnapshotStore } from "./state/store.ts";
 import type { AccessLog } from "./telemetry/access-log.ts";
 import type { Collector } from "./telemetry/collector.ts";
-import { startMonitor } from "./telemetry/monitor.ts";
+import { startMonitor, startProbes } from "./telemetry/monitor.ts";
 import { type AgentReadings, buildRegistry } from "./telemetry/registry.ts";
 import type { Workers } from "./workers.ts";
 
@@ -26,7 +26,7 @@ export interface PagesInputs {
   readonly readiness: Readiness;
 }
 
-/** Opens both servers; the port of the metrics. */
+/** Opens all servers; the port of the metrics. */
 export async function openPages(pages: PagesInputs): Promise<number> {
   const { config, log, parts, collector, store, workers, redirect, readiness } = pages;
   const onError = (path: string, error: unknown): void =>
@@ -39,6 +39,8 @@ export async function openPages(pages: PagesInputs): Promise<number> {
     onError,
   });
   parts.defer(() => monitor.close());
+  const probes = await startProbes({ listen: config.probes, readiness, onError });
+  parts.defer(() => probes.close());
   const admin = await startAdmin({
     path: config.adminSocket,
     providers: {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
 import { describe, type TestContext, test } from "node:test";
@@ -7,7 +8,7 @@ import { Readiness } from "../lifecycle.ts";
 import { createBlock } from "./block.ts";
 import { Collector } from "./collector.ts";
 import { METRIC_KEYS, specOf } from "./metrics.ts";
-import { startMonitor } from "./monitor.ts";
+import { startMonitor, startProbes } from "./monitor.ts";
 import { type AgentReadings, buildRegistry } from "./registry.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
@@ -112,6 +113,26 @@ describe("/live", () => {
     const answer = await fetch(`${base}/live`);
     assert.equal(answer.status, 200);
     assert.equal(await answer.text(), "alive\n");
+  });
+});
+
+describe("the probes' server", () => {
+  test("answers kubelet although silent connections hold the metrics' server", async (t) => {
+    const { monitor, readiness, errors } = await rig(t);
+    const probes = await startProbes({
+      listen: { host: "127.0.0.1", port: 0 },
+      readiness,
+      onError: (path, error) => errors.push([path, error]),
+    });
+    t.after(() => probes.close());
+    const silent = Array.from({ length: 64 }, () => connect(monitor.port, "127.0.0.1"));
+    t.after(() => silent.forEach((socket) => void socket.destroy()));
+    await Promise.all(silent.map((socket) => once(socket, "connect")));
+    await assert.rejects(fetch(`http://127.0.0.1:${monitor.port}/live`));
+    for (const path of ["/live", "/ready"])
+      assert.equal((await fetch(`http://127.0.0.1:${probes.port}${path}`)).status, 200);
+    assert.equal((await fetch(`http://127.0.0.1:${probes.port}/metrics`)).status, 404);
+    assert.deepEqual(errors, []);
   });
 });
 

@@ -1,6 +1,10 @@
-/** The HTTP server of `:15020`: /metrics for Prometheus, /ready and /live for Kubernetes, /facts for the CLI. */
+/**
+ * The HTTP servers of `:15020` (/metrics for Prometheus, /facts for the CLI, /ready and /live for people) and of
+ * `127.0.0.1:15022` (/ready and /live for kubelet, where no pod can be in its way).
+ */
 
 import { once } from "node:events";
+import type { Server } from "node:http";
 import { type Answer, closeServer, createGetServer, type Route, text } from "./get-server.ts";
 import type { Scrapeable } from "./registry.ts";
 
@@ -10,16 +14,20 @@ export interface ReadinessView {
   awaited(): readonly { readonly name: string; readonly seconds: number }[];
 }
 
-/** Inputs of startMonitor(). */
-export interface MonitorInputs {
+/** Inputs of startProbes(). */
+export interface ProbesInputs {
   /** Where to listen; without a host on all addresses; port 0 picks a free one. */
   readonly listen: { readonly host: string | undefined; readonly port: number };
-  readonly metrics: Scrapeable;
   readonly readiness: ReadinessView;
-  /** The page /facts; absent = there is none. */
-  readonly facts?: () => unknown;
   /** See GetServerInputs. */
   readonly onError: (path: string, error: unknown) => void;
+}
+
+/** Inputs of startMonitor(). */
+export interface MonitorInputs extends ProbesInputs {
+  readonly metrics: Scrapeable;
+  /** The page /facts; absent = there is none. */
+  readonly facts?: () => unknown;
 }
 
 /** A running monitor. */
@@ -32,12 +40,8 @@ export interface Monitor {
 
 /** Starts listening. Rejects when the address is taken or not ours (the system's error, with its code). */
 export async function startMonitor(inputs: MonitorInputs): Promise<Monitor> {
-  const routes = new Map<string, Route>([
-    ["/metrics", metricsRoute(inputs.metrics)],
-    ["/ready", () => readyAnswer(inputs.readiness)],
-    // That it answers at all is the news: a main thread that hangs doesn't.
-    ["/live", () => text(200, "alive")],
-  ]);
+  const routes = probeRoutes(inputs);
+  routes.set("/metrics", metricsRoute(inputs.metrics));
   const { facts } = inputs;
   if (facts !== undefined)
     routes.set("/facts", () => ({
@@ -45,12 +49,29 @@ export async function startMonitor(inputs: MonitorInputs): Promise<Monitor> {
       contentType: "application/json",
       body: `${JSON.stringify(facts())}\n`,
     }));
-  const server = createGetServer({ routes, onError: inputs.onError });
-  server.listen(inputs.listen.port, inputs.listen.host);
+  return listenOn(createGetServer({ routes, onError: inputs.onError }), inputs.listen);
+}
+
+/** Starts a server with /ready and /live alone. Rejects as startMonitor() does. */
+export async function startProbes(inputs: ProbesInputs): Promise<Monitor> {
+  const { listen, onError } = inputs;
+  return listenOn(createGetServer({ routes: probeRoutes(inputs), onError }), listen);
+}
+
+function probeRoutes({ readiness }: ProbesInputs): Map<string, Route> {
+  return new Map<string, Route>([
+    ["/ready", () => readyAnswer(readiness)],
+    // That it answers at all is the news: a main thread that hangs doesn't.
+    ["/live", () => text(200, "alive")],
+  ]);
+}
+
+async function listenOn(server: Server, { host, port }: ProbesInputs["listen"]): Promise<Monitor> {
+  server.listen(port, host);
   await once(server, "listening");
   const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : inputs.listen.port;
-  return { port, close: () => closeServer(server) };
+  const used = typeof address === "object" && address !== null ? address.port : port;
+  return { port: used, close: () => closeServer(server) };
 }
 
 /** Scrapes that come while one is being made share it: many scrapers can't make main do more work. */

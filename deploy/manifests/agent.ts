@@ -115,21 +115,28 @@ function podSpec(options: InstallOptions): unknown {
 
 function container(options: InstallOptions): unknown {
   const { image, agent } = options;
+  // kubelet shares the node's loopback with the agent; pods do not, and can't take its place in the queue.
+  const probed = { host: "127.0.0.1", port: agent.probePort };
   return {
     name: "agent",
     image: `${image.agent}:${image.tag}`,
     imagePullPolicy: image.pullPolicy,
     args: argumentsOf(options),
-    env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+    env: [
+      {
+        name: "NODE_NAME",
+        valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } },
+      },
+    ],
     ports: [{ name: "metrics", containerPort: agent.metricsPort, hostPort: agent.metricsPort }],
     startupProbe: {
-      httpGet: { path: "/live", port: "metrics" },
+      httpGet: { path: "/live", ...probed },
       periodSeconds: 1,
       failureThreshold: 60,
     },
-    readinessProbe: { httpGet: { path: "/ready", port: "metrics" }, periodSeconds: 2 },
+    readinessProbe: { httpGet: { path: "/ready", ...probed }, periodSeconds: 2 },
     livenessProbe: {
-      httpGet: { path: "/live", port: "metrics" },
+      httpGet: { path: "/live", ...probed },
       periodSeconds: 10,
       timeoutSeconds: 5,
     },
@@ -173,6 +180,7 @@ function argumentsOf({ namespace, agent }: InstallOptions): readonly string[] {
     "--proc=/host/proc",
     "--cgroup=auto",
     `--metrics=:${agent.metricsPort}`,
+    `--probes=127.0.0.1:${agent.probePort}`,
     `--workers=${agent.workers}`,
     `--access-log=${agent.accessLog}`,
     `--drain-timeout-ms=${agent.drainSeconds * 1000}`,

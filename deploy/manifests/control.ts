@@ -87,7 +87,12 @@ function podSpec({ image, control, namespace }: InstallOptions): unknown {
           `--listen=:${CONTROL_PORT}`,
           `--metrics=:${CONTROL_METRICS_PORT}`,
         ],
-        env: [{ name: "POD_NAME", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } }],
+        env: [
+          {
+            name: "POD_NAME",
+            valueFrom: { fieldRef: { fieldPath: "metadata.name" } },
+          },
+        ],
         ports: [
           { name: "agents", containerPort: CONTROL_PORT },
           { name: "metrics", containerPort: CONTROL_METRICS_PORT },

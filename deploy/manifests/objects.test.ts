@@ -4,6 +4,10 @@ import { alsoRemoved, installObjects, uninstallObjects } from "./objects.ts";
 import { allowedValues, nearestOption, OPTION_TABLE } from "./option-table.ts";
 import { parseOptions } from "./options.ts";
 
+interface Probe {
+  readonly httpGet: { readonly host?: string; readonly port: number | string };
+}
+
 /** The parts of pods that matter here. */
 interface Template {
   readonly spec: {
@@ -11,6 +15,10 @@ interface Template {
     readonly serviceAccountName: string;
     readonly priorityClassName: string;
     readonly containers: readonly {
+      readonly args: readonly string[];
+      readonly startupProbe?: Probe;
+      readonly readinessProbe?: Probe;
+      readonly livenessProbe?: Probe;
       readonly securityContext: {
         readonly privileged?: boolean;
         readonly seLinuxOptions?: { readonly type: string; readonly level: string };
@@ -47,6 +55,14 @@ describe("what is installed", () => {
     assert.deepEqual(control.containers[0]?.securityContext.capabilities, { drop: ["ALL"] });
     for (const { containers } of [templateOf("DaemonSet").spec, control])
       assert.ok(containers.every(({ securityContext }) => securityContext.readOnlyRootFilesystem));
+  });
+
+  test("kubelet probes the agent on the node's loopback, where its probes listen", () => {
+    const [agent] = templateOf("DaemonSet").spec.containers;
+    assert.ok(agent?.args.includes("--probes=127.0.0.1:15022"), "--probes");
+    const { startupProbe, readinessProbe, livenessProbe } = agent ?? {};
+    for (const probe of [startupProbe, readinessProbe, livenessProbe])
+      assert.deepEqual([probe?.httpGet.host, probe?.httpGet.port], ["127.0.0.1", 15_022]);
   });
 
   test("nobody but control is given a role, and no role holds a wildcard", () => {

@@ -68,6 +68,7 @@ export interface InstallOptions {
     readonly accessLog: number;
     readonly drainSeconds: number;
     readonly metricsPort: number;
+    readonly probePort: number;
     readonly maxUnavailable: number;
   };
 }
@@ -116,6 +117,12 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
         .max(65_535)
         .default(15_020)
         .describe("port of /metrics, /ready and /live on each node"),
+      probePort: z
+        .int()
+        .min(1)
+        .max(65_535)
+        .default(15_022)
+        .describe("port of /ready and /live on each node's loopback, for kubelet"),
       maxUnavailable: z.int().min(1).default(1).describe("agents replaced at a time"),
     })
     .refine(limitHolds, BELOW_REQUEST)

@@ -28,7 +28,12 @@ const PORTS: readonly (readonly [string, string, string])[] = [
   [
     "15020/tcp",
     "control (pod), agent (node)",
-    "`/metrics`, `/ready`, `/live`; control `/status`, agent `/facts`: no secrets, no writes. Prometheus, kubelet and `nodemesh check` (through the API server) come here",
+    "`/metrics`, `/ready`, `/live`; control `/status`, agent `/facts`: no secrets, no writes. Prometheus, control's kubelet and `nodemesh check` (through the API server) come here",
+  ],
+  [
+    "15022/tcp on 127.0.0.1",
+    "agent (node)",
+    "`/ready`, `/live` for kubelet: on loopback, where no pod's connections can keep it waiting",
   ],
   [
     "15007 to 15107/tcp on 192.0.0.8",
