@@ -122,10 +122,11 @@ function container(options: InstallOptions): unknown {
     image: `${image.agent}:${image.tag}`,
     imagePullPolicy: image.pullPolicy,
     args: argumentsOf(options),
+    // fieldRef is applied as a whole: without its default version an upgrade would find it changed.
     env: [
       {
         name: "NODE_NAME",
-        valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } },
+        valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "spec.nodeName" } },
       },
     ],
     ports: [{ name: "metrics", containerPort: agent.metricsPort, hostPort: agent.metricsPort }],

@@ -87,10 +87,11 @@ function podSpec({ image, control, namespace }: InstallOptions): unknown {
           `--listen=:${CONTROL_PORT}`,
           `--metrics=:${CONTROL_METRICS_PORT}`,
         ],
+        // fieldRef is applied as a whole: without its default version an upgrade would find it changed.
         env: [
           {
             name: "POD_NAME",
-            valueFrom: { fieldRef: { fieldPath: "metadata.name" } },
+            valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "metadata.name" } },
           },
         ],
         ports: [
