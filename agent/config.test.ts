@@ -62,3 +62,16 @@ test("TLS to control takes its three flags together", () => {
       /--control-ca, --control-token and --control-name belong together/,
     );
 });
+
+test("buffers of all workers together take half of the memory that there is", () => {
+  const buffers = (...flags: readonly string[]) => {
+    const { limits, workers } = parseConfig([...LEAST, ...flags]);
+    return limits.maxBufferedBytes * workers;
+  };
+  assert.equal(buffers(), 512 << 20);
+  assert.equal(buffers("--workers", "4"), 512 << 20);
+  const limit = ["--memory-limit-bytes", String(256 << 20)];
+  assert.equal(buffers(...limit), 128 << 20);
+  assert.equal(buffers(...limit, "--workers", "4"), 128 << 20);
+  assert.equal(buffers(...limit, "--max-buffered-bytes", String(2 << 20)), 2 << 20);
+});

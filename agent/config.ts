@@ -37,6 +37,8 @@ export interface DataLimits {
   readonly maxHeadBytes: number;
   /** Most header fields of one head. */
   readonly maxHeaders: number;
+  /** Most connections in one worker. 100,000: 2.7 kB each at rest (measured) are a quarter of the default limit of 1 GiB. */
+  readonly maxConnections: number;
   /** Most connections of one pod in one worker. */
   readonly maxConnectionsPerPod: number;
   /** Most bytes buffered for one pod in one worker. */
@@ -110,9 +112,10 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
     limits: {
       maxHeadBytes: flags.maxHeadBytes,
       maxHeaders: flags.maxHeaders,
+      maxConnections: flags.maxConnections,
       maxConnectionsPerPod: flags.maxConnectionsPerPod,
       maxBufferedBytesPerPod: flags.maxBufferedBytesPerPod,
-      maxBufferedBytes: flags.maxBufferedBytes,
+      maxBufferedBytes: flags.maxBufferedBytes ?? bufferShare(flags),
     },
     timeouts: {
       connectMs: flags.connectTimeoutMs,
@@ -143,9 +146,11 @@ interface Flags {
   readonly accessLog: number;
   readonly maxHeadBytes: number;
   readonly maxHeaders: number;
+  readonly memoryLimitBytes?: number;
+  readonly maxConnections: number;
   readonly maxConnectionsPerPod: number;
   readonly maxBufferedBytesPerPod: number;
-  readonly maxBufferedBytes: number;
+  readonly maxBufferedBytes?: number;
   readonly connectTimeoutMs: number;
   readonly headTimeoutMs: number;
   readonly requestTimeoutMs: number;
@@ -155,6 +160,8 @@ interface Flags {
 }
 
 const DAY_MS = 86_400_000;
+/** Bytes buffered in all workers when nobody says how much memory there is. */
+const DEFAULT_BUFFERED_BYTES = 512 << 20;
 
 function describeFlags(): Command {
   return describeBounds(
@@ -197,15 +204,31 @@ function describeBounds(command: Command): Command {
   return command
     .option("--max-head-bytes <n>", "longest HTTP head", integer(1024, 1 << 20), 65_536)
     .option("--max-headers <n>", "most header fields of a head", integer(8, 1024), 128)
+    .option(
+      "--memory-limit-bytes <n>",
+      "memory of the agent's container: half of it is for buffers, shared by the workers",
+      integer(1 << 20, 2 ** 48),
+    )
+    .option("--max-connections <n>", "per worker", integer(1, 10_000_000), 100_000)
     .option("--max-connections-per-pod <n>", "per worker", integer(1, 1_000_000), 20_000)
     .option("--max-buffered-bytes-per-pod <n>", "per worker", integer(1 << 20, 2 ** 32), 64 << 20)
-    .option("--max-buffered-bytes <n>", "per worker", integer(1 << 20, 2 ** 36), 512 << 20)
+    .option(
+      "--max-buffered-bytes <n>",
+      "per worker (default: its share of half the memory limit, or of 512 MiB without one)",
+      integer(1 << 20, 2 ** 36),
+    )
     .option("--connect-timeout-ms <n>", "connect to one endpoint", integer(1, DAY_MS), 2000)
     .option("--head-timeout-ms <n>", "request head, 0 = none", integer(0, DAY_MS), 60_000)
     .option("--request-timeout-ms <n>", "until the answer begins, 0 = none", integer(0, DAY_MS), 0)
     .option("--idle-timeout-ms <n>", "silent connection, 0 = none", integer(0, DAY_MS), 3_600_000)
     .option("--pool-idle-timeout-ms <n>", "unused upstream", integer(1, DAY_MS), 30_000)
     .option("--drain-timeout-ms <n>", "after SIGTERM", integer(0, DAY_MS), 30_000);
+}
+
+/** The other half is for everything else: the agent itself, connections' state, snapshots. */
+function bufferShare({ memoryLimitBytes, workers }: Flags): number {
+  const all = memoryLimitBytes === undefined ? DEFAULT_BUFFERED_BYTES : memoryLimitBytes / 2;
+  return Math.floor(all / workers);
 }
 
 /** All three or none: a half would be cleartext that looks like TLS. */

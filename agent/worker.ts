@@ -20,7 +20,7 @@ import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
 import { Directory } from "./flow/directory.ts";
-import { LocalPod } from "./flow/pod.ts";
+import { LocalPod, type WorkerTally } from "./flow/pod.ts";
 import type { TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { FromWorker, PodInit, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
@@ -65,6 +65,7 @@ class DataWorker {
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
   readonly #pods: Map<string, ServedPod> = new Map();
+  readonly #tally: WorkerTally = { carried: 0 };
   readonly #drained: Timer = new Timer({ onTimer: () => this.#tellDrained() });
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
   #draining = false;
@@ -107,6 +108,7 @@ class DataWorker {
     return {
       directory: this.#directory,
       serverFirst: new ServerFirstMemory(),
+      maxConnections: limits.maxConnections,
       maxConnectionsPerPod: limits.maxConnectionsPerPod,
       draining: () => this.#draining,
       dial: plaintext(loop, { connectTimeoutMs: timeouts.connectMs, ...this.#init }),
@@ -184,7 +186,7 @@ class DataWorker {
   }
 
   #addPod(init: PodInit): void {
-    const pod = new LocalPod(init);
+    const pod = new LocalPod(init, this.#tally);
     const quiet = new Timer({ onTimer: () => this.#tellIdle(served) });
     const served: ServedPod = { pod, listener: undefined, watched: false, quiet };
     this.#pods.set(init.uid, served);

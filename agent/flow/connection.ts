@@ -23,6 +23,7 @@ export interface FlowContext extends HttpContext {
   readonly directory: Directory<EndpointSet>;
   readonly serverFirst: ServerFirstMemory;
   readonly tie: Tie;
+  readonly maxConnections: number;
   readonly maxConnectionsPerPod: number;
   /** Whether the agent is shutting down: what was accepted in the last moment is served, but only once. */
   readonly draining: () => boolean;
@@ -54,6 +55,8 @@ interface Admitted {
 function admit(context: FlowContext, pod: LocalPod, accepted: Accepted): Route | Refusal {
   if (pod.carried.size >= context.maxConnectionsPerPod)
     return refuse("connection-limit", `${pod.carried.size} connections of pod ${pod.uid}`);
+  if (pod.worker.carried >= context.maxConnections)
+    return refuse("connection-limit", `${pod.worker.carried} connections of all pods`);
   return knownRoute(context, pod, accepted);
 }
 

@@ -25,12 +25,20 @@ export interface LocalPodInit extends DialPod {
   readonly listenerPort: number;
 }
 
+/** What all pods of a worker have together. */
+export interface WorkerTally {
+  /** Connections being carried. */
+  carried: number;
+}
+
 /** The pod with all that belongs to it in this worker. */
 export class LocalPod implements DialPod {
   readonly uid: string;
   readonly owner: number;
   readonly netnsFd: number;
   readonly listenerPort: number;
+  /** Of all pods of this worker. */
+  readonly worker: WorkerTally;
   /** What was decided about earlier connections. */
   readonly routes: RouteMemory = new RouteMemory();
   readonly #carried: Set<Carried> = new Set();
@@ -38,7 +46,8 @@ export class LocalPod implements DialPod {
   onIdle: () => void = () => undefined;
   readonly #pools: Map<LiveEndpoint, UpstreamPool<Http1Upstream>> = new Map();
 
-  constructor(init: LocalPodInit) {
+  constructor(init: LocalPodInit, worker: WorkerTally) {
+    this.worker = worker;
     this.uid = init.uid;
     this.owner = init.owner;
     this.netnsFd = init.netnsFd;
@@ -53,11 +62,14 @@ export class LocalPod implements DialPod {
   /** A connection begins. */
   carry(connection: Carried): void {
     this.#carried.add(connection);
+    this.worker.carried++;
   }
 
   /** A connection has ended. */
   release(connection: Carried): void {
-    if (this.#carried.delete(connection) && this.#carried.size === 0) this.onIdle();
+    if (!this.#carried.delete(connection)) return;
+    this.worker.carried--;
+    if (this.#carried.size === 0) this.onIdle();
   }
 
   /** The pool of connections from this pod's own address to an endpoint of a service. */

@@ -20,7 +20,8 @@ const HELP = {
   "request-malformed": "the request is not valid HTTP/1.1",
   "framing-ambiguous": "the message's length could be understood in two ways (request smuggling)",
   "version-unsupported": "the HTTP version is not supported",
-  "connection-limit": "the pod has as many connections as its limit allows",
+  "connection-limit":
+    "the pod, or the agent for all pods, has as many connections as its limit allows",
   "memory-limit": "the pod or the worker has as many buffered bytes as its limit allows",
   "descriptor-limit": "the process has no free file descriptor",
   "drain-deadline": "the connection was cut because the drain deadline passed",

@@ -122,11 +122,16 @@ function container(options: InstallOptions): unknown {
     image: `${image.agent}:${image.tag}`,
     imagePullPolicy: image.pullPolicy,
     args: argumentsOf(options),
-    // fieldRef is applied as a whole: without its default version an upgrade would find it changed.
+    // References are applied as a whole: without the API's defaults in them an upgrade would find them changed.
     env: [
       {
         name: "NODE_NAME",
         valueFrom: { fieldRef: { apiVersion: "v1", fieldPath: "spec.nodeName" } },
+      },
+      {
+        // In bytes, and as it is: whoever changes the limit need not know that buffers follow it.
+        name: "MEMORY_LIMIT",
+        valueFrom: { resourceFieldRef: { resource: "limits.memory", divisor: "0" } },
       },
     ],
     ports: [{ name: "metrics", containerPort: agent.metricsPort, hostPort: agent.metricsPort }],
@@ -183,6 +188,7 @@ function argumentsOf({ namespace, agent }: InstallOptions): readonly string[] {
     `--metrics=:${agent.metricsPort}`,
     `--probes=127.0.0.1:${agent.probePort}`,
     `--workers=${agent.workers}`,
+    "--memory-limit-bytes=$(MEMORY_LIMIT)",
     `--access-log=${agent.accessLog}`,
     `--drain-timeout-ms=${agent.drainSeconds * 1000}`,
   ];

@@ -16,6 +16,7 @@ interface Template {
     readonly priorityClassName: string;
     readonly containers: readonly {
       readonly args: readonly string[];
+      readonly env?: readonly { readonly name: string; readonly valueFrom: unknown }[];
       readonly startupProbe?: Probe;
       readonly readinessProbe?: Probe;
       readonly livenessProbe?: Probe;
@@ -63,6 +64,14 @@ describe("what is installed", () => {
     const { startupProbe, readinessProbe, livenessProbe } = agent ?? {};
     for (const probe of [startupProbe, readinessProbe, livenessProbe])
       assert.deepEqual([probe?.httpGet.host, probe?.httpGet.port], ["127.0.0.1", 15_022]);
+  });
+
+  test("the agent knows the limit of its container, whoever set it", () => {
+    const [agent] = templateOf("DaemonSet").spec.containers;
+    assert.ok(agent?.args.includes("--memory-limit-bytes=$(MEMORY_LIMIT)"), "--memory-limit-bytes");
+    assert.deepEqual(agent?.env?.find(({ name }) => name === "MEMORY_LIMIT")?.valueFrom, {
+      resourceFieldRef: { resource: "limits.memory", divisor: "0" },
+    });
   });
 
   test("nobody but control is given a role, and no role holds a wildcard", () => {
@@ -164,6 +173,14 @@ describe("options", () => {
         /option agent\.memoryLimit: must not be below requests/,
       ],
       [{ control: { memoryLimit: "much" } }, /option control\.memoryLimit: must be a quantity/],
+      [
+        { agent: { requests: { memory: "1.5Gi" }, memoryLimit: "1600M" } },
+        /option agent\.memoryLimit: must not be below requests\.memory/,
+      ],
+      [
+        { control: { memoryLimit: "100Mi" } },
+        /option control\.memoryLimit: must not be below requests\.memory/,
+      ],
       [{ namespace: "Upper" }, /option namespace: must be lower-case/],
       [{ namespace: "default" }, /option namespace: must be a namespace of the mesh's own/],
       [{ namespace: "kube-system" }, /option namespace: must be a namespace of the mesh's own/],

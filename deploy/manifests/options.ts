@@ -102,7 +102,9 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
   agent: z
     .strictObject({
       requests: resources("100m", "192Mi"),
-      memoryLimit: quantity.default("1Gi").describe("an agent is ended beyond this"),
+      memoryLimit: quantity
+        .default("1Gi")
+        .describe("an agent is ended beyond this; half of it is for what slow readers leave"),
       workers: z.int().min(1).max(256).default(1).describe("data workers, one core each at most"),
       accessLog: z.number().min(0).max(1).default(0).describe("share of requests that are logged"),
       drainSeconds: z

@@ -37,6 +37,7 @@ export interface RigService {
 const LIMITS: DataLimits = {
   maxHeadBytes: 65_536,
   maxHeaders: 128,
+  maxConnections: 100_000,
   maxConnectionsPerPod: 20_000,
   maxBufferedBytesPerPod: 64 << 20,
   maxBufferedBytes: 512 << 20,

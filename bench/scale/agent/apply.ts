@@ -182,6 +182,7 @@ function makeWorkers(): Workers {
       limits: {
         maxHeadBytes: 65_536,
         maxHeaders: 128,
+        maxConnections: 100_000,
         maxConnectionsPerPod: 20_000,
         maxBufferedBytesPerPod: 64 << 20,
         maxBufferedBytes: 512 << 20,

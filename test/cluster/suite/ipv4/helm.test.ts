@@ -31,6 +31,7 @@ const EVERYTHING: Values = {
   "agent.accessLog": 0.25,
   "agent.drainSeconds": 3600,
   "agent.metricsPort": 65_535,
+  "agent.probePort": 1,
   "agent.maxUnavailable": 10,
 };
 
