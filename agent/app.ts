@@ -12,7 +12,7 @@ import { resolveCgroup } from "./kernel/cgroup.ts";
 import { HeartbeatWriter } from "./kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
 import { NodeLock } from "./kernel/lock.ts";
-import { Drain, Readiness } from "./lifecycle.ts";
+import { Drain, endOnce, Readiness } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import { openPages } from "./pages.ts";
 import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
@@ -40,7 +40,7 @@ export interface AppInputs {
 
 /** A running agent. */
 export interface App {
-  /** Drains (at most the configured time), then stops everything. Again: stops at once. */
+  /** Drains (at most the configured time), then stops everything. Again: drains no longer, and waits for the same end. */
   stop(): Promise<void>;
 }
 
@@ -87,12 +87,14 @@ export async function startApp(inputs: AppInputs): Promise<App> {
 
   const drain = drainOf({ workers, redirect, log, deadlineMs: config.timeouts.drainMs });
   const running = parts.move();
+  const end = endOnce(drain, async () => {
+    clean = await redirect.leave();
+    await running.disposeAsync();
+  });
   return {
-    stop: async () => {
+    stop: () => {
       if (drain.state.kind === "serving") readiness.await("nothing: the agent is shutting down");
-      await drain.begin();
-      clean = await redirect.leave();
-      await running.disposeAsync();
+      return end();
     },
   };
 }

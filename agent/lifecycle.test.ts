@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { Drain, type Drainable, Readiness } from "./lifecycle.ts";
+import { setImmediate as turnOfLoop } from "node:timers/promises";
+import { Drain, type Drainable, endOnce, Readiness } from "./lifecycle.ts";
 
 describe("readiness", () => {
   test("names what is awaited and for how long, and is ready when nothing is", async () => {
@@ -88,5 +89,24 @@ describe("drain", () => {
     assert.deepEqual(await first, { kind: "drained", forced: ["workers"] });
     assert.equal(await second, await first);
     assert.deepEqual(log, ["stop workers", "force workers"]);
+  });
+
+  test("who asks for the end again hurries the drain and waits for the one end", async () => {
+    const { log, drain } = rig(["workers"]);
+    const ending = Promise.withResolvers<void>();
+    const end = endOnce(drain, () => {
+      log.push("end");
+      return ending.promise;
+    });
+    let over = 0;
+    const asked = [end(), end()].map((one) => one.then(() => over++));
+    await turnOfLoop();
+    asked.push(end().then(() => over++));
+    await turnOfLoop();
+    assert.deepEqual(log, ["stop workers", "force workers", "end"]);
+    assert.equal(over, 0);
+    ending.resolve();
+    await Promise.all(asked);
+    assert.equal(over, 3);
   });
 });

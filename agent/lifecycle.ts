@@ -63,6 +63,19 @@ export type DrainState =
   /** `forced` names those that had to be cut; empty after a clean end. */
   | { readonly kind: "drained"; readonly forced: readonly string[] };
 
+/**
+ * What ends the agent, however often it is asked to: the drain, then `end`, once. Asked again, the drain hurries; everybody
+ * waits for the same end.
+ */
+export function endOnce(drain: Drain, end: () => Promise<void>): () => Promise<void> {
+  let ended: Promise<void> | undefined;
+  return () => {
+    const drained = drain.begin();
+    ended ??= drained.then(end);
+    return ended;
+  };
+}
+
 /** Inputs of a Drain. */
 export interface DrainInputs {
   readonly parts: readonly Drainable[];
