@@ -75,6 +75,14 @@ export function leavingContents(contents: PodContents): PodContents {
   return { ...contents, pod: { ...contents.pod, flags } };
 }
 
+/**
+ * The same pod with an agent that takes nothing new. With mesh/fail=open it is as one on its way out, and its listener
+ * stays: a connect that was marked a moment ago still finds it. With closed it is caught, to be refused.
+ */
+export function releasedContents(contents: PodContents): PodContents {
+  return contents.pod.flags & POD_FAIL_CLOSED ? contents : leavingContents(contents);
+}
+
 function isEnrolled(workload: Workload): workload is EnrolledWorkload {
   return workload.enrolment !== undefined;
 }

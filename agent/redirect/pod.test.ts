@@ -41,6 +41,11 @@ function harness() {
   return { locator, places, kernel, users, pod };
 }
 
+/** Whether the kernel catches the pod's new connections. */
+function isCaught({ kernel }: ReturnType<typeof harness>): boolean {
+  return ((kernel.tables.pods.get(5n)?.flags ?? 0) & POD_CATCH) !== 0;
+}
+
 /** Lets every promise that can go on do so. */
 async function quiet(pod: PodRedirect): Promise<void> {
   await turnOfLoop();
@@ -278,14 +283,26 @@ test("a released pod gets nothing new, keeps its place, and leaves it to its own
   const h = harness();
   h.locator.move(UID, 5);
   await h.pod.want(workload());
-  assert.equal(h.kernel.listening.size, 1);
   h.pod.release();
-  assert.equal(h.kernel.listening.size, 0);
+  assert.equal(isCaught(h), false);
+  // Connects that were marked before are on their way to it.
+  assert.equal(h.kernel.listening.size, 1);
   assert.equal(h.places.opened.size, 1);
+  await h.pod.want({ ...workload(), addresses: [] });
+  assert.equal(isCaught(h), false);
   await h.pod.want(workload("closed"));
-  assert.equal(h.kernel.listening.size, 0);
+  assert.deepEqual([isCaught(h), h.kernel.listening.size], [true, 0]);
   await h.pod.expel();
   assertNothingLeft(h);
+});
+
+test("a released pod with mesh/fail=closed is refused: caught, with nobody there", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload("closed"));
+  assert.deepEqual([isCaught(h), h.kernel.listening.size], [true, 1]);
+  h.pod.release();
+  assert.deepEqual([isCaught(h), h.kernel.listening.size], [true, 0]);
 });
 
 test("a pod that is released before it is caught never is", async () => {

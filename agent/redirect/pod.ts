@@ -4,9 +4,10 @@
  */
 
 import { isDeepStrictEqual } from "node:util";
+import { POD_CATCH } from "../kernel/layout.gen.ts";
 import type { MeshMaps } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
-import { leavingContents, podContents, sandboxOf } from "./contents.ts";
+import { leavingContents, podContents, releasedContents, sandboxOf } from "./contents.ts";
 import type { AbsentReason, Located, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
 import { sameContents, writeChange } from "./writer.ts";
@@ -129,7 +130,7 @@ export class PodRedirect {
   release(): void {
     this.#released = true;
     const state = this.#state;
-    if ("place" in state) this.#context.kernel.maps.listeners.delete(state.place.cookie);
+    if (state.kind === "caught") this.#write(state.contents);
   }
 
   /** Something may have changed outside: looks again. */
@@ -257,8 +258,13 @@ export class PodRedirect {
   #write(contents: PodContents): void {
     const state = this.#state;
     if (state.kind !== "caught") return;
-    writeChange(this.#context.kernel.maps, { from: state.contents, to: contents });
-    this.#state = { kind: "caught", place: state.place, contents };
+    const { maps } = this.#context.kernel;
+    const { place } = state;
+    const due = this.#released ? releasedContents(contents) : contents;
+    writeChange(maps, { from: state.contents, to: due });
+    // Caught with nobody listening is refused.
+    if (this.#released && due.pod.flags & POD_CATCH) maps.listeners.delete(place.cookie);
+    this.#state = { kind: "caught", place, contents: due };
   }
 
   /** Undoes what it can, so that the pod is as without a mesh, and tries again later. */
