@@ -38,6 +38,7 @@ const LEADER_BUDGET_MS = 15_000;
  * the dead one's pods had not answered a byte, but the answers that were under way are lost.
  */
 const MOST_IN_FLIGHT = 5;
+const CONTROLLERS = ["kube-controller-manager", "kube-scheduler"];
 const FLIPS = 2_000;
 const FLIPPED_PODS = 20;
 
@@ -212,11 +213,13 @@ async function outage(program: "kube-apiserver" | "etcd"): Promise<number> {
   const agent = await containerOf(await newAgent("node1"));
   const from = Date.now();
   await cluster.kill(program);
+  // As they do where they elect leaders: a lease that can't be renewed ends them.
+  for (const controller of CONTROLLERS) await cluster.kill(controller);
   await sleep(OUTAGE_MS / 2);
   const [took] = await Promise.allSettled([agentDies(agent)]);
   await sleep(Math.max(0, OUTAGE_MS - (Date.now() - from)));
   cluster.start(program);
-  const [anew] = await Promise.allSettled([controllersAnew()]);
+  const [anew] = await Promise.allSettled([controllersBack()]);
   // The agent first: what went wrong later may be its consequence.
   if (took.status === "rejected") throw took.reason;
   if (anew.status === "rejected") throw anew.reason;
@@ -224,19 +227,16 @@ async function outage(program: "kube-apiserver" | "etcd"): Promise<number> {
 }
 
 /**
- * Kubernetes' own controllers, which usually elect a leader, end in such an outage and are started anew. Ours do not
- * elect, would wait for up to a minute, and that minute is not ours.
+ * Starts Kubernetes' own controllers once the API answers. Those of before would take every node for lost at their first
+ * look, which is older than the outage, and all pods for not ready.
  */
-async function controllersAnew(): Promise<void> {
+async function controllersBack(): Promise<void> {
   await eventually(
     "the API answers",
     async () => (await cluster.kubectl("get", "--raw", "/readyz")) === "ok",
     60_000,
   );
-  for (const program of ["kube-controller-manager", "kube-scheduler"]) {
-    await cluster.kill(program);
-    cluster.start(program);
-  }
+  for (const controller of CONTROLLERS) cluster.start(controller);
 }
 
 for (const program of ["kube-apiserver", "etcd"] as const)
