@@ -14,7 +14,7 @@ import { type GroupResult, runGroup } from "./group-run.ts";
 import { reportRun } from "./run-report.ts";
 import { choose, groupOf, TEST_GROUPS } from "./test-groups.ts";
 
-const BUDGET_SECONDS = 720;
+const BUDGET_SECONDS = 600;
 
 const words = process.argv.slice(2);
 const shared = words.includes("--shared");
