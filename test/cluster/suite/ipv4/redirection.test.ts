@@ -23,11 +23,9 @@ import { STATIC_PODS } from "../../node/files.ts";
 const NAMESPACE = "redirection";
 /**
  * The budget from the API event to the redirection of new connections. What is measured holds more: the PATCH, and DNS,
- * connection and answer of the request that shows it, on two cores that the whole cluster shares. So half of the flips
- * must keep the budget with all of that, and the others may be late by what a busy machine costs, but not by a retry.
+ * connection and answer of the request that shows it.
  */
 const BUDGET_MS = 200;
-const LONGEST_MS = 1_000;
 const FLIPS = 5;
 
 const cluster = new TestCluster();
@@ -109,10 +107,7 @@ test("an annotation redirects new connections within 200 ms, its removal ends th
   const all = await seen(name);
   assert.deepEqual(troubles(all), []);
   assert.ok(all.filter((sight) => "opened" in sight).length > 2 * FLIPS);
-  const sorted = [...took.mesh, ...took.direct].sort((a, b) => a - b);
-  const median = sorted[FLIPS] ?? Number.NaN; // the upper one of 2 × FLIPS
-  assert.ok(median <= BUDGET_MS, `median ${median} ms`);
-  assert.ok((sorted.at(-1) ?? Number.NaN) <= LONGEST_MS, `longest ${sorted.at(-1)} ms`);
+  for (const ms of [...took.mesh, ...took.direct]) assert.ok(ms <= BUDGET_MS, `${ms} ms`);
 });
 
 test("a namespace's label enrols the pods that run there, its removal lets them go; nothing is reset", async () => {
