@@ -4,6 +4,7 @@
  * One worker, one thread, one directory.
  */
 
+import { changedServices } from "#model/endpoint-changes.ts";
 import { type Service, type ServicePort, serviceKey } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
@@ -33,6 +34,7 @@ interface Slot<State> {
 export class Directory<State = unknown> {
   readonly #workloads: Map<string, Workload> = new Map();
   readonly #byAddress: Map<string, Workload> = new Map();
+  readonly #services: Map<string, Service> = new Map();
   /** service key → slot key → slot: one slot per port and address family. */
   readonly #slots: Map<string, Map<number, Slot<State>>> = new Map();
   /** virtual address → slot key → slot: the same slots. */
@@ -110,6 +112,9 @@ export class Directory<State = unknown> {
     for (const workload of delta.upsertWorkloads) this.#putWorkload(workload);
     for (const key of delta.removeServices) this.#removeService(key);
     for (const service of delta.upsertServices) this.#putService(service);
+    // Undefined when it is for another world: the caller has checked that it is not.
+    const changed = changedServices(this.#services, delta.changeEndpoints);
+    for (const service of changed?.values() ?? []) this.#putService(service);
     this.#revision++;
   }
 
@@ -140,6 +145,7 @@ export class Directory<State = unknown> {
 
   #putService(service: Service): void {
     const key = serviceKey(service);
+    this.#services.set(key, service);
     const slots = this.#slots.get(key) ?? new Map<number, Slot<State>>();
     const wanted = new Map<number, ServicePort>();
     for (const family of new Set(service.addresses.map(familyOf)))
@@ -189,6 +195,7 @@ export class Directory<State = unknown> {
   #removeService(key: string): void {
     const slots = this.#slots.get(key);
     if (slots === undefined) return;
+    this.#services.delete(key);
     this.#unbindAddresses(key, slots);
     this.#addressesOf.delete(key);
     this.#slots.delete(key);

@@ -45,6 +45,7 @@ function world(...workloads: readonly Workload[]): Directory<string> {
     removeWorkloads: [],
     upsertServices: [SHOP],
     removeServices: [],
+    changeEndpoints: [],
   });
   return directory;
 }
@@ -168,6 +169,7 @@ test("a service's runtime state outlives its changes and ends with it", () => {
     removeWorkloads: [],
     upsertServices: [SHOP],
     removeServices: [],
+    changeEndpoints: [],
   };
   directory.apply(delta);
   const before = directory.service("10.96.0.7", 80);
@@ -182,7 +184,14 @@ test("a service's runtime state outlives its changes and ends with it", () => {
 test("an address that moves to a new pod before the old one is removed belongs to the new pod", () => {
   const directory = world(USER);
   const heir = workload("heir", "10.1.0.2");
-  const delta = { epoch: "e", base: 1, version: 2, upsertServices: [], removeServices: [] };
+  const delta = {
+    epoch: "e",
+    base: 1,
+    version: 2,
+    upsertServices: [],
+    removeServices: [],
+    changeEndpoints: [],
+  };
   directory.apply({ ...delta, upsertWorkloads: [heir], removeWorkloads: [] });
   directory.apply({ ...delta, upsertWorkloads: [], removeWorkloads: ["uid-user"] });
   assert.equal(directory.workloadAt("10.1.0.2"), heir);

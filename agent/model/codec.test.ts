@@ -52,6 +52,14 @@ const DELTA: SnapshotDelta = {
     },
   ],
   removeServices: ["shop/old"],
+  changeEndpoints: [
+    {
+      service: "shop/user",
+      port: 80,
+      upsert: [{ address: "10.1.0.4", port: 8080, state: "ready", workload: "u4" }],
+      remove: [{ address: "10.1.0.5", port: 8080 }],
+    },
+  ],
 };
 
 /** DELTA as JSON with one field set (or, given undefined, removed). */
@@ -68,6 +76,16 @@ test("a delta survives encoding and decoding", () => {
   assert.deepEqual(decodeDelta(encodeDelta(DELTA)), { kind: "delta", delta: DELTA });
 });
 
+test("a message has the oldest format that can say it, and format 1 knows no changes of endpoints", () => {
+  const formatIn = (delta: SnapshotDelta): unknown =>
+    Reflect.get(Object(JSON.parse(new TextDecoder().decode(encodeDelta(delta)))), "format");
+  const whole = { ...DELTA, changeEndpoints: [] };
+  assert.deepEqual([formatIn(whole), formatIn(DELTA)], [1, 2]);
+  const { changeEndpoints: _, ...first } = { format: 1, ...DELTA };
+  const decoded = decodeDelta(new TextEncoder().encode(JSON.stringify(first)));
+  assert.deepEqual(decoded, { kind: "delta", delta: whole });
+});
+
 test("fields of a newer control are ignored", () => {
   const decoded = decodeDelta(withField(["upsertServices", 0, "colour"], "red"));
   assert.deepEqual(decoded, { kind: "delta", delta: DELTA });
@@ -76,7 +94,8 @@ test("fields of a newer control are ignored", () => {
 test("a wrong field refuses the whole and is named", () => {
   const endpoint = ["upsertServices", 0, "ports", 0, "endpoints", 1] as const;
   const cases: readonly (readonly [readonly (string | number)[], unknown, string])[] = [
-    [["format"], 2, "format"],
+    [["format"], 3, "format"],
+    [["format"], 0, "format"],
     [["epoch"], "", "epoch"],
     [["base"], 6, "base"],
     [["version"], -1, "version"],
@@ -98,6 +117,11 @@ test("a wrong field refuses the whole and is named", () => {
     [[...endpoint, "address"], "order", "upsertServices[0].ports[0].endpoints[1].address"],
     [[...endpoint, "onlyFrom"], 7, "upsertServices[0].ports[0].endpoints[1].onlyFrom"],
     [["removeServices", 0], {}, "removeServices[0]"],
+    [["changeEndpoints"], {}, "changeEndpoints"],
+    [["changeEndpoints", 0, "service"], "", "changeEndpoints[0].service"],
+    [["changeEndpoints", 0, "port"], undefined, "changeEndpoints[0].port"],
+    [["changeEndpoints", 0, "upsert", 0, "state"], "up", "changeEndpoints[0].upsert[0].state"],
+    [["changeEndpoints", 0, "remove", 0, "address"], "x", "changeEndpoints[0].remove[0].address"],
   ];
   for (const [path, value, field] of cases) {
     const decoded = decodeDelta(withField(path, value));

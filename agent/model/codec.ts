@@ -19,12 +19,15 @@ import {
   type Place,
   text,
 } from "./reader.ts";
-import type { Endpoint, Service, ServicePort } from "./service.ts";
+import type { Endpoint, EndpointChanges, EndpointKey, Service, ServicePort } from "./service.ts";
 import type { SnapshotDelta } from "./snapshot.ts";
 import type { Workload, WorkloadPort } from "./workload.ts";
 
-/** The version of this encoding; another one is refused. */
-export const FORMAT = 1;
+/**
+ * The newest version of this encoding; newer ones are refused. 1: whole Services only. 2: with changes of endpoints. A
+ * message has the oldest one that can say it, so that an older agent reads what needs nothing new.
+ */
+export const FORMAT = 2;
 
 /** A larger message is refused before it is read: some ten times a cluster of 10,000 pods. */
 export const MAX_MESSAGE_BYTES: number = 64 * 1024 * 1024;
@@ -48,7 +51,11 @@ const MAX_FEW = 1024;
 
 /** Encodes a delta. */
 export function encodeDelta(delta: SnapshotDelta): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ format: FORMAT, ...delta }));
+  return new TextEncoder().encode(JSON.stringify({ format: formatOf(delta), ...delta }));
+}
+
+function formatOf({ changeEndpoints }: SnapshotDelta): number {
+  return changeEndpoints.length > 0 ? 2 : 1;
 }
 
 /**
@@ -57,7 +64,7 @@ export function encodeDelta(delta: SnapshotDelta): Uint8Array {
  */
 export function* encodePieces(delta: SnapshotDelta): Generator<string, void> {
   let before = "{";
-  for (const [key, value] of Object.entries({ format: FORMAT, ...delta })) {
+  for (const [key, value] of Object.entries({ format: formatOf(delta), ...delta })) {
     yield `${before}${JSON.stringify(key)}:`;
     if (Array.isArray(value)) yield* listPieces(value);
     else yield JSON.stringify(value);
@@ -113,7 +120,7 @@ function malformed(path: string, problem: string): DecodedDelta {
 }
 
 function readDelta(place: Place): SnapshotDelta {
-  integer(field(place, "format"), FORMAT, FORMAT);
+  integer(field(place, "format"), 1, FORMAT);
   const version = integer(field(place, "version"), 0, Number.MAX_SAFE_INTEGER);
   return {
     epoch: name(field(place, "epoch")),
@@ -123,6 +130,11 @@ function readDelta(place: Place): SnapshotDelta {
     removeWorkloads: list(field(place, "removeWorkloads"), name, MAX_OBJECTS),
     upsertServices: list(field(place, "upsertServices"), readService, MAX_OBJECTS),
     removeServices: list(field(place, "removeServices"), name, MAX_OBJECTS),
+    // Format 1 has none.
+    changeEndpoints:
+      optional(field(place, "changeEndpoints"), (changes) =>
+        list(changes, readEndpointChanges, MAX_OBJECTS),
+      ) ?? [],
   };
 }
 
@@ -204,6 +216,19 @@ function readEndpoint(place: Place): Endpoint {
     ...(workload !== undefined && { workload }),
     ...(onlyFrom !== undefined && { onlyFrom }),
   };
+}
+
+function readEndpointChanges(place: Place): EndpointChanges {
+  return {
+    service: name(field(place, "service")),
+    port: readPort(field(place, "port")),
+    upsert: list(field(place, "upsert"), readEndpoint, MAX_ENDPOINTS),
+    remove: list(field(place, "remove"), readEndpointKey, MAX_ENDPOINTS),
+  };
+}
+
+function readEndpointKey(place: Place): EndpointKey {
+  return { address: readAddress(field(place, "address")), port: readPort(field(place, "port")) };
 }
 
 function readBalance(place: Place): Balance {

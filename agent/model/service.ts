@@ -21,7 +21,10 @@ export interface ServicePort {
   readonly name: string;
   readonly port: number;
   readonly protocol: DeclaredProtocol;
-  /** By address, each once; of a dual-stack Service a pod is there once for each of its addresses. */
+  /**
+   * In the order of address and port (endpoint-changes.ts), each pair once; of a dual-stack Service a pod is there once
+   * for each of its addresses.
+   */
   readonly endpoints: readonly Endpoint[];
 }
 
@@ -44,6 +47,21 @@ export interface Endpoint {
    * don't know the field lead everybody here.
    */
   readonly onlyFrom?: string;
+}
+
+/** What tells the endpoints of one service port apart. */
+export type EndpointKey = Pick<Endpoint, "address" | "port">;
+
+/** What changed in the endpoints of one port of one Service, whose other words are as before. */
+export interface EndpointChanges {
+  /** Key of the Service. */
+  readonly service: string;
+  /** `port` of the ServicePort. */
+  readonly port: number;
+  /** Endpoints that are new or not as before, in their order. */
+  readonly upsert: readonly Endpoint[];
+  /** Endpoints that are gone; none of `upsert`. */
+  readonly remove: readonly EndpointKey[];
 }
 
 /** The stable key of a service: `namespace/name`. */

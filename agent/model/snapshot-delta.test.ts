@@ -21,6 +21,7 @@ const NOTHING: Omit<SnapshotDelta, "base" | "version"> = {
   removeWorkloads: [],
   upsertServices: [],
   removeServices: [],
+  changeEndpoints: [],
 };
 const [A, B, ORDER, USER] = [workload("a"), workload("b"), service("order"), service("user")];
 
@@ -51,4 +52,14 @@ test("from nothing means without anything of before", () => {
   assert.ok(before);
   const after = applyDelta(before, { ...NOTHING, base: "nothing", version: 2 });
   assert.deepEqual([after?.workloads.size, after?.services.size], [0, 0]);
+});
+
+test("changed endpoints of a Service that is not there are for another snapshot", () => {
+  const entries = { ...NOTHING, upsertServices: [ORDER] };
+  const before = applyDelta(EMPTY_SNAPSHOT, { ...entries, base: "nothing", version: 1 });
+  assert.ok(before);
+  const changeEndpoints = [{ service: "shop/user", port: 80, upsert: [], remove: [] }];
+  const delta = { ...NOTHING, changeEndpoints, base: 1, version: 2 };
+  assert.equal(applyDelta(before, delta), undefined);
+  assert.equal(applyDelta(before, { ...delta, base: "nothing" }), undefined);
 });

@@ -1,10 +1,12 @@
 /** How a snapshot becomes the next one: pure, shared by control (tests) and agent. */
 
+import { changedServices } from "./endpoint-changes.ts";
 import { serviceKey } from "./service.ts";
-import type { Snapshot, SnapshotDelta } from "./snapshot.ts";
+import { EMPTY_SNAPSHOT, type Snapshot, type SnapshotDelta } from "./snapshot.ts";
 
 /**
- * The snapshot after the delta; undefined when the delta is for another one (other epoch or version).
+ * The snapshot after the delta; undefined when the delta is for another one (other epoch or version, or without what it
+ * changes).
  * Entries that the delta does not name keep their identity, and so does a whole map of which it names nothing: copying
  * that of 10,000 pods would be most of what a change of one endpoint costs. The given snapshot is not touched.
  */
@@ -13,15 +15,17 @@ export function applyDelta(snapshot: Snapshot, delta: SnapshotDelta): Snapshot |
   if (!full && (snapshot.epoch !== delta.epoch || snapshot.version !== delta.base))
     return undefined;
   const workloads = changed(
-    full ? new Map() : snapshot.workloads,
+    full ? EMPTY_SNAPSHOT.workloads : snapshot.workloads,
     delta.removeWorkloads,
     delta.upsertWorkloads.map((workload) => [workload.uid, workload]),
   );
-  const services = changed(
-    full ? new Map() : snapshot.services,
-    delta.removeServices,
-    delta.upsertServices.map((service) => [serviceKey(service), service]),
-  );
+  const before = full ? EMPTY_SNAPSHOT.services : snapshot.services;
+  const withOtherEndpoints = changedServices(before, delta.changeEndpoints);
+  if (withOtherEndpoints === undefined) return undefined;
+  const services = changed(before, delta.removeServices, [
+    ...delta.upsertServices.map((service) => [serviceKey(service), service] as const),
+    ...withOtherEndpoints,
+  ]);
   return { version: delta.version, epoch: delta.epoch, workloads, services };
 }
 
@@ -47,5 +51,6 @@ export function fullDelta(snapshot: Snapshot): SnapshotDelta {
     removeWorkloads: [],
     upsertServices: [...snapshot.services.values()],
     removeServices: [],
+    changeEndpoints: [],
   };
 }

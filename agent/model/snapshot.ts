@@ -1,6 +1,6 @@
 /** All that an agent needs to know, as one value with a version. Never changed in place: replaced whole. */
 
-import type { Service } from "./service.ts";
+import type { EndpointChanges, Service } from "./service.ts";
 import type { Workload } from "./workload.ts";
 
 /** The world as compiled by control. */
@@ -25,6 +25,8 @@ export interface SnapshotDelta {
   readonly removeWorkloads: readonly string[];
   readonly upsertServices: readonly Service[];
   readonly removeServices: readonly string[];
+  /** Of Services that the base has and the lists above don't name. A change of one pod is 200 bytes, not its whole Service. */
+  readonly changeEndpoints: readonly EndpointChanges[];
 }
 
 /** The snapshot before anything was heard from control. */

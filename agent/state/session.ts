@@ -9,6 +9,8 @@ import {
   type OutgoingHttpHeaders,
 } from "node:http2";
 import { connect as connectSocket } from "node:net";
+import { FORMAT } from "#model/codec.ts";
+import type { Snapshot } from "#model/snapshot.ts";
 
 /** Where control listens. */
 export type ControlAddress =
@@ -34,6 +36,13 @@ export interface TlsControl {
   readonly tokenFile: string;
   /** The name that control's certificate must have. */
   readonly serverName: string;
+}
+
+/** What an agent asks for. */
+export interface SnapshotsRequest {
+  readonly node: string;
+  /** The snapshot it has. */
+  readonly have: Pick<Snapshot, "epoch" | "version"> | undefined;
 }
 
 /** What a session shows about who it is. */
@@ -164,14 +173,17 @@ function rootOf(thrown: unknown): NodeJS.ErrnoException {
 }
 
 /**
- * Asks for the stream of snapshots. Resolves with the stream once control accepts; rejects with control's
+ * Asks for the stream of snapshots, from `have` on or (undefined) from nothing. Resolves with the stream once control accepts; rejects with control's
  * own words when it refuses, or when it says nothing for `timeoutMs`.
  */
 export async function openSnapshots(
   session: ClientHttp2Session,
-  path: string,
+  { node, have }: SnapshotsRequest,
   timeoutMs: number,
 ): Promise<ClientHttp2Stream> {
+  const query = new URLSearchParams({ node, format: String(FORMAT) });
+  if (have !== undefined) query.set("have", `${have.epoch}:${have.version}`);
+  const path = `/v1/snapshots?${query}`;
   const { stream, taken } = request(session, { ":method": "GET", ":path": path });
   const timer = setTimeout(
     () => session.destroy(new Error(`control did not answer within ${timeoutMs} ms`)),

@@ -14,6 +14,7 @@ const FULL: SnapshotDelta = {
     { namespace: "shop", name: "order", addresses: [], balance: { kind: "ewma" }, ports: [] },
   ],
   removeServices: [],
+  changeEndpoints: [],
 };
 
 test("subscribers see every swap with its delta, until they leave", () => {

@@ -10,7 +10,14 @@ import { FrameReader } from "#model/frames.ts";
 import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import { Backoff } from "./backoff.ts";
-import { type Ack, hasNewToken, openSnapshots, sendAck, watchPeer } from "./session.ts";
+import {
+  type Ack,
+  hasNewToken,
+  openSnapshots,
+  type SnapshotsRequest,
+  sendAck,
+  watchPeer,
+} from "./session.ts";
 import type { SnapshotStore } from "./store.ts";
 
 /** Silence after which control counts as dead is at most twice this. */
@@ -82,8 +89,8 @@ async function followOnce(
   try {
     const link: Link = { options, session, backoff, memory, repeated: Promise.resolve() };
     watchPeer(session, options.pingMs ?? DEFAULT_PING_MS, () => alive(link));
-    const path = pathOf(options, memory.resync);
-    const stream = await openSnapshots(session, path, ANSWER_TIMEOUT_MS);
+    const request = { node: options.node, have: haveOf(options, memory.resync) };
+    const stream = await openSnapshots(session, request, ANSWER_TIMEOUT_MS);
     options.onStatus({ kind: "connected" });
     await takeMessages(link, stream);
     return "control closed the stream";
@@ -99,11 +106,9 @@ function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-function pathOf({ node, store }: FollowOptions, everything: boolean): string {
-  const query = new URLSearchParams({ node });
-  const { epoch, version } = store.current;
-  if (epoch !== "" && !everything) query.set("have", `${epoch}:${version}`);
-  return `/v1/snapshots?${query}`;
+/** What the agent has, unless everything shall be sent again. */
+function haveOf({ store }: FollowOptions, everything: boolean): SnapshotsRequest["have"] {
+  return store.current.epoch === "" || everything ? undefined : store.current;
 }
 
 /** What is remembered from one connection to the next. */

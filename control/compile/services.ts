@@ -2,6 +2,7 @@
 
 import { canonicalAddress } from "#model/address.ts";
 import { readBalance } from "#model/annotations.ts";
+import { compareEndpoints, endpointKeyText } from "#model/endpoint-changes.ts";
 import {
   type Endpoint,
   type EndpointState,
@@ -188,7 +189,7 @@ function endpointsOf(
       for (const made of endpointAt(slice, endpoint, { port: number, local }))
         keepBest(endpoints, made);
   }
-  return [...endpoints.values()].sort((a, b) => compare(a.address, b.address) || a.port - b.port);
+  return [...endpoints.values()].sort(compareEndpoints);
 }
 
 function endpointAt(
@@ -213,7 +214,7 @@ function endpointAt(
 }
 
 function keepBest(endpoints: Map<string, Endpoint>, endpoint: Endpoint): void {
-  const key = `${endpoint.address} ${endpoint.port}`;
+  const key = endpointKeyText(endpoint);
   const known = endpoints.get(key);
   if (known === undefined || RANK[endpoint.state] > RANK[known.state]) endpoints.set(key, endpoint);
 }

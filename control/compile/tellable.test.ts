@@ -22,6 +22,7 @@ function told(world: World): Compilation {
       removeWorkloads: [],
       upsertServices: [...compiled.services.values()],
       removeServices: [],
+      changeEndpoints: [],
     }),
   );
   assert.equal(decoded.kind, "delta", JSON.stringify(decoded).slice(0, 500));

@@ -10,6 +10,8 @@ export interface AgentStreamOptions {
   readonly node: string;
   /** What the agent says it has. */
   readonly have: Position | undefined;
+  /** The newest format of the codec that the agent says it reads. */
+  readonly format: number;
   readonly publisher: Publisher;
   readonly agents: AgentRegistry;
 }
@@ -48,7 +50,7 @@ class Sender {
   }
 
   send(): void {
-    const { stream, publisher, agents } = this.#options;
+    const { stream, publisher, agents, format } = this.#options;
     const { epoch, version } = publisher.snapshot;
     // Version 0: control itself knows nothing yet; an empty world would undo every enrolment.
     if (this.#state === "sending" || version === 0 || stream.destroyed) return;
@@ -56,7 +58,7 @@ class Sender {
     if (current && this.#greeted) return;
     this.#state = "sending";
     this.#greeted = true;
-    const frame = publisher.frameSince(this.#position);
+    const frame = publisher.frameSince(this.#position, format);
     this.#position = { epoch, version };
     agents.sent(this.#link, this.#position);
     // The callback comes when HTTP/2 flow control has let all of it go.

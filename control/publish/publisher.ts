@@ -4,10 +4,12 @@
  * This file: versions and deltas, no I/O.
  */
 
-import { encodeDelta } from "#model/codec.ts";
+import { encodeDelta, FORMAT } from "#model/codec.ts";
 import { encodeFrame } from "#model/frames.ts";
+import type { EndpointChanges, Service } from "#model/service.ts";
 import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
+import { changesOf, type Touched, touchedBy } from "./touched.ts";
 
 /** What of a compilation is published. */
 export type SnapshotParts = Pick<Snapshot, "workloads" | "services">;
@@ -16,16 +18,19 @@ export type SnapshotParts = Pick<Snapshot, "workloads" | "services">;
 export type Position = Pick<Snapshot, "epoch" | "version">;
 
 /**
- * Changed keys that are remembered over all versions. An agent further behind gets everything: at this
+ * Changed keys and endpoints that are remembered over all versions. An agent further behind gets everything: at this
  * many keys the delta would be about as long.
  */
 const MAX_REMEMBERED_KEYS = 50_000;
+
+/** The codec's first format that has changes of endpoints. */
+const FORMAT_OF_CHANGES = 2;
 
 /** Names of what changed from one version to the next; contents are in the current snapshot. */
 interface Step {
   readonly version: number;
   readonly workloads: readonly string[];
-  readonly services: readonly string[];
+  readonly services: ReadonlyMap<string, Touched>;
 }
 
 /** The current snapshot of this process and the way to it. Memory: one snapshot and a bounded list of names. */
@@ -53,14 +58,15 @@ export class Publisher {
   }
 
   /**
-   * Takes a compilation as the new truth. What is identical (`===`) has not changed; when nothing has,
+   * Takes a compilation as the new truth. What is identical (`===`) has not changed, nor has a Service that says the same
+   * in other objects; when nothing has,
    * there is no new version, but for the first, which says that even an empty world is known. Returns whether there is one.
    */
   publish(parts: SnapshotParts): boolean {
     const before = this.#snapshot;
     const workloads = changedKeys(before.workloads, parts.workloads);
-    const services = changedKeys(before.services, parts.services);
-    if (before.version > 0 && workloads.length + services.length === 0) return false;
+    const services = touchedServices(before.services, parts.services);
+    if (before.version > 0 && workloads.length + services.size === 0) return false;
     const version = before.version + 1;
     this.#snapshot = { ...parts, epoch: before.epoch, version };
     this.#remember({ version, workloads, services });
@@ -77,38 +83,28 @@ export class Publisher {
 
   /**
    * What leads from a position to the newest version: an empty delta for somebody who has it, everything
-   * for somebody of another epoch or too far behind.
+   * for somebody of another epoch or too far behind. `format`: the newest of the codec that its reader knows.
    */
-  deltaSince(have: Position | undefined): SnapshotDelta {
+  deltaSince(have: Position | undefined, format: number = FORMAT): SnapshotDelta {
     const now = this.#snapshot;
     const known = have !== undefined && have.epoch === now.epoch && have.version <= now.version;
     const steps = known ? this.#stepsAfter(have.version) : undefined;
     if (!known || steps === undefined) return fullDelta(now);
-    const workloads = split(
-      steps.flatMap((step) => step.workloads),
-      now.workloads,
-    );
-    const services = split(
-      steps.flatMap((step) => step.services),
-      now.services,
-    );
     return {
       epoch: now.epoch,
       base: have.version,
       version: now.version,
-      upsertWorkloads: workloads.upsert,
-      removeWorkloads: workloads.remove,
-      upsertServices: services.upsert,
-      removeServices: services.remove,
+      ...workloadsOf(steps, now.workloads),
+      ...servicesOf(steps, now.services, format),
     };
   }
 
   /** deltaSince as bytes for the wire, shared by all who ask for the same. */
-  frameSince(have: Position | undefined): Uint8Array {
+  frameSince(have: Position | undefined, format: number = FORMAT): Uint8Array {
     const known = have?.epoch === this.#snapshot.epoch;
-    const key = known ? String(have.version) : "nothing";
+    const key = known ? `${format} ${have.version}` : "nothing";
     return this.#frames.getOrInsertComputed(key, () =>
-      encodeFrame(encodeDelta(this.deltaSince(have))),
+      encodeFrame(encodeDelta(this.deltaSince(have, format))),
     );
   }
 
@@ -134,8 +130,9 @@ export class Publisher {
 }
 
 /** What a step costs; one more than its keys, so that empty steps are bounded too. */
-function sizeOf(step: Step): number {
-  return step.workloads.length + step.services.length + 1;
+function sizeOf({ workloads, services }: Step): number {
+  const touched = services.values().reduce((sum, of) => sum + (of === "whole" ? 1 : of.length), 0);
+  return workloads.length + touched + 1;
 }
 
 function changedKeys<T>(before: ReadonlyMap<string, T>, now: ReadonlyMap<string, T>): string[] {
@@ -145,16 +142,56 @@ function changedKeys<T>(before: ReadonlyMap<string, T>, now: ReadonlyMap<string,
   return changed;
 }
 
-function split<T>(
-  keys: readonly string[],
-  now: ReadonlyMap<string, T>,
-): { upsert: readonly T[]; remove: readonly string[] } {
-  const upsert: T[] = [];
-  const remove: string[] = [];
-  for (const key of new Set(keys)) {
-    const value = now.get(key);
-    if (value === undefined) remove.push(key);
-    else upsert.push(value);
+function touchedServices(
+  before: ReadonlyMap<string, Service>,
+  now: ReadonlyMap<string, Service>,
+): ReadonlyMap<string, Touched> {
+  const all = changedKeys(before, now).map(
+    (key) => [key, touchedBy(before.get(key), now.get(key))] as const,
+  );
+  return new Map(all.filter(([, touched]) => touched.length > 0));
+}
+
+function workloadsOf(
+  steps: readonly Step[],
+  now: Snapshot["workloads"],
+): Pick<SnapshotDelta, "upsertWorkloads" | "removeWorkloads"> {
+  const keys = [...new Set(steps.flatMap(({ workloads }) => workloads))];
+  return {
+    upsertWorkloads: keys.flatMap((key) => now.get(key) ?? []),
+    removeWorkloads: keys.filter((key) => !now.has(key)),
+  };
+}
+
+function servicesOf(
+  steps: readonly Step[],
+  now: Snapshot["services"],
+  format: number,
+): Pick<SnapshotDelta, "upsertServices" | "removeServices" | "changeEndpoints"> {
+  const upsertServices: Service[] = [];
+  const removeServices: string[] = [];
+  const changeEndpoints: EndpointChanges[] = [];
+  for (const [key, touched] of merged(steps)) {
+    const service = now.get(key);
+    const changes =
+      service === undefined || touched === "whole" || format < FORMAT_OF_CHANGES
+        ? "whole"
+        : changesOf(service, touched);
+    if (service === undefined) removeServices.push(key);
+    else if (changes === "whole") upsertServices.push(service);
+    else changeEndpoints.push(...changes);
   }
-  return { upsert, remove };
+  return { upsertServices, removeServices, changeEndpoints };
+}
+
+/** All that was touched in any of the steps. */
+function merged(steps: readonly Step[]): ReadonlyMap<string, Touched> {
+  const all = new Map<string, Touched>();
+  for (const { services } of steps)
+    for (const [key, touched] of services) {
+      const before = all.get(key) ?? [];
+      const both = before === "whole" || touched === "whole" ? "whole" : [...before, ...touched];
+      all.set(key, both);
+    }
+  return all;
 }

@@ -1,7 +1,7 @@
 /**
  * The HTTP/2 server that agents connect to:
- *   GET  /v1/snapshots?node=NAME[&have=EPOCH:VERSION]   a stream of framed deltas, without end
- *   POST /v1/acks                                       {node, epoch, version} or with {field, problem}
+ *   GET  /v1/snapshots?node=NAME[&format=F][&have=EPOCH:VERSION]   a stream of framed deltas, without end
+ *   POST /v1/acks                                                  {node, epoch, version} or with {field, problem}
  */
 
 import {
@@ -150,7 +150,8 @@ export class PublishServer {
     stream.on("close", () => this.#streams.delete(stream));
     this.#admitAgain(stream, node, admission.againMs);
     const have = parsePosition(url.searchParams.get("have"));
-    serveAgent({ stream, node, have, publisher, agents });
+    const format = parseFormat(url.searchParams.get("format"));
+    serveAgent({ stream, node, have, format, publisher, agents });
   }
 
   async #admit(
@@ -245,6 +246,11 @@ function parsePosition(text: string | null): Position | undefined {
   const match = /^([^:]+):(\d{1,15})$/.exec(text ?? "");
   const [, epoch, version] = match ?? [];
   return epoch === undefined ? undefined : { epoch, version: Number(version) };
+}
+
+/** Reads the newest format that an agent knows. The first agents don't say it; a newer one knows ours too. */
+function parseFormat(text: string | null): number {
+  return /^\d{1,6}$/.test(text ?? "") ? Number(text) : 1;
 }
 
 function answer(stream: ServerHttp2Stream, status: number, problem: string): void {

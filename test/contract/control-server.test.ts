@@ -4,6 +4,8 @@ import { connect as connectSocket } from "node:net";
 import { test } from "node:test";
 import { decodeDelta } from "#model/codec.ts";
 import { FrameReader } from "#model/frames.ts";
+import type { EndpointState } from "#model/service.ts";
+import type { SnapshotDelta } from "#model/snapshot.ts";
 import { partsOf, startControl, Witness } from "./control-link.ts";
 
 /** A hand-made agent: a session that asks for one path. */
@@ -63,6 +65,45 @@ test("an agent that stops reading costs one message, and gets the newest when it
   });
   await witness.until("the newest", () => newest === 301);
   assert.ok(messages < 32, `${messages} messages`);
+});
+
+test("changes of endpoints go to who says that it can read them; others get whole Services", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  const publish = (state: EndpointState): void => {
+    const endpoints = ["10.1.0.2", "10.1.0.3"].map((address) => ({ address, port: 8080, state }));
+    const last = endpoints.with(1, { address: "10.1.0.3", port: 8080, state: "ready" });
+    const ports = [{ name: "", port: 80, protocol: "http" as const, endpoints: last }];
+    const service = { namespace: "shop", name: "order", addresses: [], ports };
+    const services = new Map([
+      ["shop/order", { ...service, balance: { kind: "random" as const } }],
+    ]);
+    control.publisher.publish({ workloads: new Map(), services });
+  };
+  publish("ready");
+  publish("draining");
+  const delta = async (query: string): Promise<SnapshotDelta> => {
+    await using client = ask(control.port, `/v1/snapshots?node=n1&have=e1:1${query}`);
+    const reader = new FrameReader();
+    for await (const piece of client.stream as AsyncIterable<Buffer>) {
+      const [message] = reader.push(piece);
+      assert.ok(message instanceof Uint8Array);
+      const decoded = decodeDelta(message);
+      assert.ok(decoded.kind === "delta");
+      return decoded.delta;
+    }
+    assert.fail("no message");
+  };
+  for (const query of ["", "&format=1", "&format=new"]) {
+    const { upsertServices, changeEndpoints } = await delta(query);
+    assert.deepEqual([upsertServices.length, changeEndpoints.length], [1, 0], query);
+  }
+  for (const query of ["&format=2", "&format=3"]) {
+    const { upsertServices, changeEndpoints } = await delta(query);
+    const upsert = [{ address: "10.1.0.2", port: 8080, state: "draining" }];
+    assert.deepEqual(upsertServices, [], query);
+    assert.deepEqual(changeEndpoints, [{ service: "shop/order", port: 80, upsert, remove: [] }]);
+  }
 });
 
 test("a peer that answers no ping is cut off", async () => {

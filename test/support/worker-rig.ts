@@ -135,6 +135,7 @@ export class WorkerRig implements AsyncDisposable {
         },
       ],
       removeServices: [],
+      changeEndpoints: [],
     };
     await this.workers.apply(delta);
   }

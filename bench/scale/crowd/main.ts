@@ -84,7 +84,7 @@ async function follow(crowd: Crowd, index: number, onFirst: () => void): Promise
   session.on("error", () => undefined);
   session.once("connect", (_, socket) => crowd.sockets.push(socket));
   watchPeer(session, PING_MS, () => undefined);
-  const stream = await openSnapshots(session, `/v1/snapshots?node=${name}`, ANSWER_MS);
+  const stream = await openSnapshots(session, { node: name, have: undefined }, ANSWER_MS);
   const reader = new FrameReader();
   for await (const piece of stream as AsyncIterable<Buffer>) {
     const messages = reader.push(piece);
@@ -122,7 +122,11 @@ async function take({ crowd, index, session, name }: Member, message: Uint8Array
 function observe({ quorum }: Crowd, message: Uint8Array): void {
   const decoded = decodeDelta(message);
   if (decoded.kind === "malformed") throw new Error(`${decoded.field} ${decoded.problem}`);
-  const { version, upsertServices } = decoded.delta;
+  const { version, upsertServices, changeEndpoints } = decoded.delta;
   quorum.await(version);
-  report({ kind: "seen", version, services: upsertServices.map(serviceKey), at: monotonicMs() });
+  const services = [
+    ...upsertServices.map(serviceKey),
+    ...changeEndpoints.map(({ service }) => service),
+  ];
+  report({ kind: "seen", version, services, at: monotonicMs() });
 }
