@@ -1,6 +1,6 @@
 /**
- * Messages in a byte stream: a big-endian unsigned 32-bit length, then that many bytes. Used for the
- * stream from control; HTTP/2 below already guards against loss and reordering.
+ * Messages in a byte stream: a big-endian unsigned 32-bit length, then that many bytes. Used on the stream between
+ * control and agent, both ways; HTTP/2 below already guards against loss and reordering.
  */
 
 import { MAX_MESSAGE_BYTES } from "./codec.ts";
@@ -16,10 +16,16 @@ export function encodeFrame(message: Uint8Array): Uint8Array {
   return frame;
 }
 
-/** Cuts a stream into messages. Keeps at most one message of MAX_MESSAGE_BYTES. */
+/** Cuts a stream into messages. Keeps at most one of them. */
 export class FrameReader {
+  readonly #maxBytes: number;
   #pieces: Uint8Array[] = [];
   #bytes = 0;
+
+  /** `maxBytes`: no message is longer. */
+  constructor(maxBytes: number = MAX_MESSAGE_BYTES) {
+    this.#maxBytes = maxBytes;
+  }
 
   /**
    * Takes the next piece of the stream and gives the messages that are now whole. `"too-long"`: the
@@ -31,7 +37,7 @@ export class FrameReader {
     const messages: Uint8Array[] = [];
     while (this.#bytes >= FRAME_HEADER_BYTES) {
       const length = this.#announced();
-      if (length > MAX_MESSAGE_BYTES) return "too-long";
+      if (length > this.#maxBytes) return "too-long";
       if (this.#bytes < FRAME_HEADER_BYTES + length) break;
       const whole = this.#joined();
       messages.push(whole.subarray(FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + length));

@@ -12,8 +12,10 @@ import { fullDelta } from "#model/snapshot-delta.ts";
 import { Backoff } from "./backoff.ts";
 import {
   type Ack,
+  ackOn,
   hasNewToken,
   openSnapshots,
+  type Position,
   type SnapshotsRequest,
   sendAck,
   watchPeer,
@@ -52,7 +54,7 @@ export type StreamStatus =
   | { readonly kind: "connecting" }
   /** Control answered; its first message is on the way. */
   | { readonly kind: "connected" }
-  /** The version is enforced and control knows. */
+  /** The version is enforced and control was told. */
   | { readonly kind: "synced"; readonly epoch: string; readonly version: number }
   /** The connection is gone or was given up; the last good snapshot stays in force. */
   | { readonly kind: "lost"; readonly problem: string; readonly retryInMs: number };
@@ -92,7 +94,7 @@ async function followOnce(
     const request = { node: options.node, have: haveOf(options, memory.resync) };
     const stream = await openSnapshots(session, request, ANSWER_TIMEOUT_MS);
     options.onStatus({ kind: "connected" });
-    await takeMessages(link, stream);
+    await takeMessages({ ...link, stream });
     return "control closed the stream";
   } catch (cause) {
     return messageOf(cause);
@@ -131,13 +133,18 @@ interface Link {
   repeated: Promise<void>;
 }
 
+/** A connection on which control has accepted. */
+interface Following extends Link {
+  readonly stream: ClientHttp2Stream;
+}
+
 /** Control has answered a ping. It sends news at once, so a peer that answers and is quiet has none. */
 function alive(link: Link): void {
   const { options, session, memory } = link;
   if (!memory.upToDate) return;
   options.store.confirm();
-  // Control sees a renewed token only with a request, and a quiet world asks for none: without this the stream would
-  // be refused when the old token ends.
+  // Control sees a renewed token only with a request, and acks are none: without this the stream would be refused when
+  // the old token ends.
   if (hasNewToken(session)) link.repeated = link.repeated.then(() => repeatAck(link));
 }
 
@@ -152,9 +159,9 @@ async function repeatAck({ options, session, memory }: Link): Promise<void> {
  * Takes messages one after the other. While one is being enforced nothing is read, so control holds back
  * and sends the sum of what happened meanwhile.
  */
-async function takeMessages(link: Link, stream: ClientHttp2Stream): Promise<void> {
+async function takeMessages(link: Following): Promise<void> {
   const reader = new FrameReader();
-  for await (const piece of stream as AsyncIterable<Buffer>) {
+  for await (const piece of link.stream as AsyncIterable<Buffer>) {
     const messages = reader.push(piece);
     if (messages === "too-long") throw new Error("control sent a message above the limit");
     for (const message of messages) await takeMessage(link, message);
@@ -162,13 +169,13 @@ async function takeMessages(link: Link, stream: ClientHttp2Stream): Promise<void
 }
 
 /** Throws to give the connection up. */
-async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
+async function takeMessage(link: Following, message: Uint8Array): Promise<void> {
   link.memory.upToDate = false;
   const decoded = decodeDelta(message);
   if (decoded.kind === "malformed") {
     const { epoch, version } = link.options.store.current;
     const { field, problem } = decoded;
-    await acknowledge(link, { epoch: epoch || "none", version, field, problem });
+    await refuse(link, { epoch: epoch || "none", version, field, problem });
     throw new Error(`control's message was refused: ${field} ${problem}`);
   }
   const { delta } = decoded;
@@ -179,7 +186,7 @@ async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
   await enforce(link, applied.snapshot, delta);
 }
 
-async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Promise<void> {
+async function enforce(link: Following, snapshot: Snapshot, delta: SnapshotDelta): Promise<void> {
   const { epoch, version } = snapshot;
   const { memory } = link;
   try {
@@ -187,7 +194,7 @@ async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Pr
   } catch (cause) {
     memory.enforceAll = true;
     const problem = cause instanceof Error ? cause.message : String(cause);
-    await acknowledge(link, { epoch, version, field: "", problem: problem.slice(0, 2000) });
+    await refuse(link, { epoch, version, field: "", problem: problem.slice(0, 2000) });
     throw new Error(`version ${version} could not be enforced: ${problem}`, { cause });
   }
   memory.enforceAll = false;
@@ -197,9 +204,13 @@ async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Pr
   link.options.onStatus({ kind: "synced", epoch, version });
 }
 
-async function acknowledge(link: Link, ack: Omit<Ack, "node">): Promise<void> {
-  const { options, session } = link;
-  // One after the other: an older version must not be the last that control hears of.
-  await link.repeated;
-  await sendAck(session, { node: options.node, ...ack });
+/** On the stream, where nothing is waited for; a renewed token has to be shown, and that is answered. */
+async function acknowledge({ options, session, stream }: Following, ack: Position): Promise<void> {
+  if (hasNewToken(session)) await sendAck(session, { node: options.node, ...ack });
+  else ackOn(stream, ack);
+}
+
+/** Resolves when control knows: the connection is given up then. */
+async function refuse({ options, session }: Link, refusal: Omit<Ack, "node">): Promise<void> {
+  await sendAck(session, { node: options.node, ...refusal });
 }

@@ -33,6 +33,19 @@ test("an ack and a nack are noted for the agent that has a stream", () => {
   ]);
 });
 
+test("of one epoch the newest ack counts, in whatever order they arrive", () => {
+  const agents = registry();
+  agents.connect("n1");
+  const versionAfter = (epoch: string, version: number): number | undefined => {
+    agents.acked("n1", { epoch, version });
+    return agents.get("n1")?.acked?.version;
+  };
+  assert.deepEqual(
+    [versionAfter("e", 7), versionAfter("e", 6), versionAfter("f", 1), versionAfter("f", 2)],
+    [7, 7, 1, 2],
+  );
+});
+
 test("what is not an ack, or not of an agent that is here, is refused with the reason", () => {
   const agents = registry();
   agents.connect("n1");

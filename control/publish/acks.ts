@@ -1,7 +1,8 @@
-/** Acknowledgements: one small JSON message by POST, checked strictly. */
+/** Acknowledgements: small JSON messages, by POST or on the agent's own stream, checked strictly. */
 
 import { z } from "zod";
 import type { AgentRegistry } from "./agents.ts";
+import type { Position } from "./publisher.ts";
 
 /** A longer body is not an ack. */
 export const MAX_ACK_BYTES: number = 16 * 1024;
@@ -21,10 +22,10 @@ export interface AckWords {
   readonly field: string;
 }
 
-const ack: z.ZodType<AckWords> = z.object({
+const position = z.object({ epoch: z.string().min(1).max(128), version: z.int().min(0) });
+
+const ack: z.ZodType<AckWords> = position.extend({
   node: nodeName,
-  epoch: z.string().min(1).max(128),
-  version: z.int().min(0),
   problem: z.string().max(2048).optional(),
   field: z.string().max(512).default(""),
 });
@@ -44,6 +45,11 @@ export function parseNodeName(text: string | null): string | undefined {
 export type AckReading =
   | { readonly kind: "ack"; readonly ack: AckWords }
   | { readonly kind: "refused"; readonly problem: string };
+
+/** Reads an ack that came on the stream of its agent; undefined for anything else. */
+export function readStreamAck(message: string): Position | undefined {
+  return position.safeParse(parseJson(message)).data;
+}
 
 /** Reads the body of an ack. */
 export function readAck(body: string): AckReading {

@@ -1,6 +1,8 @@
-/** One agent's stream: always the newest snapshot, one message in flight, nothing queued behind it. */
+/** One agent's stream: always the newest snapshot, one message in flight, nothing queued behind it; acks come back on it. */
 
-import type { ServerHttp2Stream } from "node:http2";
+import { constants, type ServerHttp2Stream } from "node:http2";
+import { FrameReader } from "#model/frames.ts";
+import { MAX_ACK_BYTES, readStreamAck } from "./acks.ts";
 import type { AgentLink, AgentRegistry } from "./agents.ts";
 import type { Position, Publisher } from "./publisher.ts";
 
@@ -14,6 +16,8 @@ export interface AgentStreamOptions {
   readonly format: number;
   readonly publisher: Publisher;
   readonly agents: AgentRegistry;
+  /** Told of every ack. */
+  readonly onAck: () => void;
 }
 
 /**
@@ -33,6 +37,25 @@ export function serveAgent(options: AgentStreamOptions): void {
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "application/vnd.nodemesh.snapshots" });
   sender.send();
+  takeAcks(options);
+}
+
+/** The agent is known since the stream was admitted. What is no ack ends the stream: the agent comes back. */
+function takeAcks({ stream, node, agents, onAck }: AgentStreamOptions): void {
+  const reader = new FrameReader(MAX_ACK_BYTES);
+  stream.on("data", (piece: Buffer) => {
+    const messages = reader.push(piece);
+    const acks = messages === "too-long" ? [undefined] : messages.map(positionIn);
+    for (const ack of acks) {
+      if (ack === undefined) return stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
+      agents.acked(node, ack);
+      onAck();
+    }
+  });
+}
+
+function positionIn(message: Uint8Array): Position | undefined {
+  return readStreamAck(new TextDecoder().decode(message));
 }
 
 class Sender {

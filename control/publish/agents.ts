@@ -66,8 +66,13 @@ export class AgentRegistry {
     if (this.#links.get(link.node) === link) this.#update(link.node, { sent: { epoch, version } });
   }
 
-  /** An agent enforces a version. */
+  /**
+   * An agent enforces a version. What was said on one way may arrive after what was said later on another, so of one epoch
+   * the newest counts.
+   */
   acked(node: string, { epoch, version }: Position): void {
+    const known = this.#states.get(node)?.acked;
+    if (known?.epoch === epoch && known.version > version) return;
     this.#update(node, { acked: { epoch, version, at: this.#time() } });
   }
 

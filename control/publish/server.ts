@@ -1,7 +1,8 @@
 /**
  * The HTTP/2 server that agents connect to:
- *   GET  /v1/snapshots?node=NAME[&format=F][&have=EPOCH:VERSION]   a stream of framed deltas, without end
- *   POST /v1/acks                                                  {node, epoch, version} or with {field, problem}
+ *   POST /v1/snapshots?node=NAME&format=F[&have=EPOCH:VERSION]   framed deltas, and framed acks {epoch, version}, without end
+ *   POST /v1/acks      {node, epoch, version} or with {field, problem}: what has to be answered, refusals and renewed tokens
+ *   GET  /v1/snapshots?node=NAME[&have=EPOCH:VERSION]            the same without acks: older agents send all to /v1/acks
  */
 
 import {
@@ -75,7 +76,7 @@ export class PublishServer {
 
   constructor(options: PublishServerOptions) {
     this.#options = options;
-    // An agent needs one stream for snapshots and one per ack.
+    // An agent needs one stream for snapshots, and one for a refusal or a renewed token.
     this.server = options.server ?? createServer({ settings: { maxConcurrentStreams: 16 } });
     this.server.on("session", (session: ServerHttp2Session) => this.#adopt(session));
     this.server.on("connection", (socket: Socket) => {
@@ -123,10 +124,10 @@ export class PublishServer {
     const method = headers[":method"];
     const url = URL.parse(headers[":path"] ?? "/", "http://control");
     const { authorization } = headers;
-    if (url?.pathname === "/v1/snapshots" && method === "GET")
+    if (url?.pathname === "/v1/snapshots" && (method === "POST" || method === "GET"))
       void this.#snapshots(stream, url, authorization);
     else if (url?.pathname === "/v1/acks" && method === "POST") this.#ack(stream, authorization);
-    else answer(stream, 404, "no such endpoint; see GET /v1/snapshots and POST /v1/acks");
+    else answer(stream, 404, "no such endpoint; see POST /v1/snapshots and /v1/acks");
   }
 
   async #snapshots(
@@ -134,7 +135,7 @@ export class PublishServer {
     url: URL,
     authorization: string | undefined,
   ): Promise<void> {
-    const { publisher, agents } = this.#options;
+    const { publisher, agents, onAck } = this.#options;
     const node = parseNodeName(url.searchParams.get("node"));
     if (node === undefined) {
       answer(stream, 400, "node: must be a node's name");
@@ -151,7 +152,8 @@ export class PublishServer {
     this.#admitAgain(stream, node, admission.againMs);
     const have = parsePosition(url.searchParams.get("have"));
     const format = parseFormat(url.searchParams.get("format"));
-    serveAgent({ stream, node, have, format, publisher, agents });
+    const taken = (): void => onAck?.(node, false);
+    serveAgent({ stream, node, have, format, publisher, agents, onAck: taken });
   }
 
   async #admit(
@@ -166,7 +168,7 @@ export class PublishServer {
     const session = stream.session as ServerHttp2Session | undefined;
     const shown = session && this.#shown.get(session);
     const left = shown === undefined ? 0 : shown.until - performance.now();
-    // Nearly every ack: the same words again, which costs no hash and no turn of the loop.
+    // Nearly every ack of an older agent: the same words again, which costs no hash and no turn of the loop.
     if (left > 0 && shown?.node === node && shown.authorization === authorization)
       return { kind: "admitted", againMs: left };
     const admission = await admit(node, authorization);

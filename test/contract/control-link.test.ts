@@ -152,10 +152,9 @@ test("what can't be enforced is nacked, and tried again whole until it can", asy
   });
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
   assert.deepEqual(bases, Array(3).fill(["nothing", 1]));
-  const [state] = control.agents.list();
-  assert.equal(state?.acked?.version, 1);
+  await witness.until("ack of 1", () => control.agents.list()[0]?.acked?.version === 1);
   assert.deepEqual(
-    state?.nacks.map(({ version, problem }) => [version, problem]),
+    control.agents.list()[0]?.nacks.map(({ version, problem }) => [version, problem]),
     [
       [1, "map pods is full"],
       [1, "map pods is full"],
@@ -163,7 +162,7 @@ test("what can't be enforced is nacked, and tried again whole until it can", asy
   );
 });
 
-/** A server that answers every GET with these bytes and notes the acks. */
+/** A server that answers each request for snapshots with these bytes, and notes the acks and refusals of their own. */
 async function scriptedControl(
   frames: (path: string) => Uint8Array,
   acks: string[],
@@ -174,9 +173,11 @@ async function scriptedControl(
     sessions.add(session);
     session.on("stream", (stream, headers) => {
       stream.on("error", () => {});
-      stream.respond({ ":status": headers[":method"] === "POST" ? 204 : 200 });
-      if (headers[":method"] === "GET") {
-        stream.write(frames(headers[":path"] ?? ""));
+      const path = headers[":path"] ?? "";
+      stream.respond({ ":status": path === "/v1/acks" ? 204 : 200 });
+      if (path !== "/v1/acks") {
+        stream.resume();
+        stream.write(frames(path));
         return;
       }
       stream.on("data", (piece: Buffer) => acks.push(piece.toString()));

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 import { connect as connectSocket } from "node:net";
 import { test } from "node:test";
 import { decodeDelta } from "#model/codec.ts";
-import { FrameReader } from "#model/frames.ts";
+import { encodeFrame, FrameReader } from "#model/frames.ts";
 import type { EndpointState } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import { partsOf, startControl, Witness } from "./control-link.ts";
@@ -12,13 +12,14 @@ import { partsOf, startControl, Witness } from "./control-link.ts";
 function ask(
   port: number,
   path: string,
+  method: "GET" | "POST" = "GET",
 ): AsyncDisposable & {
   session: ClientHttp2Session;
   stream: ClientHttp2Stream;
 } {
   const session = connect(`http://127.0.0.1:${port}`);
   session.on("error", () => {});
-  const stream = session.request({ ":path": path });
+  const stream = session.request({ ":path": path, ":method": method });
   stream.on("error", () => {});
   return {
     session,
@@ -146,6 +147,48 @@ test("an ack above the limit is refused", async () => {
   stream.end(Buffer.alloc(20_000, "x"));
   assert.equal(await statusOf(stream), 413);
   session.destroy();
+});
+
+test("acks on the stream count for its node, the newest of them; anything else ends the stream", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  control.publisher.publish(partsOf(["a"]));
+  const follow = (node: string): ReturnType<typeof ask> =>
+    ask(control.port, `/v1/snapshots?node=${node}&format=2`, "POST");
+  const frame = (words: unknown): Uint8Array => encodeFrame(Buffer.from(JSON.stringify(words)));
+  const acked = (): unknown => control.agents.get("n1")?.acked?.version;
+  await using client = follow("n1");
+  client.stream.resume();
+  assert.equal(await statusOf(client.stream), 200);
+  // In pieces, as the network may cut them; an agent speaks for no other node, whatever it says.
+  const ack = frame({ epoch: "e1", version: 7, node: "n2" });
+  client.stream.write(ack.subarray(0, 3));
+  await new Promise(setImmediate);
+  client.stream.write(ack.subarray(3));
+  await witness.until("ack of 7", () => acked() === 7);
+  client.stream.write(frame({ epoch: "e1", version: 6 }));
+  client.stream.write(frame({ epoch: "e2", version: 1 }));
+  await witness.until("ack of another epoch", () => acked() === 1);
+  assert.equal(control.agents.get("n2"), undefined);
+
+  const strange = [
+    frame({ epoch: "e2", version: -1 }),
+    frame({ version: 1 }),
+    encodeFrame(Buffer.from("{")),
+    // A length above the limit is refused before the bytes come.
+    encodeFrame(new Uint8Array(20_000)).subarray(0, 4),
+  ];
+  for (const bytes of strange) {
+    await using bad = follow("n1");
+    bad.stream.resume();
+    const closed = Promise.withResolvers<void>();
+    bad.stream.on("close", () => closed.resolve());
+    await statusOf(bad.stream);
+    bad.stream.write(bytes);
+    await closed.promise;
+    assert.equal(bad.stream.rstCode, constants.NGHTTP2_PROTOCOL_ERROR);
+  }
+  assert.equal(acked(), 1);
 });
 
 test("closing the server ends the streams of agents that follow", async () => {

@@ -24,7 +24,7 @@ test("an agent with its node's token follows over TLS", async () => {
   await using lab = await startLab(witness);
   await using agent = lab.agent();
   await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
-  assert.equal(lab.agents.get("n1")?.acked?.version, 1);
+  await witness.until("ack of 1", () => lab.agents.get("n1")?.acked?.version === 1);
   assert.deepEqual(lab.refusals, []);
 });
 
@@ -57,7 +57,7 @@ test("an ack for another node is refused", async () => {
   const witness = new Witness();
   await using lab = await startLab(witness);
   await using agent = lab.agent();
-  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  await witness.until("ack of 1", () => lab.agents.get("n1")?.acked?.version === 1);
   lab.reviews.set("agent-2", agentOf("n2"));
   await lab.write("token", "agent-2");
   lab.publisher.publish(partsOf(["a", "b"]));
@@ -284,7 +284,7 @@ test("a renewed token is shown in a quiet world too: no refusal, no new connecti
   lab.reviews.set(short, agentOf("n1"));
   await lab.write("token", short);
   await using agent = lab.agent();
-  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  await witness.until("ack of 1", () => lab.agents.get("n1")?.acked?.version === 1);
   const first = lab.agents.get("n1")?.acked;
   // Kubelet renews; the API server can't be asked about the new one at first.
   const renewed = tokenOf("renewed", lab.state.clock, 2000);

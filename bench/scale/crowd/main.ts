@@ -1,15 +1,15 @@
 /**
- * 1,000 agents in one process, as control sees them: each has its own TLS connection and token, takes one
- * message at a time and acknowledges it before it reads the next. They keep nothing. The first one also decodes
+ * 1,000 agents in one process, as control sees them: each has its own TLS connection and token, and
+ * acknowledges each message as it comes. They keep nothing. The first one also decodes
  * what it gets, to tell which version brought which Service. Talks to its parent by IPC (messages.ts). Imports
  * the agent's own connection; must never reach anything but the control it is told.
  */
-import type { ClientHttp2Session } from "node:http2";
+import type { ClientHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { decodeDelta } from "#model/codec.ts";
 import { FrameReader } from "#model/frames.ts";
 import { serviceKey } from "#model/service.ts";
-import { connectTls, openSnapshots, sendAck, watchPeer } from "../../../agent/state/session.ts";
+import { ackOn, connectTls, openSnapshots, watchPeer } from "../../../agent/state/session.ts";
 import { type CrowdOrder, type CrowdReport, monotonicMs, type Traffic } from "../messages.ts";
 import { Quorum } from "../quorum.ts";
 
@@ -86,24 +86,22 @@ async function follow(crowd: Crowd, index: number, onFirst: () => void): Promise
   watchPeer(session, PING_MS, () => undefined);
   const stream = await openSnapshots(session, { node: name, have: undefined }, ANSWER_MS);
   const reader = new FrameReader();
+  const member: Member = { crowd, index, stream };
   for await (const piece of stream as AsyncIterable<Buffer>) {
     const messages = reader.push(piece);
     if (messages === "too-long") throw new Error("control sent a message above the limit");
-    for (const message of messages) {
-      await take({ crowd, index, session, name }, message);
-      onFirst();
-    }
+    for (const message of messages) take(member, message);
+    if (messages.length > 0) onFirst();
   }
 }
 
 interface Member {
   readonly crowd: Crowd;
   readonly index: number;
-  readonly session: ClientHttp2Session;
-  readonly name: string;
+  readonly stream: ClientHttp2Stream;
 }
 
-async function take({ crowd, index, session, name }: Member, message: Uint8Array): Promise<void> {
+function take({ crowd, index, stream }: Member, message: Uint8Array): void {
   const { quorum, traffic } = crowd;
   const head = Buffer.from(message.subarray(0, HEAD_BYTES)).toString("latin1");
   const [, epoch = "", number] = HEAD.exec(head) ?? [];
@@ -112,7 +110,7 @@ async function take({ crowd, index, session, name }: Member, message: Uint8Array
   traffic.messages += 1;
   traffic.payloadBytes += message.length;
   if (index === 0) observe(crowd, message);
-  await sendAck(session, { node: name, epoch, version });
+  ackOn(stream, { epoch, version });
   const at = monotonicMs();
   for (const reached of quorum.acked(index, version))
     report({ kind: "settled", version: reached, at });
