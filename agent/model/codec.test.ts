@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { formatAddress, unmapAddress } from "./address.ts";
 import { decodeDelta, encodeDelta, encodePieces } from "./codec.ts";
+import { compressed } from "./compression.ts";
 import { DEFAULT_ENROLMENT } from "./enrolment.ts";
 import { encodeFrame, FrameReader } from "./frames.ts";
 import type { SnapshotDelta } from "./snapshot.ts";
@@ -84,6 +85,15 @@ test("a message has the oldest format that can say it, and format 1 knows no cha
   const { changeEndpoints: _, ...first } = { format: 1, ...DELTA };
   const decoded = decodeDelta(new TextEncoder().encode(JSON.stringify(first)));
   assert.deepEqual(decoded, { kind: "delta", delta: whole });
+});
+
+test("a compressed delta is read like any other, a broken one is refused", () => {
+  const upsertWorkloads = Array.from({ length: 50 }, (_, i) => ({ ...WORKLOAD, uid: `u${i}` }));
+  const delta = { ...DELTA, upsertWorkloads };
+  const frame = compressed(encodeDelta(delta));
+  assert.ok(frame.length < encodeDelta(delta).length / 5);
+  assert.deepEqual(decodeDelta(frame), { kind: "delta", delta });
+  assert.equal(decodeDelta(frame.subarray(0, -1)).kind, "malformed");
 });
 
 test("fields of a newer control are ignored", () => {

@@ -6,6 +6,7 @@
 
 import { canonicalAddress, canonicalCidr } from "./address.ts";
 import type { Balance, HashKey } from "./balance.ts";
+import { decompressed } from "./compression.ts";
 import type { Enrolment, PortRange } from "./enrolment.ts";
 import {
   canonicalText,
@@ -24,8 +25,9 @@ import type { SnapshotDelta } from "./snapshot.ts";
 import type { Workload, WorkloadPort } from "./workload.ts";
 
 /**
- * The newest version of this encoding; newer ones are refused. 1: whole Services only. 2: with changes of endpoints. A
- * message has the oldest one that can say it, so that an older agent reads what needs nothing new.
+ * The newest version of this encoding; newer ones are refused. 1: whole Services only. 2: with changes of endpoints, and
+ * its readers take compressed messages (compression.ts). A message has the oldest one that can say it, so that an older
+ * agent reads what needs nothing new.
  */
 export const FORMAT = 2;
 
@@ -82,11 +84,14 @@ function* listPieces(items: readonly unknown[]): Generator<string, void> {
   yield items.length === 0 ? "[]" : "]";
 }
 
-/** Decodes a delta. Never throws on bytes from outside. */
+/** Decodes a delta, compressed or not. Never throws on bytes from outside. */
 export function decodeDelta(bytes: Uint8Array): DecodedDelta {
   if (bytes.length > MAX_MESSAGE_BYTES) return malformed("", `is over ${MAX_MESSAGE_BYTES} bytes`);
+  const plain = decompressed(bytes, MAX_MESSAGE_BYTES);
+  if (plain === undefined)
+    return malformed("", `is no whole zstd frame of at most ${MAX_MESSAGE_BYTES} bytes`);
   try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(plain));
     return { kind: "delta", delta: readDelta({ value, path: "" }) };
   } catch (cause) {
     if (cause instanceof Malformed) return malformed(cause.field, cause.message);

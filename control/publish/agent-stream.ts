@@ -21,17 +21,17 @@ export interface AgentStreamOptions {
 }
 
 /**
- * Serves one agent until its stream closes. A slow agent is never queued for: while a message is on its
- * way new versions only make the next delta larger, so memory is one (shared) message whatever happens.
+ * Serves one agent until its stream closes. A slow agent is never queued for: until it has acknowledged a message new
+ * versions only make the next delta larger, so memory is one (shared) message whatever happens, and what it applies is
+ * never older than its own slowness.
  */
 export function serveAgent(options: AgentStreamOptions): void {
   const { stream, publisher, agents } = options;
-  const link = agents.connect(options.node);
-  const sender = new Sender(options, link);
+  const sender = new Sender(options);
   const unsubscribe = publisher.subscribe(() => sender.send());
   stream.on("close", () => {
     unsubscribe();
-    agents.disconnect(link);
+    agents.disconnect(sender.link);
   });
   // A reset stream is an everyday event; "close" follows.
   stream.on("error", () => {});
@@ -59,35 +59,38 @@ function positionIn(message: Uint8Array): Position | undefined {
 }
 
 class Sender {
+  readonly link: AgentLink;
   readonly #options: AgentStreamOptions;
-  readonly #link: AgentLink;
   #position: Position | undefined;
-  #state: "idle" | "sending" = "idle";
+  #state: "idle" | "unacknowledged" = "idle";
   /** The first message is sent even when it says nothing new: it tells the agent that it is up to date. */
   #greeted = false;
 
-  constructor(options: AgentStreamOptions, link: AgentLink) {
+  constructor(options: AgentStreamOptions) {
     this.#options = options;
-    this.#link = link;
     this.#position = options.have;
+    this.link = options.agents.connect(options.node, (position) => this.#acked(position));
   }
 
   send(): void {
     const { stream, publisher, agents, format } = this.#options;
     const { epoch, version } = publisher.snapshot;
     // Version 0: control itself knows nothing yet; an empty world would undo every enrolment.
-    if (this.#state === "sending" || version === 0 || stream.destroyed) return;
+    if (this.#state === "unacknowledged" || version === 0 || stream.destroyed) return;
     const current = this.#position?.epoch === epoch && this.#position.version === version;
     if (current && this.#greeted) return;
-    this.#state = "sending";
+    this.#state = "unacknowledged";
     this.#greeted = true;
     const frame = publisher.frameSince(this.#position, format);
     this.#position = { epoch, version };
-    agents.sent(this.#link, this.#position);
-    // The callback comes when HTTP/2 flow control has let all of it go.
-    stream.write(frame, () => {
-      this.#state = "idle";
-      this.send();
-    });
+    agents.sent(this.link, this.#position);
+    stream.write(frame);
+  }
+
+  /** An older ack that was repeated, to show a renewed token, is not the one that is waited for. */
+  #acked({ epoch, version }: Position): void {
+    if (epoch !== this.#position?.epoch || version < this.#position.version) return;
+    this.#state = "idle";
+    this.send();
   }
 }

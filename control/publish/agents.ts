@@ -27,6 +27,8 @@ export interface Nack {
 /** One stream of one agent: a token that says which stream an event is about. */
 export interface AgentLink {
   readonly node: string;
+  /** Told of each ack of the agent while this is its newest stream. */
+  readonly onAck: (position: Position) => void;
 }
 
 /** Refusals kept per agent. */
@@ -46,8 +48,8 @@ export class AgentRegistry {
   }
 
   /** A stream was opened. A newer stream of the same node replaces the older one's place. */
-  connect(node: string): AgentLink {
-    const link: AgentLink = { node };
+  connect(node: string, onAck: AgentLink["onAck"] = () => {}): AgentLink {
+    const link: AgentLink = { node, onAck };
     this.#links.set(node, link);
     this.#update(node, { connected: true, since: this.#time(), sent: undefined });
     this.#forget();
@@ -74,6 +76,7 @@ export class AgentRegistry {
     const known = this.#states.get(node)?.acked;
     if (known?.epoch === epoch && known.version > version) return;
     this.#update(node, { acked: { epoch, version, at: this.#time() } });
+    this.#links.get(node)?.onAck({ epoch, version });
   }
 
   /** An agent refused a version. */

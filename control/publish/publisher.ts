@@ -5,6 +5,7 @@
  */
 
 import { encodeDelta, FORMAT } from "#model/codec.ts";
+import { compressed } from "#model/compression.ts";
 import { encodeFrame } from "#model/frames.ts";
 import type { EndpointChanges, Service } from "#model/service.ts";
 import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
@@ -23,8 +24,8 @@ export type Position = Pick<Snapshot, "epoch" | "version">;
  */
 const MAX_REMEMBERED_KEYS = 50_000;
 
-/** The codec's first format that has changes of endpoints. */
-const FORMAT_OF_CHANGES = 2;
+/** The codec's first format that has changes of endpoints, and whose readers take compressed messages. */
+const SECOND_FORMAT = 2;
 
 /** Names of what changed from one version to the next; contents are in the current snapshot. */
 interface Step {
@@ -102,10 +103,11 @@ export class Publisher {
   /** deltaSince as bytes for the wire, shared by all who ask for the same. */
   frameSince(have: Position | undefined, format: number = FORMAT): Uint8Array {
     const known = have?.epoch === this.#snapshot.epoch;
-    const key = known ? `${format} ${have.version}` : "nothing";
-    return this.#frames.getOrInsertComputed(key, () =>
-      encodeFrame(encodeDelta(this.deltaSince(have, format))),
-    );
+    const key = `${format} ${known ? have.version : "nothing"}`;
+    return this.#frames.getOrInsertComputed(key, () => {
+      const message = encodeDelta(this.deltaSince(have, format));
+      return encodeFrame(format < SECOND_FORMAT ? message : compressed(message));
+    });
   }
 
   /** The steps from a version to now; undefined when the first of them is forgotten. */
@@ -174,7 +176,7 @@ function servicesOf(
   for (const [key, touched] of merged(steps)) {
     const service = now.get(key);
     const changes =
-      service === undefined || touched === "whole" || format < FORMAT_OF_CHANGES
+      service === undefined || touched === "whole" || format < SECOND_FORMAT
         ? "whole"
         : changesOf(service, touched);
     if (service === undefined) removeServices.push(key);

@@ -4,12 +4,20 @@
  * what it gets, to tell which version brought which Service. Talks to its parent by IPC (messages.ts). Imports
  * the agent's own connection; must never reach anything but the control it is told.
  */
+import { hash } from "node:crypto";
 import type { ClientHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { decodeDelta } from "#model/codec.ts";
+import { decodeDelta, MAX_MESSAGE_BYTES } from "#model/codec.ts";
+import { decompressed } from "#model/compression.ts";
 import { FrameReader } from "#model/frames.ts";
 import { serviceKey } from "#model/service.ts";
-import { ackOn, connectTls, openSnapshots, watchPeer } from "../../../agent/state/session.ts";
+import {
+  ackOn,
+  connectTls,
+  openSnapshots,
+  type Position,
+  watchPeer,
+} from "../../../agent/state/session.ts";
 import { type CrowdOrder, type CrowdReport, monotonicMs, type Traffic } from "../messages.ts";
 import { Quorum } from "../quorum.ts";
 
@@ -17,6 +25,8 @@ const ANSWER_MS = 60_000;
 const PING_MS = 5000;
 /** Connections that are made at the same time: the first message of each is the whole world. */
 const CONNECT_AT_ONCE = 16;
+/** Messages are the same for all: so many different ones are remembered, more than are on their way at a time. */
+const REMEMBERED = 64;
 /** The words before the lists are in this many bytes. */
 const HEAD_BYTES = 256;
 const HEAD = /"epoch":"([^"]+)","base":(?:\d+|"nothing"),"version":(\d+)/;
@@ -103,10 +113,7 @@ interface Member {
 
 function take({ crowd, index, stream }: Member, message: Uint8Array): void {
   const { quorum, traffic } = crowd;
-  const head = Buffer.from(message.subarray(0, HEAD_BYTES)).toString("latin1");
-  const [, epoch = "", number] = HEAD.exec(head) ?? [];
-  const version = Number(number);
-  if (!Number.isInteger(version)) throw new Error(`a message without a version: ${head}`);
+  const { epoch, version } = positionIn(message);
   traffic.messages += 1;
   traffic.payloadBytes += message.length;
   if (index === 0) observe(crowd, message);
@@ -114,6 +121,23 @@ function take({ crowd, index, stream }: Member, message: Uint8Array): void {
   const at = monotonicMs();
   for (const reached of quorum.acked(index, version))
     report({ kind: "settled", version: reached, at });
+}
+
+const positions = new Map<string, Position>();
+
+/** Which snapshot a message leads to. Each agent would find it out by itself; here that would be a thousand times the same work. */
+function positionIn(message: Uint8Array): Position {
+  const key = hash("sha1", message);
+  const known = positions.get(key);
+  if (known !== undefined) return known;
+  const plain = decompressed(message, MAX_MESSAGE_BYTES) ?? message;
+  const head = Buffer.from(plain.subarray(0, HEAD_BYTES)).toString("latin1");
+  const [, epoch, version] = HEAD.exec(head) ?? [];
+  if (epoch === undefined) throw new Error(`a message without a version: ${head}`);
+  const position = { epoch, version: Number(version) };
+  positions.set(key, position);
+  for (const oldest of positions.keys().take(positions.size - REMEMBERED)) positions.delete(oldest);
+  return position;
 }
 
 /** The first agent's look into its message. */
