@@ -136,7 +136,8 @@ function positionIn(message: Uint8Array): Position {
   if (epoch === undefined) throw new Error(`a message without a version: ${head}`);
   const position = { epoch, version: Number(version) };
   positions.set(key, position);
-  for (const oldest of positions.keys().take(positions.size - REMEMBERED)) positions.delete(oldest);
+  const [oldest] = positions.keys();
+  if (positions.size > REMEMBERED && oldest !== undefined) positions.delete(oldest);
   return position;
 }
 
