@@ -5,7 +5,7 @@
 
 import { execFile } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
-import { KubeConfig } from "@kubernetes/client-node";
+import { KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { Api } from "../api.ts";
 import { type Component, componentOf, end, start } from "../components.ts";
 import { inNode, killNode } from "../node/node.ts";
@@ -61,6 +61,32 @@ export class TestCluster {
   /** A client of the API as administrator; dispose of it. */
   api(): Api {
     return new Api(this.paths, this.spec);
+  }
+
+  /**
+   * What the API answers at a path; throws when that is not 200. For what tests ask again and again: a kubectl takes a
+   * fifth of a second of processor time, which the programs under test would miss.
+   */
+  async ask(path: string): Promise<string> {
+    using api = this.api();
+    const { status, body } = await api.send("GET", path);
+    if (status !== 200) throw new Error(`GET ${path}: ${status} ${body}`);
+    return body;
+  }
+
+  /** A container's log so far, of a pod with one container. */
+  log(namespace: string, pod: string): Promise<string> {
+    return this.ask(`/api/v1/namespaces/${namespace}/pods/${pod}/log`);
+  }
+
+  /** Pods of a namespace that match selectors of the API (`labelSelector`, `fieldSelector`). */
+  async pods(
+    namespace: string,
+    selectors: Readonly<Record<string, string>>,
+  ): Promise<readonly V1Pod[]> {
+    const path = `/api/v1/namespaces/${namespace}/pods?${new URLSearchParams(selectors)}`;
+    const { items }: KubeList<V1Pod> = JSON.parse(await this.ask(path));
+    return items;
   }
 
   /** Runs kubectl and returns what it printed; throws with its words. */

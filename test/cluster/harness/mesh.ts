@@ -1,10 +1,10 @@
 /** The mesh in a test's cluster: installed as a user installs it, seen as a user sees it. */
 
 import { join } from "node:path";
-import type { V1Lease, V1Pod } from "@kubernetes/client-node";
+import type { V1Lease } from "@kubernetes/client-node";
 import { ROOT } from "../../support/source-files.ts";
 import { nodePlans } from "../plan.ts";
-import { eventually, type KubeList, type TestCluster } from "./cluster.ts";
+import { eventually, type TestCluster } from "./cluster.ts";
 
 /** Where the mesh lives. */
 export const MESH_NAMESPACE = "nodemesh";
@@ -64,10 +64,9 @@ export async function meshPods(
   cluster: TestCluster,
   component: "agent" | "control",
 ): Promise<readonly MeshPod[]> {
-  const selector = `app.kubernetes.io/component=${component}`;
-  const args = ["pods", "-n", MESH_NAMESPACE, "-l", selector];
-  const { items } = await cluster.get<KubeList<V1Pod>>(...args);
-  return items
+  const labelSelector = `app.kubernetes.io/component=${component}`;
+  const pods = await cluster.pods(MESH_NAMESPACE, { labelSelector });
+  return pods
     .filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
     .map(({ metadata, spec, status }) => ({
       name: metadata?.name ?? "",
@@ -86,11 +85,7 @@ export async function agentOn(cluster: TestCluster, node: string): Promise<strin
 
 /** A page of an agent's or a control's metrics port, through the API server. */
 export function page(cluster: TestCluster, pod: string, path: string): Promise<string> {
-  return cluster.kubectl(
-    "get",
-    "--raw",
-    `/api/v1/namespaces/${MESH_NAMESPACE}/pods/${pod}:15020/proxy${path}`,
-  );
+  return cluster.ask(`/api/v1/namespaces/${MESH_NAMESPACE}/pods/${pod}:15020/proxy${path}`);
 }
 
 /** The value of a metric (name and labels as exported) on one agent; 0 when it has none. */

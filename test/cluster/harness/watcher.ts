@@ -77,7 +77,7 @@ export async function sights(
   namespace: string,
   name: string,
 ): Promise<readonly Sight[]> {
-  const text = await cluster.kubectl("-n", namespace, "logs", name);
+  const text = await cluster.log(namespace, name);
   return text
     .split("\n")
     .filter((line) => line.startsWith("{"))

@@ -3,8 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { V1Pod } from "@kubernetes/client-node";
-import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
+import { eventually, TestCluster } from "../../harness/cluster.ts";
 import {
   assertGoesOn,
   assertUnharmed,
@@ -44,15 +43,8 @@ function proof(node: string): Promise<number> {
 
 /** The servers of a node, all enrolled. Loads don't come back after a power cut. */
 async function serversOn(node: string): Promise<number> {
-  const args = [
-    "pods",
-    "-n",
-    NAMESPACE,
-    "-l",
-    "app=server",
-    `--field-selector=spec.nodeName=${node}`,
-  ];
-  return (await cluster.get<KubeList<V1Pod>>(...args)).items.length;
+  const selectors = { labelSelector: "app=server", fieldSelector: `spec.nodeName=${node}` };
+  return (await cluster.pods(NAMESPACE, selectors)).length;
 }
 
 /** Waits until a node's agent has caught the node's servers again, and nobody who is gone. */
@@ -118,7 +110,7 @@ test("everything off, and on again in the worst order: nodes first, etcd last; t
   const on = Date.now();
   await eventually(
     "the API answers",
-    async () => (await cluster.kubectl("get", "--raw", "/readyz")) === "ok",
+    async () => (await cluster.ask("/readyz")) === "ok",
     API_DEADLINE_MS,
   );
   // They end when they find no API server; elsewhere a supervisor starts them until they do.

@@ -8,9 +8,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { isDeepStrictEqual } from "node:util";
-import type { V1Pod, V2HorizontalPodAutoscaler } from "@kubernetes/client-node";
+import type { V2HorizontalPodAutoscaler } from "@kubernetes/client-node";
 import { ROOT } from "../../../support/source-files.ts";
-import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
+import { eventually, TestCluster } from "../../harness/cluster.ts";
 import { Load } from "../../harness/load.ts";
 import { caught, installMesh, meshMetric, nodemesh } from "../../harness/mesh.ts";
 
@@ -40,8 +40,8 @@ after(async () => {
 });
 
 async function pods(app: string): Promise<readonly string[]> {
-  const { items } = await cluster.get<KubeList<V1Pod>>("pods", "-n", "default", "-l", `app=${app}`);
-  return items
+  const found = await cluster.pods("default", { labelSelector: `app=${app}` });
+  return found
     .filter(({ metadata }) => metadata?.deletionTimestamp === undefined)
     .map(({ metadata }) => metadata?.name ?? "");
 }

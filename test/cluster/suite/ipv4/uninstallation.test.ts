@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { V1Pod } from "@kubernetes/client-node";
 import { ROOT } from "../../../support/source-files.ts";
-import { eventually, type KubeList, TestCluster } from "../../harness/cluster.ts";
+import { eventually, TestCluster } from "../../harness/cluster.ts";
 import { caught, MESH_NAMESPACE, meshReady, nodemesh, uninstallMesh } from "../../harness/mesh.ts";
 
 const SHOP = readFileSync(join(ROOT, "deploy/samples/shop.yaml"), "utf8");
@@ -49,7 +49,7 @@ true`;
 }
 
 async function pods(app: string): Promise<readonly V1Pod[]> {
-  return (await cluster.get<KubeList<V1Pod>>("pods", "-n", "default", "-l", `app=${app}`)).items;
+  return cluster.pods("default", { labelSelector: `app=${app}` });
 }
 
 /** Asks one pod by its address, past every Service; the name of the pod that answered. */
