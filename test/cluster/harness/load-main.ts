@@ -7,6 +7,8 @@ const TIMEOUT_MS = 5_000;
 
 const fresh = () => ({ ok: 0, failed: 0, errors: {} as Record<string, number>, slowestMs: 0 });
 let second = fresh();
+/** When each request was sent of which nobody knows yet what comes of it, milliseconds since 1970; the oldest first. */
+const open = new Map<object, number>();
 
 function fail(why: string): void {
   second.failed++;
@@ -19,7 +21,9 @@ function ask(): void {
   const once = (act: () => void): void => {
     if (!done) act();
     done = true;
+    open.delete(once);
   };
+  open.set(once, Date.now());
   const request = get(url, { agent, timeout: TIMEOUT_MS }, (response) => {
     const { statusCode, headers } = response;
     response.on("error", (error) => once(() => fail(error.message)));
@@ -43,7 +47,8 @@ setInterval(() => {
   for (; due <= performance.now(); due += 1000 / Number(rate)) ask();
 }, 2);
 setInterval(() => {
-  process.stdout.write(`${JSON.stringify({ at: Date.now(), ...second })}\n`);
+  const [oldest] = open.values();
+  process.stdout.write(`${JSON.stringify({ at: Date.now(), ...second, oldest })}\n`);
   second = fresh();
 }, 1000);
 process.on("SIGTERM", () => process.exit(0));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type LoadSecond, sumOf } from "./load-sum.ts";
+import { type LoadSecond, settled, sumOf } from "./load-sum.ts";
 
 const RATE = 30;
 
@@ -52,4 +52,18 @@ test("lines that come late on a busy machine, and those at the edges, are no gap
   assert.equal(sumOf(late, { from: 0, to: 60_000, rate: RATE }).seconds, 60);
   assert.equal(sumOf(load(60), { from: 500, to: 2_400, rate: RATE }).ok, 60);
   assert.equal(sumOf(load(60), { from: 1_500, to: 3_400, rate: RATE }).ok, 60);
+});
+
+test("a moment is settled by the first line after it that tells of no open request from before it", () => {
+  const all = load(6, {
+    2: { oldest: 1_900 },
+    3: { oldest: 1_900 },
+    4: { oldest: 2_100 },
+    5: { oldest: 2_600 },
+  });
+  assert.equal(settled(all, 2_100)?.at, 5_000);
+  assert.equal(settled(all, 1_900)?.at, 4_000);
+  assert.equal(settled(all, 1_000)?.at, 2_000);
+  assert.equal(settled(all, 5_999)?.at, 6_000);
+  assert.equal(settled(all, 6_000), undefined, "what came after the last line nobody knows");
 });

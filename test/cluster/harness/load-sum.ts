@@ -10,10 +10,12 @@ export interface LoadSecond {
   readonly errors: Readonly<Record<string, number>>;
   /** The slowest request that succeeded, in milliseconds. */
   readonly slowestMs: number;
+  /** When the oldest request was sent that was still open when it ended, milliseconds since 1970; none was when absent. */
+  readonly oldest?: number;
 }
 
 /** The sum of some seconds. */
-export interface LoadSum extends Omit<LoadSecond, "at"> {
+export interface LoadSum extends Omit<LoadSecond, "at" | "oldest"> {
   /** Wall-clock time that was asked about, in seconds: what counts are compared with. */
   readonly seconds: number;
   /** The longest time without a success, in whole seconds. */
@@ -64,6 +66,11 @@ export function sumOf(all: readonly LoadSecond[], { from, to, rate }: Asked): Lo
   }
   const timeline = timelineOf(seconds);
   return { ok, failed, errors, slowestMs, silence, seconds: asked, timeline };
+}
+
+/** The first second at whose end it is known what came of each request that was sent until a moment; undefined before. */
+export function settled(all: readonly LoadSecond[], until: number): LoadSecond | undefined {
+  return all.find(({ at, oldest }) => at > until && (oldest === undefined || oldest > until));
 }
 
 function timelineOf(seconds: readonly LoadSecond[]): string {

@@ -5,9 +5,8 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { eventually, type KubeObject, type TestCluster } from "./cluster.ts";
-import { type LoadSecond, type LoadSum, sumOf } from "./load-sum.ts";
+import { type LoadSecond, type LoadSum, settled, sumOf } from "./load-sum.ts";
 import { pod } from "./pods.ts";
 
 /** What a load's pod does. */
@@ -23,8 +22,8 @@ export interface LoadWish {
   readonly node?: string;
 }
 
-/** Longer than a request may take: TIMEOUT_MS of load-main.ts, and the line that tells of it. */
-const SETTLE_MS = 6_500;
+/** Longer than a request may take: TIMEOUT_MS of load-main.ts, a connection to wait for, and the line that tells of it. */
+const SETTLE_DEADLINE_MS = 15_000;
 
 const SCRIPT = readFileSync(join(import.meta.dirname, "load-main.ts"), "utf8");
 
@@ -52,12 +51,7 @@ export class Load {
   /** All seconds until now. */
   async seconds(): Promise<readonly LoadSecond[]> {
     const { namespace, name } = this.#wish;
-    const text = await this.#cluster.kubectl("-n", namespace, "logs", name);
-    return text
-      .trim()
-      .split("\n")
-      .filter((line) => line.startsWith("{"))
-      .map((line): LoadSecond => JSON.parse(line));
+    return secondsIn(await this.#cluster.log(namespace, name));
   }
 
   /**
@@ -68,10 +62,22 @@ export class Load {
     return sumOf(await this.seconds(), { from, to, rate: this.#wish.rate });
   }
 
-  /** The same up to now, once it is known of each request until now whether it has failed. */
+  /**
+   * The same up to the second in which it became known of each request until now whether it has failed. Throws also when
+   * that does not become known.
+   */
   async settledSince(from: number): Promise<LoadSum> {
-    await pause(SETTLE_MS);
-    return this.since(from);
+    const { namespace, name, rate } = this.#wish;
+    const now = Date.now();
+    // All of it, because a line that came while nobody looked is as good; followed, because asking again and again would
+    // be a load of its own.
+    await using log = this.#cluster.running("-n", namespace, "logs", "-f", name);
+    const last = await log.tells(
+      `${name}: what came of all requests`,
+      (said) => settled(secondsIn(said), now),
+      SETTLE_DEADLINE_MS,
+    );
+    return sumOf(secondsIn(log.said), { from, to: last.at, rate });
   }
 
   /** Deletes the pod. */
@@ -80,6 +86,14 @@ export class Load {
     const args = ["delete", "pod", name, "--grace-period=1", "--ignore-not-found"];
     await this.#cluster.kubectl("-n", namespace, ...args);
   }
+}
+
+function secondsIn(log: string): readonly LoadSecond[] {
+  return log
+    .split("\n")
+    .slice(0, -1) // of the last line there may be only a part
+    .filter((line) => line.startsWith("{"))
+    .map((line): LoadSecond => JSON.parse(line));
 }
 
 function loadPod(wish: LoadWish): KubeObject {

@@ -12,6 +12,13 @@ test("what a program says is waited for, also what comes later, and it is ended"
   assert.equal(program.said, "one\ntwo 22\n");
 });
 
+test("what a function finds in it is waited for", async () => {
+  await using program = shell("echo 1; echo 2; exec sleep 60");
+  const two = (said: string): string | undefined =>
+    said.split("\n").length === 3 ? said : undefined;
+  assert.equal(await program.tells("two lines", two), "1\n2\n");
+});
+
 test("a program that fails says why instead of being waited for", async () => {
   await using program = shell("echo some; echo no such pod >&2; exit 1");
   await assert.rejects(program.says(/forwarding/), /ended, .*forwarding.*: no such pod/);

@@ -43,16 +43,27 @@ export class RunningProgram implements AsyncDisposable {
   }
 
   /** Waits until its standard output matches. Throws, with its standard error, when it ends or time is up before. */
-  async says(pattern: RegExp, deadlineMs: number = DEADLINE_MS): Promise<RegExpExecArray> {
-    let match: RegExpExecArray | null = null;
-    const matches = (): boolean => {
-      match = pattern.exec(this.#said);
-      return match !== null || this.#over;
+  says(pattern: RegExp, deadlineMs: number = DEADLINE_MS): Promise<RegExpExecArray> {
+    return this.tells(`${pattern}`, (said) => pattern.exec(said) ?? undefined, deadlineMs);
+  }
+
+  /** The same for what is found in it by a function, which is called for each new output. */
+  async tells<T>(
+    what: string,
+    find: (said: string) => T | undefined,
+    deadlineMs: number = DEADLINE_MS,
+  ): Promise<T> {
+    let found: T | undefined;
+    let looked: string | undefined;
+    const finds = (): boolean => {
+      if (looked !== this.#said) found = find(this.#said);
+      looked = this.#said;
+      return found !== undefined || this.#over;
     };
-    const late = await until(`says ${pattern}`, matches, deadlineMs).catch((error: Error) => error);
-    if (match !== null) return match;
+    const late = await until(`says ${what}`, finds, deadlineMs).catch((error: Error) => error);
+    if (found !== undefined) return found;
     const how = late === undefined ? "ended" : `has said nothing of the kind in ${deadlineMs} ms`;
-    throw new Error(`${this.#command} ${how}, ${pattern} was waited for: ${this.#complained}`);
+    throw new Error(`${this.#command} ${how}, ${what} was waited for: ${this.#complained}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

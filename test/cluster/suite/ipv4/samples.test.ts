@@ -99,9 +99,12 @@ for (const [kind, enabled] of [
       connections: "fresh",
       annotations: { "mesh/enabled": enabled },
     });
+    const old = (await pods("order")).map((name) => `pod/${name}`);
     const from = Date.now();
     await cluster.kubectl("rollout", "restart", "deploy/order");
     await cluster.rolledOut("deployment/order", "default");
+    // The last of them still answers then what it was asked.
+    await cluster.kubectl("wait", "--for=delete", "--timeout=60s", ...old);
     const sum = await load.settledSince(from);
     t.diagnostic(`${kind}: ${sum.ok} ok, ${sum.failed} failed ${JSON.stringify(sum.errors)}`);
     assert.ok(sum.ok > sum.seconds * 50, `only ${sum.ok} requests in ${sum.seconds} s`);
