@@ -150,17 +150,25 @@ export class TestCluster {
     return this.kubectl("-n", namespace, "exec", pod, "--", ...command);
   }
 
-  /** A namespace of a test's own; disposal deletes it and waits until it is gone. */
+  /** A namespace of a test's own; disposal deletes it as deleteNamespace does. */
   async namespace(
     name: string,
     annotations: Readonly<Record<string, string>> = {},
   ): Promise<AsyncDisposable & { readonly name: string }> {
-    const remove = async (): Promise<void> => {
-      await this.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=100s");
-    };
-    await remove(); // what a run that was cut short has left
+    // What a run that was cut short has left.
+    await this.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=100s");
     await this.apply([{ apiVersion: "v1", kind: "Namespace", metadata: { name, annotations } }]);
-    return { name, [Symbol.asyncDispose]: remove };
+    return { name, [Symbol.asyncDispose]: () => this.deleteNamespace(name) };
+  }
+
+  /**
+   * Deletes a namespace and waits until its pods are gone. The rest is a matter of the API: its controller begins 5 s
+   * after the command, and looks for pods that are gone again some seconds later.
+   */
+  async deleteNamespace(name: string): Promise<void> {
+    await this.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found");
+    // From here on nobody can make new ones.
+    await this.kubectl("-n", name, "delete", "pods", "--all", "--timeout=100s");
   }
 
   /** Runs a command in a node, as on its console. */

@@ -30,10 +30,7 @@ before(async () => {
   const args = ["--for=condition=Ready", "--timeout=60s", "pod/client", "pod/outsider"];
   await cluster.kubectl("-n", NAMESPACE, "wait", ...args);
 });
-after(async () => {
-  await cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=90s");
-  await uninstallMesh(cluster);
-});
+after(() => Promise.all([cluster.deleteNamespace(NAMESPACE), uninstallMesh(cluster)]));
 
 async function ask(
   from: string,

@@ -37,7 +37,7 @@ before(async () => {
   await ready("watched-http");
   await ready("watched-bytes");
 });
-after(() => cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=90s"));
+after(() => cluster.deleteNamespace(NAMESPACE));
 
 function ready(name: string): Promise<string> {
   const args = ["--for=condition=Ready", "--timeout=60s", `pod/${name}`];

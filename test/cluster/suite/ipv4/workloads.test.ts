@@ -155,7 +155,7 @@ before(async () => {
     "pod/client",
   );
 });
-after(() => cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=90s"));
+after(() => cluster.deleteNamespace(NAMESPACE));
 
 /** Asks from a container of the enrolled pod `client`. */
 async function ask(...args: readonly string[]): Promise<string> {
