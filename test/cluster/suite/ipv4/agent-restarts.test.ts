@@ -32,8 +32,7 @@ before(async () => {
 });
 after(async () => {
   await agentsEverywhereBut(undefined);
-  await cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=90s");
-  await installMesh(cluster);
+  await Promise.all([cluster.deleteNamespace(NAMESPACE), installMesh(cluster)]);
 });
 
 function seen(name: string): Promise<readonly Sight[]> {
@@ -96,20 +95,14 @@ async function deletedAt(agent: string): Promise<number> {
 test("a rolling update of the agents under load fails no request, and cuts relayed connections at the drain's end", async (t) => {
   const enrolled = { "mesh/enabled": "true" };
   const wish = { namespace: NAMESPACE, url: "http://server/", rate: 50, annotations: enrolled };
-  await using fresh = await Load.start(cluster, {
-    ...wish,
-    name: "load-fresh",
-    node: "node1",
-    connections: "fresh",
-  });
-  await using kept = await Load.start(cluster, {
-    ...wish,
-    name: "load-kept",
-    node: "node2",
-    connections: "kept",
-  });
-  await watch("outsider", {});
-  await watch("relayed", enrolled);
+  const start = (connections: "fresh" | "kept", node: string): Promise<Load> =>
+    Load.start(cluster, { ...wish, name: `load-${connections}`, node, connections });
+  const [fresh, kept] = await Promise.all([
+    start("fresh", "node1"),
+    start("kept", "node2"),
+    watch("outsider", {}),
+    watch("relayed", enrolled),
+  ]);
   await sleep(2_000);
   const agent = await agentOn(cluster, NODE);
   await using log = cluster.running("-n", MESH_NAMESPACE, "logs", "-f", agent);
@@ -147,14 +140,17 @@ test("a rolling update of the agents under load fails no request, and cuts relay
   t.diagnostic(`relayed: cut ${first - deleted} ms after the agent was told to go; agent: ${cut}`);
   assert.ok(first - deleted >= DRAIN_SECONDS * 1000, "not before the drain's end");
   assert.match(cut, /"connections":[1-9]/);
-  await cluster.kubectl("-n", NAMESPACE, "delete", "pod", "outsider", "relayed");
+  const pods = ["outsider", "relayed", "load-fresh", "load-kept"];
+  await cluster.kubectl("-n", NAMESPACE, "delete", "pod", ...pods);
 });
 
 test("without an agent on its node an open pod goes direct, a closed one is refused; with one, both are back", async (t) => {
   const enrolled = { "mesh/enabled": "true" };
-  await watch("open", enrolled);
-  await watch("closed", { ...enrolled, "mesh/fail": "closed" });
-  await watch("outsider", {});
+  await Promise.all([
+    watch("open", enrolled),
+    watch("closed", { ...enrolled, "mesh/fail": "closed" }),
+    watch("outsider", {}),
+  ]);
   await sleep(1_200);
   const from = Date.now();
   await agentsEverywhereBut(NODE);

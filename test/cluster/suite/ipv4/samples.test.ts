@@ -31,12 +31,10 @@ before(async () => {
 });
 after(async () => {
   await cluster.kubectl("-n", "default", "delete", "servicemesh", "mesh", "--ignore-not-found");
-  for (const file of ["shop.yaml", "webapp.yaml"])
-    await cluster.run(
-      cluster.spec.programs["kubectl"] ?? "",
-      ["delete", "--ignore-not-found", "-f", "-"],
-      sample(file),
-    );
+  const kubectl = cluster.spec.programs["kubectl"] ?? "";
+  const remove = (file: string): Promise<string> =>
+    cluster.run(kubectl, ["delete", "--ignore-not-found", "-f", "-"], sample(file));
+  await Promise.all(["shop.yaml", "webapp.yaml"].map(remove));
 });
 
 async function pods(app: string): Promise<readonly string[]> {
