@@ -11,6 +11,8 @@ import { eventually, TestCluster } from "../../harness/cluster.ts";
 import {
   assertGoesOn,
   assertUnharmed,
+  enrolledOn,
+  freshKubelet,
   provesItself,
   type Scene,
   setScene,
@@ -63,53 +65,21 @@ function proof(): Promise<number> {
   );
 }
 
-/** How many pods node1's agent has enrolled. */
-function enrolled(): Promise<number> {
-  return agentMetric(cluster, "node1", "nodemesh_enrolled_pods");
-}
-
-/** The scene's pods on node1; undefined while one of them is on its way out, as a proof is. */
-async function lasting(): Promise<readonly V1Pod[] | undefined> {
-  const pods = await cluster.pods(NAMESPACE, { fieldSelector: "spec.nodeName=node1" });
-  const leaving = pods.some(({ metadata }) => metadata?.deletionTimestamp !== undefined);
-  return leaving ? undefined : pods;
-}
-
-/** Waits until node1's agent has enrolled just the scene's pods there, and returns how many they are. */
-function sceneEnrolled(): Promise<number> {
-  return eventually("just the scene's pods are enrolled", async () => {
-    const count = (await lasting())?.length;
-    return count !== undefined && (await enrolled()) === count && count;
-  });
-}
-
-/**
- * Takes one of the scene's pods on node1 out of the mesh and in again by its annotation: API server, control and agent
- * must work for that, and no kubelet. Each within a time, in milliseconds; returns how long the first took.
- */
-async function changesReach(before: number, deadlineMs: number): Promise<number> {
-  const annotate = (...words: readonly string[]): Promise<string> =>
-    cluster.kubectl("-n", NAMESPACE, "annotate", "pod", "load-fresh", ...words);
-  const from = Date.now();
-  await annotate("mesh/enabled=false", "--overwrite");
-  await eventually("it is let go", async () => (await enrolled()) === before - 1, deadlineMs);
-  const took = Date.now() - from;
-  await annotate("mesh/enabled-");
-  await eventually("it is enrolled again", async () => (await enrolled()) === before, deadlineMs);
-  return took;
-}
-
 /** A container on its node. */
 interface Container {
   readonly node: string;
   readonly id: string;
 }
 
-async function containerOf(name: string): Promise<Container> {
-  const { spec, status } = await cluster.get<V1Pod>("pod", name, "-n", MESH_NAMESPACE);
-  const [container] = status?.containerStatuses ?? [];
-  const id = container?.containerID?.replace("containerd://", "") ?? "";
-  return { node: spec?.nodeName ?? "", id };
+/** The container of a pod that has one, once the API tells of the one that runs: kubelet may not have told it yet. */
+function containerOf(name: string): Promise<Container> {
+  return eventually(`the API tells of ${name}'s container`, async () => {
+    const { spec, status } = await cluster.get<V1Pod>("pod", name, "-n", MESH_NAMESPACE);
+    const node = spec?.nodeName ?? "";
+    const id = status?.containerStatuses?.[0]?.containerID?.replace("containerd://", "") ?? "";
+    const running = await cluster.inNode(node, "ctr", "-n", "k8s.io", "tasks", "list", "-q");
+    return running.split("\n").includes(id) && { node, id };
+  });
 }
 
 /** Kills a container's process with SIGKILL, from its node. */
@@ -118,7 +88,7 @@ async function killContainer({ node, id }: Container): Promise<void> {
 }
 
 test("agent killed: only requests in flight fail, the pods go direct until the next one, which starts by itself", async (t) => {
-  const agent = await containerOf(await newAgent("node1"));
+  const agent = await containerOf(await agentOn(cluster, "node1"));
   const from = Date.now();
   await killContainer(agent);
   await eventually("the next agent catches again", async () => {
@@ -200,26 +170,18 @@ test("leader of control killed: another leads within 15 s, no request fails, age
 
 for (const program of ["kubelet", "containerd"] as const)
   test(`${program} of a node killed for 15 s: no request fails, what the API changes is still enforced there`, async (t) => {
-    const before = await sceneEnrolled();
+    const before = await scene.enrolled();
     const from = Date.now();
     await cluster.kill(program, "node1");
-    await changesReach(before, CHANGE_BUDGET_MS);
+    await scene.changesReach(before, CHANGE_BUDGET_MS);
     await sleep(SHORT_MS - (Date.now() - from));
     cluster.start(program, "node1");
+    if (program !== "kubelet") await freshKubelet(cluster, "node1");
     const proved = await proof();
     const sums = await scene.since(from);
     tell(t, sums, `a new pod was enrolled ${proved.toFixed(0)} ms after its return`);
     assertUnharmed(sums);
   });
-
-/** A pod whose container never ended is started again at once; kubelet lets others wait longer each time. */
-async function newAgent(node: string): Promise<string> {
-  const old = await agentOn(cluster, node);
-  await cluster.kubectl("-n", MESH_NAMESPACE, "delete", "pod", old);
-  await eventually("another agent", async () => (await agentOn(cluster, node)) !== old, 120_000);
-  await meshReady(cluster);
-  return agentOn(cluster, node);
-}
 
 /** Kills an agent while the API can't be asked; how long the next one took, in milliseconds. */
 async function agentDies(agent: Container): Promise<number> {
@@ -239,7 +201,8 @@ async function agentDies(agent: Container): Promise<number> {
 
 /** Takes a program away for a time, kills node1's agent in the middle of it; how long the next agent took. */
 async function outage(program: "kube-apiserver" | "etcd"): Promise<number> {
-  const agent = await containerOf(await newAgent("node1"));
+  // Its kubelet was started anew since it last died, and so starts it at once: it lets others wait longer each time.
+  const agent = await containerOf(await agentOn(cluster, "node1"));
   const from = Date.now();
   await cluster.kill(program);
   // As they do where they elect leaders: a lease that can't be renewed ends them.
@@ -264,26 +227,13 @@ async function controllersBack(): Promise<void> {
   for (const controller of CONTROLLERS) cluster.start(controller);
 }
 
-/**
- * Starts the nodes' kubelets anew, which touches no container. One that has missed the API for a minute asks for its pods
- * again up to a minute after the API's return, and until then starts no new one: that is not the mesh's time.
- */
-async function freshKubelets(): Promise<void> {
-  await Promise.all(
-    NODES.map(async (node) => {
-      await cluster.kill("kubelet", node);
-      cluster.start("kubelet", node);
-    }),
-  );
-}
-
 for (const program of ["kube-apiserver", "etcd"] as const)
   test(`${program} away for 60 s: no request fails, an agent that dies meanwhile comes back with what it knew, then all goes on`, async (t) => {
     const from = Date.now();
-    const before = await sceneEnrolled();
+    const before = await scene.enrolled();
     const agentBack = await outage(program);
-    const reached = await changesReach(before, RETURN_BUDGET_MS);
-    await freshKubelets();
+    const reached = await scene.changesReach(before, RETURN_BUDGET_MS);
+    await Promise.all(NODES.map((node) => freshKubelet(cluster, node)));
     const proved = await proof();
     const sums = await scene.since(from);
     tell(
@@ -392,7 +342,7 @@ test("2,000 flips of annotations: the last word counts, no request fails, the ag
   const flipping = Date.now() - from;
   await eventually(
     "the last word counts",
-    async () => (await enrolled()) === (await unflipped()),
+    async () => (await enrolledOn(cluster, "node1")) === (await unflipped()),
     10_000,
   );
   const settled = Date.now() - from - flipping;

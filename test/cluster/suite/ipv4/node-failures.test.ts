@@ -7,6 +7,7 @@ import { eventually, TestCluster } from "../../harness/cluster.ts";
 import {
   assertGoesOn,
   assertUnharmed,
+  freshKubelet,
   provesItself,
   type Scene,
   setScene,
@@ -62,11 +63,12 @@ test("a node cut off for 30 s: the other's pods stop asking it within 10 s, its 
   const from = Date.now();
   await cluster.partition("node2", PARTITION_SECONDS);
   const joined = Date.now();
+  await freshKubelet(cluster, "node2");
   const proved = await proof("node2");
   const sums = await scene.since(from);
   const fresh = await scene.of("fresh", from + EJECTED_MS, joined);
   const kept = await scene.of("kept", from + EJECTED_MS, joined);
-  tell(t, sums, `a new pod on it was enrolled ${proved.toFixed(0)} ms after its return`);
+  tell(t, sums, `a new pod on it was enrolled ${proved.toFixed(0)} ms after its kubelet's restart`);
   tell(t, { fresh, kept }, "these after the first 10 s");
   assertUnharmed({ "the other node's pods, once they know": fresh });
   assertGoesOn("the node's own pods, once they know", kept);
