@@ -43,6 +43,14 @@ const CLUSTERS: Readonly<Record<string, UpOptions>> = {
   "dual-stack": { ...PLAIN, dualStack: true, proxyMode: "iptables", chained: true },
 };
 
+/**
+ * Files of a kind's folder of this name need no mesh, ask the API or a program, and keep to namespaces of their own: they
+ * run at the same time, before the others.
+ */
+const TOGETHER = "api/";
+/** Half of them waits. */
+const TOGETHER_CONCURRENCY = 3;
+
 const stop = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(name, () => {
@@ -102,18 +110,40 @@ async function runIn(
       await down(paths); // one of another kind that was kept
       await up(paths, options, say, signal);
     },
-    test: () =>
-      runGroup(
-        group,
-        own.map((file) => join(ROOT, file)),
-        say,
-        signal,
-      ),
+    test: async () => {
+      const together = own.filter((file) =>
+        file.startsWith(`test/cluster/suite/${folder}/${TOGETHER}`),
+      );
+      const alone = own.filter((file) => !together.includes(file));
+      const parts: GroupResult[] = [];
+      for (const [part, concurrency] of [
+        [together, TOGETHER_CONCURRENCY],
+        [alone, group.concurrency],
+      ] as const)
+        if (part.length > 0) {
+          const paths = part.map((file) => join(ROOT, file));
+          parts.push(await runGroup({ ...group, concurrency }, paths, say, signal));
+        }
+      return joined(parts);
+    },
     down: async () => {
       if (!keep || signal.aborted) await down(paths);
     },
     say,
   });
+}
+
+/** The results of a kind's parts as one; runKind knows its name and time. */
+function joined(parts: readonly GroupResult[]): GroupResult {
+  return {
+    name: "",
+    files: parts.reduce((sum, { files }) => sum + files, 0),
+    seconds: 0,
+    passed: parts.reduce((sum, { passed }) => sum + passed, 0),
+    failures: parts.flatMap(({ failures }) => failures),
+    announced: parts.flatMap(({ announced }) => announced),
+    slowest: parts.flatMap(({ slowest }) => slowest),
+  };
 }
 
 function say(line: string): void {

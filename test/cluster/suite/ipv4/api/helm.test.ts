@@ -5,10 +5,10 @@ import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { parseAllDocuments } from "yaml";
-import { installObjects } from "../../../../deploy/manifests/objects.ts";
-import { parseOptions } from "../../../../deploy/manifests/options.ts";
-import { ROOT } from "../../../support/source-files.ts";
-import { ensureBinaries } from "../../build/binaries.ts";
+import { installObjects } from "../../../../../deploy/manifests/objects.ts";
+import { parseOptions } from "../../../../../deploy/manifests/options.ts";
+import { ROOT } from "../../../../support/source-files.ts";
+import { ensureBinaries } from "../../../build/binaries.ts";
 
 const CHART = join(ROOT, "deploy/helm");
 

@@ -19,18 +19,18 @@ import {
   type V1Pod,
   type V1PodSpec,
 } from "@kubernetes/client-node";
-import { connectTls } from "../../../../agent/state/session.ts";
-import { SnapshotStore } from "../../../../agent/state/store.ts";
-import { followControl, type StreamStatus } from "../../../../agent/state/stream.ts";
-import type { Condition } from "../../../../control/k8s/api/condition.ts";
-import { decodeManifest } from "../../../../control/k8s/api/decode.ts";
-import type { Pipeline } from "../../../../control/pipeline.ts";
-import { AgentRegistry } from "../../../../control/publish/agents.ts";
-import { Publisher } from "../../../../control/publish/publisher.ts";
-import { PublishServer } from "../../../../control/publish/server.ts";
-import { type Replica, startReplica } from "../../../../control/replica.ts";
-import { EMPTY_WORLD } from "../../../../control/world.ts";
-import { TestCluster } from "../../harness/cluster.ts";
+import { connectTls } from "../../../../../agent/state/session.ts";
+import { SnapshotStore } from "../../../../../agent/state/store.ts";
+import { followControl, type StreamStatus } from "../../../../../agent/state/stream.ts";
+import type { Condition } from "../../../../../control/k8s/api/condition.ts";
+import { decodeManifest } from "../../../../../control/k8s/api/decode.ts";
+import type { Pipeline } from "../../../../../control/pipeline.ts";
+import { AgentRegistry } from "../../../../../control/publish/agents.ts";
+import { Publisher } from "../../../../../control/publish/publisher.ts";
+import { PublishServer } from "../../../../../control/publish/server.ts";
+import { type Replica, startReplica } from "../../../../../control/replica.ts";
+import { EMPTY_WORLD } from "../../../../../control/world.ts";
+import { TestCluster } from "../../../harness/cluster.ts";
 
 /** Nothing is known and nothing is wrong. */
 const QUIET: Pick<Pipeline, "world" | "conditions"> = { world: EMPTY_WORLD, conditions: () => [] };

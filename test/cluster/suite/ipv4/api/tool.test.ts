@@ -6,10 +6,10 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { ROOT } from "../../../support/source-files.ts";
-import { TEST_CLUSTER, TestCluster } from "../../harness/cluster.ts";
-import { ENVIRONMENT } from "../../processes.ts";
-import type { ClusterStatus } from "../../status.ts";
+import { ROOT } from "../../../../support/source-files.ts";
+import { TEST_CLUSTER, TestCluster } from "../../../harness/cluster.ts";
+import { ENVIRONMENT } from "../../../processes.ts";
+import type { ClusterStatus } from "../../../status.ts";
 
 const USAGE = 2;
 
@@ -94,10 +94,10 @@ test("what can't be done is refused with the reason, and what is not understood 
     ["node start", USAGE, /missing required argument/],
     ["frobnicate", USAGE, /unknown command/],
   ];
-  for (const [args, code, said] of cases) {
-    const outcome = await tool(args.split(" "));
-    assert.equal(outcome.code, code, `${args}: ${outcome.err}`);
-    assert.match(outcome.err, said, args);
+  const outcomes = await Promise.all(cases.map(([args]) => tool(args.split(" "))));
+  for (const [i, [args, code, said]] of cases.entries()) {
+    assert.equal(outcomes[i]?.code, code, `${args}: ${outcomes[i]?.err}`);
+    assert.match(outcomes[i]?.err ?? "", said, args);
   }
   // Nothing of all that has touched the node.
   assert.equal((await tool(["node", "exec", "node1", "true"])).code, 0);

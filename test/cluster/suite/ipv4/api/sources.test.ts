@@ -16,17 +16,22 @@ import {
   type V1CustomResourceDefinition,
 } from "@kubernetes/client-node";
 import { request } from "undici";
-import { compile } from "../../../../control/compile/compile.ts";
-import { meshStatuses } from "../../../../control/compile/service-meshes.ts";
-import { ApiEndpoint } from "../../../../control/k8s/endpoint.ts";
-import { RESOURCES } from "../../../../control/k8s/resources.ts";
-import { KubernetesSource } from "../../../../control/k8s/source.ts";
-import { applyChanges, type Change, EMPTY_WORLD, type World } from "../../../../control/world.ts";
-import { serviceMeshDefinition } from "../../../../deploy/manifests/crd.ts";
-import { manifestWorld } from "../../../contract/kubernetes-world.ts";
-import { until } from "../../../support/until.ts";
-import { TestCluster } from "../../harness/cluster.ts";
-import { uninstallMesh } from "../../harness/mesh.ts";
+import { compile } from "../../../../../control/compile/compile.ts";
+import { meshStatuses } from "../../../../../control/compile/service-meshes.ts";
+import { ApiEndpoint } from "../../../../../control/k8s/endpoint.ts";
+import { RESOURCES } from "../../../../../control/k8s/resources.ts";
+import { KubernetesSource } from "../../../../../control/k8s/source.ts";
+import {
+  applyChanges,
+  type Change,
+  EMPTY_WORLD,
+  type World,
+} from "../../../../../control/world.ts";
+import { serviceMeshDefinition } from "../../../../../deploy/manifests/crd.ts";
+import { manifestWorld } from "../../../../contract/kubernetes-world.ts";
+import { until } from "../../../../support/until.ts";
+import { TestCluster } from "../../../harness/cluster.ts";
+import { uninstallMesh } from "../../../harness/mesh.ts";
 
 const CRD = "servicemeshes.linkerd.io";
 
