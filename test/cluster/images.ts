@@ -2,8 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
-import { pipeline } from "node:stream/promises";
+import { open } from "node:fs/promises";
 import { enterCommand } from "./node/node.ts";
 import { nodePlans } from "./plan.ts";
 import { ENVIRONMENT } from "./processes.ts";
@@ -31,19 +30,17 @@ export async function loadImages(
 
 async function importOne(paths: ClusterPaths, node: string, archive: string): Promise<void> {
   const [file = "", ...args] = enterCommand(paths, node, "exec", IMPORT);
-  const child = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...ENVIRONMENT } });
+  await using opened = await open(archive);
+  const env = { ...ENVIRONMENT };
+  const child = spawn(file, args, { stdio: [opened.fd, "pipe", "pipe"], env });
   let said = "";
   for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (bytes: Buffer) => {
+    stream?.on("data", (bytes: Buffer) => {
       said += bytes.toString();
     });
-  const closed = once(child, "close");
-  // A broken pipe only says that ctr has ended; why, it has said itself.
-  const fed = pipeline(createReadStream(archive), child.stdin).catch((error: Error) => error);
-  const [code] = await closed;
-  const problem = await fed;
-  if (code !== 0 || problem !== undefined)
+  const [code] = await once(child, "close");
+  if (code !== 0)
     throw new Error(
-      `${node} does not take the image ${archive}: ${said.trim() || problem?.message}; is it an OCI or docker archive?`,
+      `${node} does not take the image ${archive}: ${said.trim()}; is it an OCI or docker archive?`,
     );
 }

@@ -83,12 +83,15 @@ export async function up(
   const rise: Rise = { paths, spec, signal };
   await together([writePki(paths, spec), makeControlNetwork(paths, spec, pause.program)]);
   step("certificates and network");
-  const built = spec.images ? buildProjectImages(join(paths.root, "images")) : [];
-  if (spec.images) step("images built");
-  const all = [...built, ...load];
-  const boots = nodePlans(spec.nodes).map((node) => boot(paths, spec, node, pause, all));
+  const images = join(paths.root, "images");
+  const building = spec.images ? buildProjectImages(images) : Promise.resolve([]);
+  const archives = building.then((built) => {
+    if (spec.images) step("images built");
+    return [...built, ...load];
+  });
+  const boots = nodePlans(spec.nodes).map((node) => boot(paths, spec, node, pause, archives));
   await together([startControlPlane(rise, step), ...boots]);
-  for (const archive of built) rmSync(archive);
+  rmSync(images, { recursive: true, force: true });
   step("nodes booted, images loaded");
   await startNodes(rise);
   step("nodes Ready, Services and DNS answer");
@@ -138,11 +141,15 @@ async function boot(
   spec: ClusterSpec,
   node: NodePlan,
   pause: { readonly program: string; readonly image: string },
-  load: readonly string[],
+  archives: Promise<readonly string[]>,
 ): Promise<void> {
-  makeDisk(paths, spec, node);
-  await bootNode(paths, spec, node, pause.program);
-  await loadIntoNode(paths, node.name, [pause.image, ...load]);
+  const booted = async (): Promise<void> => {
+    makeDisk(paths, spec, node);
+    await bootNode(paths, spec, node, pause.program);
+    await loadIntoNode(paths, node.name, [pause.image]);
+  };
+  const [loaded] = await Promise.all([archives, booted()]);
+  await loadIntoNode(paths, node.name, loaded);
 }
 
 async function startControlPlane(rise: Rise, step: (what: string) => void): Promise<void> {

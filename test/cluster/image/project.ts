@@ -1,20 +1,17 @@
 /** The images of this checkout, built for the nodes of a cluster. */
 
-import { mkdirSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { buildImage } from "../../../deploy/images/build.ts";
 import { IMAGE_NAMES } from "../../../deploy/images/plan.ts";
 import { ROOT } from "../../support/source-files.ts";
+import { run } from "../processes.ts";
 
-/** Builds agent, control and echo into a folder (made anew) and returns the archives' paths. */
-export function buildProjectImages(folder: string): readonly string[] {
+/**
+ * Builds agent, control and echo into a folder (made anew) and returns the archives' paths. A process of its own does it,
+ * so that a cluster comes up meanwhile.
+ */
+export async function buildProjectImages(folder: string): Promise<readonly string[]> {
   rmSync(folder, { recursive: true, force: true });
-  return IMAGE_NAMES.map((name) => {
-    const scratch = join(folder, `${name}.scratch`);
-    mkdirSync(scratch, { recursive: true });
-    const out = join(folder, `${name}.tar`);
-    buildImage({ root: ROOT, name, scratch, out });
-    rmSync(scratch, { recursive: true });
-    return out;
-  });
+  await run(process.execPath, join(ROOT, "deploy/images/main.ts"), "--out", folder);
+  return IMAGE_NAMES.map((name) => join(folder, `${name}.tar`));
 }
