@@ -89,6 +89,8 @@ const FLAGS: Readonly<
     `--service-cluster-ip-range=${families(SERVICE_NET, dualStack).join(",")}`,
     `--node-monitor-grace-period=${NODE_GRACE_SECONDS}s`,
     "--concurrent-service-syncs=1",
+    // Instead of 15 s: there are few, and tests wait for it.
+    "--horizontal-pod-autoscaler-sync-period=2s",
   ],
   "kube-scheduler": ({ pki }) => [
     ...client(pki, "kube-scheduler"),
