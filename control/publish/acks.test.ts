@@ -33,7 +33,7 @@ test("an ack and a nack are noted for the agent that has a stream", () => {
   ]);
 });
 
-test("of one epoch the newest ack counts, in whatever order they arrive", () => {
+test("of one stream and epoch the newest ack counts, in whatever order they arrive", () => {
   const agents = registry();
   agents.connect("n1");
   const versionAfter = (epoch: string, version: number): number | undefined => {
@@ -44,6 +44,8 @@ test("of one epoch the newest ack counts, in whatever order they arrive", () => 
     [versionAfter("e", 7), versionAfter("e", 6), versionAfter("f", 1), versionAfter("f", 2)],
     [7, 7, 1, 2],
   );
+  agents.connect("n1");
+  assert.equal(versionAfter("f", 1), 1, "the next stream's agent is believed");
 });
 
 test("what is not an ack, or not of an agent that is here, is refused with the reason", () => {

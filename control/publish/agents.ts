@@ -39,7 +39,8 @@ const MAX_AGENTS = 50_000;
 /** All agents heard of since start. */
 export class AgentRegistry {
   readonly #states = new Map<string, AgentState>();
-  readonly #links = new Map<string, AgentLink>();
+  /** The newest stream of each node, and the newest ack since it was opened. */
+  readonly #streams = new Map<string, { readonly link: AgentLink; acked?: Position }>();
   readonly #now: () => Date;
   #changed = Promise.withResolvers<void>();
 
@@ -50,7 +51,7 @@ export class AgentRegistry {
   /** A stream was opened. A newer stream of the same node replaces the older one's place. */
   connect(node: string, onAck: AgentLink["onAck"] = () => {}): AgentLink {
     const link: AgentLink = { node, onAck };
-    this.#links.set(node, link);
+    this.#streams.set(node, { link });
     this.#update(node, { connected: true, since: this.#time(), sent: undefined });
     this.#forget();
     return link;
@@ -58,25 +59,27 @@ export class AgentRegistry {
 
   /** A stream ended; of no effect when a newer one of the same node is there. */
   disconnect(link: AgentLink): void {
-    if (this.#links.get(link.node) !== link) return;
-    this.#links.delete(link.node);
+    if (this.#streams.get(link.node)?.link !== link) return;
+    this.#streams.delete(link.node);
     this.#update(link.node, { connected: false, since: this.#time() });
   }
 
   /** A version went out on a stream. */
   sent(link: AgentLink, { epoch, version }: Position): void {
-    if (this.#links.get(link.node) === link) this.#update(link.node, { sent: { epoch, version } });
+    if (this.#streams.get(link.node)?.link === link)
+      this.#update(link.node, { sent: { epoch, version } });
   }
 
   /**
-   * An agent enforces a version. What was said on one way may arrive after what was said later on another, so of one epoch
-   * the newest counts.
+   * An agent enforces a version. What was said on one way may arrive after what was said later on another, so of one stream
+   * and epoch the newest counts. Of one stream: whatever a former agent of the node has said, this one is believed.
    */
   acked(node: string, { epoch, version }: Position): void {
-    const known = this.#states.get(node)?.acked;
-    if (known?.epoch === epoch && known.version > version) return;
+    const stream = this.#streams.get(node);
+    if (stream?.acked?.epoch === epoch && stream.acked.version > version) return;
+    if (stream !== undefined) stream.acked = { epoch, version };
     this.#update(node, { acked: { epoch, version, at: this.#time() } });
-    this.#links.get(node)?.onAck({ epoch, version });
+    stream?.link.onAck({ epoch, version });
   }
 
   /** An agent refused a version. */

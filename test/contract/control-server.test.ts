@@ -6,7 +6,7 @@ import { decodeDelta } from "#model/codec.ts";
 import { encodeFrame, FrameReader } from "#model/frames.ts";
 import type { EndpointState } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
-import { partsOf, startControl, Witness } from "./control-link.ts";
+import { partsOf, startAgent, startControl, Witness } from "./control-link.ts";
 
 /** A hand-made agent: a session that asks for one path. */
 function ask(
@@ -192,6 +192,25 @@ test("acks on the stream count for its node, the newest of them; anything else e
     assert.equal(bad.stream.rstCode, constants.NGHTTP2_PROTOCOL_ERROR);
   }
   assert.equal(acked(), 1);
+});
+
+test("an agent that claims what it was never sent does not keep its node's next one from news", async () => {
+  const witness = new Witness();
+  await using control = await startControl("e1", witness);
+  control.publisher.publish(partsOf(["a"]));
+  {
+    await using liar = ask(control.port, "/v1/snapshots?node=n1&format=2", "POST");
+    liar.stream.resume();
+    assert.equal(await statusOf(liar.stream), 200);
+    liar.stream.write(frameOf({ epoch: "e1", version: Number.MAX_SAFE_INTEGER }));
+    const acked = (): unknown => control.agents.get("n1")?.acked?.version;
+    await witness.until("the claim", () => acked() === Number.MAX_SAFE_INTEGER);
+  }
+  await using agent = startAgent(control.port, witness);
+  await witness.until("ack of 1", () => control.agents.get("n1")?.acked?.version === 1);
+  control.publisher.publish(partsOf(["a", "b"]));
+  await witness.until("ack of 2", () => control.agents.get("n1")?.acked?.version === 2);
+  assert.equal(agent.store.current.workloads.size, 2);
 });
 
 test("closing the server ends the streams of agents that follow", async () => {
