@@ -31,6 +31,9 @@ import type { Workload, WorkloadPort } from "./workload.ts";
  */
 export const FORMAT = 2;
 
+/** The format that brought changes of endpoints and compressed messages. */
+export const FORMAT_WITH_CHANGES = 2;
+
 /** A larger message is refused before it is read: some ten times a cluster of 10,000 pods. */
 export const MAX_MESSAGE_BYTES: number = 64 * 1024 * 1024;
 
@@ -57,7 +60,7 @@ export function encodeDelta(delta: SnapshotDelta): Uint8Array {
 }
 
 function formatOf({ changeEndpoints }: SnapshotDelta): number {
-  return changeEndpoints.length > 0 ? 2 : 1;
+  return changeEndpoints.length > 0 ? FORMAT_WITH_CHANGES : 1;
 }
 
 /**

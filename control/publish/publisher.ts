@@ -4,7 +4,7 @@
  * This file: versions and deltas, no I/O.
  */
 
-import { encodeDelta, FORMAT } from "#model/codec.ts";
+import { encodeDelta, FORMAT, FORMAT_WITH_CHANGES } from "#model/codec.ts";
 import { compressed } from "#model/compression.ts";
 import { encodeFrame } from "#model/frames.ts";
 import type { EndpointChanges, Service } from "#model/service.ts";
@@ -23,9 +23,6 @@ export type Position = Pick<Snapshot, "epoch" | "version">;
  * many keys the delta would be about as long.
  */
 const MAX_REMEMBERED_KEYS = 50_000;
-
-/** The codec's first format that has changes of endpoints, and whose readers take compressed messages. */
-const SECOND_FORMAT = 2;
 
 /** Names of what changed from one version to the next; contents are in the current snapshot. */
 interface Step {
@@ -106,7 +103,7 @@ export class Publisher {
     const key = `${format} ${known ? have.version : "nothing"}`;
     return this.#frames.getOrInsertComputed(key, () => {
       const message = encodeDelta(this.deltaSince(have, format));
-      return encodeFrame(format < SECOND_FORMAT ? message : compressed(message));
+      return encodeFrame(format < FORMAT_WITH_CHANGES ? message : compressed(message));
     });
   }
 
@@ -176,7 +173,7 @@ function servicesOf(
   for (const [key, touched] of merged(steps)) {
     const service = now.get(key);
     const changes =
-      service === undefined || touched === "whole" || format < SECOND_FORMAT
+      service === undefined || touched === "whole" || format < FORMAT_WITH_CHANGES
         ? "whole"
         : changesOf(service, touched);
     if (service === undefined) removeServices.push(key);
