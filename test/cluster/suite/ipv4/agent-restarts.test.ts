@@ -97,6 +97,12 @@ test("a rolling update of the agents under load fails no request, and cuts relay
   const wish = { namespace: NAMESPACE, url: "http://server/", rate: 50, annotations: enrolled };
   const start = (connections: "fresh" | "kept", node: string): Promise<Load> =>
     Load.start(cluster, { ...wish, name: `load-${connections}`, node, connections });
+  await using stack = new AsyncDisposableStack();
+  // Also when it fails: the next test has pods of the same names, and measures others.
+  stack.defer(async () => {
+    const pods = ["outsider", "relayed", "load-fresh", "load-kept"];
+    await cluster.kubectl("-n", NAMESPACE, "delete", "--ignore-not-found", "pod", ...pods);
+  });
   const [fresh, kept] = await Promise.all([
     start("fresh", "node1"),
     start("kept", "node2"),
@@ -140,8 +146,6 @@ test("a rolling update of the agents under load fails no request, and cuts relay
   t.diagnostic(`relayed: cut ${first - deleted} ms after the agent was told to go; agent: ${cut}`);
   assert.ok(first - deleted >= DRAIN_SECONDS * 1000, "not before the drain's end");
   assert.match(cut, /"connections":[1-9]/);
-  const pods = ["outsider", "relayed", "load-fresh", "load-kept"];
-  await cluster.kubectl("-n", NAMESPACE, "delete", "pod", ...pods);
 });
 
 test("without an agent on its node an open pod goes direct, a closed one is refused; with one, both are back", async (t) => {
