@@ -7,7 +7,7 @@ import { execFile } from "node:child_process";
 import { setTimeout as pause } from "node:timers/promises";
 import { KubeConfig, type V1Pod } from "@kubernetes/client-node";
 import { Api } from "../api.ts";
-import { type Component, componentOf, end, start } from "../components.ts";
+import { type Component, componentOf, end, pidOf, start } from "../components.ts";
 import { inNode, killNode } from "../node/node.ts";
 import { partition } from "../partition.ts";
 import { ENVIRONMENT } from "../processes.ts";
@@ -184,6 +184,11 @@ export class TestCluster {
   /** Kills a program; it stays dead. */
   kill(program: string, node?: string): Promise<void> {
     return end(this.paths, this.component(program, node), "SIGKILL");
+  }
+
+  /** Whether a program runs. */
+  runs(program: string, node?: string): boolean {
+    return pidOf(this.paths, this.component(program, node)) !== undefined;
   }
 
   /** Starts a program again. */

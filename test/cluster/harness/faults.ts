@@ -15,6 +15,8 @@ const RATE = 30;
 const LEAST_RATE = RATE / 2;
 
 const FRESH_NODE = "node1";
+/** Kubelet's own, on its node only. */
+const KUBELET_HEALTH = "http://127.0.0.1:10248/healthz";
 
 /** Two loads: `fresh` on node1 with a connection for each request, `kept` on node2. */
 export interface Scene extends AsyncDisposable {
@@ -125,13 +127,17 @@ export function tell(t: TestContext, sums: Readonly<Record<string, LoadSum>>, mo
 }
 
 /**
- * Starts a node's kubelet anew, which touches no container. One that has missed the API for some time asks for its pods
+ * Starts a node's kubelet anew, which touches no container, and waits until it is well. One that has missed the API for some time asks for its pods
  * again as much later, up to a minute, after its return, one that has missed containerd some 12 s after its return, and until then
  * it starts no new one: that is not the mesh's time.
  */
 export async function freshKubelet(cluster: TestCluster, node: string): Promise<void> {
   await cluster.kill("kubelet", node);
-  cluster.start("kubelet", node);
+  await eventually(`kubelet of ${node} is well`, async () => {
+    // It ends when its containerd is not ready yet. There is no systemd in a node, which would start it again.
+    if (!cluster.runs("kubelet", node)) cluster.start("kubelet", node);
+    return (await cluster.inNode(node, "curl", "-sf", "-m", "2", KUBELET_HEALTH)) === "ok";
+  });
 }
 
 /** Creates an enrolled pod and waits until a call from it goes through the mesh: everything in between works. */
