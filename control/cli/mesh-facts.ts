@@ -42,9 +42,7 @@ function meshPod(pod: unknown): MeshPod {
   return {
     name: textField(pod, "metadata", "name"),
     node: textField(pod, "spec", "nodeName"),
-    ready: listField(pod, "status", "conditions").some(
-      (one) => textField(one, "type") === "Ready" && textField(one, "status") === "True",
-    ),
+    ready: isReady(pod),
     phase: textField(pod, "status", "phase"),
     terminating: textField(pod, "metadata", "deletionTimestamp") !== "",
     images: listField(pod, "spec", "containers").map((one) => textField(one, "image")),
@@ -55,6 +53,13 @@ function meshPod(pod: unknown): MeshPod {
     metricsPort: metricsPortOf(pod),
     trouble: listField(pod, "status", "containerStatuses").map(troubleOf).find(Boolean) ?? "",
   };
+}
+
+/** Whether a pod, as the API gives it, is Ready. */
+export function isReady(pod: unknown): boolean {
+  return listField(pod, "status", "conditions").some(
+    (one) => textField(one, "type") === "Ready" && textField(one, "status") === "True",
+  );
 }
 
 /** Whoever has ended says more than who waits for the next start. */

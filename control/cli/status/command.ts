@@ -1,7 +1,6 @@
 /** `nodemesh status`: nodes, agents, and which pods are in the mesh. */
 
 import type { Command } from "commander";
-import type { Decoded } from "../../k8s/api/decode.ts";
 import { decodeItem } from "../../k8s/lean.ts";
 import { RESOURCES, type Resource } from "../../k8s/resources.ts";
 import { type Api, ClusterApi, failureText, listField, listItems, textField } from "../cluster.ts";
@@ -13,7 +12,7 @@ import {
   outputOption,
 } from "../context.ts";
 import { mapSome } from "../map-some.ts";
-import { askAgent, askControl, meshPods } from "../mesh-facts.ts";
+import { askAgent, askControl, isReady, meshPods } from "../mesh-facts.ts";
 import { statusLines } from "./lines.ts";
 import { type StatusFacts, statusProblem, statusReport } from "./report.ts";
 
@@ -67,13 +66,30 @@ async function gather(api: Api, namespace: string): Promise<StatusFacts> {
     mapSome(agentPods, async (pod) => ({ pod, page: await askAgent(api, namespace, pod) })),
   ]);
   const names = nodes.map((node) => textField(node, "metadata", "name"));
-  return { objects: lists.flat(), nodes: names, control, agents };
+  return { ...factsOf(lists), nodes: names, control, agents };
 }
 
-async function readAll(api: Api, resource: Resource): Promise<readonly Decoded[]> {
+/** What the lists say, each with its kind. */
+export function factsOf(lists: readonly Listed[]): Pick<StatusFacts, "objects" | "readyPods"> {
+  const pods = lists.filter(({ resource }) => resource.name === "pods").flatMap((of) => of.items);
+  return {
+    objects: lists.flatMap(({ resource, items }) =>
+      items.flatMap((item) => decodeItem(item, resource)),
+    ),
+    readyPods: new Set(pods.filter(isReady).map((pod) => textField(pod, "metadata", "uid"))),
+  };
+}
+
+/** Objects of a kind as the API gives them. */
+export interface Listed {
+  readonly resource: Resource;
+  readonly items: readonly unknown[];
+}
+
+async function readAll(api: Api, resource: Resource): Promise<Listed> {
   const answer = await api.get(resource.path);
-  if (answer.kind === "ok")
-    return listField(answer.body, "items").flatMap((item) => decodeItem(item, resource));
-  if (resource.optional && answer.kind === "refused" && answer.status === 404) return [];
+  if (answer.kind === "ok") return { resource, items: listField(answer.body, "items") };
+  if (resource.optional && answer.kind === "refused" && answer.status === 404)
+    return { resource, items: [] };
   throw new Error(failureText(`list ${resource.name}`, api, answer));
 }

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { POD } from "../../../test/support/cli-facts.ts";
-import { decodeItem } from "../../k8s/lean.ts";
 import { RESOURCES } from "../../k8s/resources.ts";
 import type { AgentPage, Page } from "../mesh-facts.ts";
+import { factsOf, type Listed } from "./command.ts";
 import { type StatusFacts, statusProblem, statusReport } from "./report.ts";
 
 /** Objects as the API lists them. */
-function listed(name: string, ...items: readonly object[]): StatusFacts["objects"] {
+function listed(name: string, ...items: readonly object[]): Listed {
   const resource = RESOURCES.find((one) => one.name === name);
   assert.ok(resource !== undefined, name);
-  return items.flatMap((item) => decodeItem(item, resource));
+  return { resource, items };
 }
 
 /** Addresses that were given out. */
@@ -20,18 +20,25 @@ interface PodParts {
   readonly node?: string;
   readonly phase?: string;
   readonly hostNetwork?: boolean;
+  readonly ready?: "True" | "False";
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
 function pod(
   name: string,
-  { node = "n1", phase = "Running", hostNetwork = false, annotations = {} }: PodParts,
+  {
+    node = "n1",
+    phase = "Running",
+    hostNetwork = false,
+    ready = "True",
+    annotations = {},
+  }: PodParts,
 ): object {
   const address = `10.0.0.${++addresses}`;
   return {
     metadata: { name, namespace: "default", uid: `uid-${name}`, resourceVersion: "1", annotations },
     spec: { nodeName: node, hostNetwork, containers: [{ name: "c" }] },
-    status: { phase, podIPs: [{ ip: address }], conditions: [{ type: "Ready", status: "True" }] },
+    status: { phase, podIPs: [{ ip: address }], conditions: [{ type: "Ready", status: ready }] },
   };
 }
 
@@ -57,7 +64,7 @@ function facts(
   const names = ["default", "other"];
   const namespaces = names.map((name) => ({ metadata: { name, uid: name, resourceVersion: "1" } }));
   return {
-    objects: [...listed("namespaces", ...namespaces), ...listed("pods", ...pods)],
+    ...factsOf([listed("namespaces", ...namespaces), listed("pods", ...pods)]),
     nodes: ["n1", "n2"],
     control: [],
     agents: [{ pod: POD, page }],
@@ -69,6 +76,15 @@ function paths(reported: StatusFacts): readonly string[] {
   const { pods } = statusReport(reported, undefined);
   return pods.map(({ name, path, why }) => `${name} ${path}: ${why}`);
 }
+
+test("a pod is ready when the API says so", () => {
+  const pods = [pod("caught", ENROLLED), pod("starting", { ready: "False" })];
+  const report = statusReport(facts(pods), undefined);
+  assert.deepEqual(
+    report.pods.map(({ name, ready }) => `${name} ${ready}`),
+    ["caught true", "starting false"],
+  );
+});
 
 test("each pod says which way its traffic goes, and why not through the mesh", () => {
   const pods = [

@@ -15,6 +15,8 @@ import { installStep } from "../next-steps.ts";
 export interface StatusFacts {
   /** Namespaces, pods, Services, EndpointSlices and ServiceMeshes of the whole cluster. */
   readonly objects: readonly Decoded[];
+  /** Uids of pods that are Ready: nothing that decides who is enrolled, so `objects` don't say it. */
+  readonly readyPods: ReadonlySet<string>;
   readonly nodes: readonly string[];
   readonly control: readonly { readonly pod: MeshPod; readonly page: Page<ControlPage> }[];
   readonly agents: readonly { readonly pod: MeshPod; readonly page: Page<AgentPage> }[];
@@ -115,6 +117,7 @@ export function statusReport(facts: StatusFacts, namespace: string | undefined):
         const ref = objectRef(pod);
         return podReport(pod, {
           enrolled: enrolled.has(pod.metadata.uid),
+          ready: facts.readyPods.has(pod.metadata.uid),
           page: pages.get(pod.spec.nodeName),
           problem: problems.get(`${ref.namespace}/${ref.name}`),
         });
@@ -139,6 +142,7 @@ function agentReport(node: string, { agents }: StatusFacts): AgentReport {
 
 interface Circumstances {
   readonly enrolled: boolean;
+  readonly ready: boolean;
   readonly page: Page<AgentPage> | undefined;
   readonly problem: string | undefined;
 }
@@ -151,7 +155,7 @@ function podReport(pod: Pod, circumstances: Circumstances): PodReport {
     uid,
     node: pod.spec.nodeName,
     phase: pod.metadata.deletionTimestamp === undefined ? pod.status.phase : "Terminating",
-    ready: pod.status.conditions.some(({ type, status }) => type === "Ready" && status === "True"),
+    ready: circumstances.ready,
     addresses: pod.status.podIPs.map(({ ip }) => ip),
     enrolled: circumstances.enrolled,
     ...pathOf(pod, circumstances),

@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { V1Pod } from "@kubernetes/client-node";
+import type { StatusReport } from "../../../../control/cli/status/report.ts";
 import { ROOT } from "../../../support/source-files.ts";
 import { eventually, TestCluster } from "../../harness/cluster.ts";
 import { caught, MESH_NAMESPACE, meshReady, nodemesh, uninstallMesh } from "../../harness/mesh.ts";
@@ -95,7 +96,12 @@ test("check --pre, install, check, annotate, call, roll over, uninstall: as befo
     return (await caught(cluster)) > base;
   });
   const status = JSON.parse(await nodemesh(cluster, "status", "-o", "json"));
-  assert.ok(JSON.stringify(status).includes("user-"));
+  const { pods: told }: StatusReport = status;
+  const users = told.filter(({ name }) => name.startsWith("user-"));
+  assert.deepEqual(
+    users.map(({ ready, path }) => `${ready} ${path}`),
+    Array(3).fill("true proxy"),
+  );
   await cluster.kubectl("rollout", "restart", "ds/nodemesh-agent", "-n", MESH_NAMESPACE);
   await meshReady(cluster);
   await cluster.exec("deploy/user", "default", "curl", "-sf", "http://order/");
