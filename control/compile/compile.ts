@@ -15,14 +15,21 @@ import type { Namespace } from "../k8s/api/cluster.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import type { Pod } from "../k8s/api/pod.ts";
 import type { EndpointSlice, Service as KubeService } from "../k8s/api/service.ts";
-import { type World, worldKey } from "../world.ts";
-import { type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
+import { EMPTY_WORLD, type World, worldKey } from "../world.ts";
+import { type Claimant, type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
 import { mergeDeclaredPorts } from "./declared-ports.ts";
 import { patched } from "./patched.ts";
 import { podFinder } from "./selection.ts";
 import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
 import { type CompiledService, compileService, podKey, servicesSlices } from "./services.ts";
-import { overflowOf, type Tellable, type Told, tellablePod, tellableService } from "./tellable.ts";
+import {
+  bytesOf,
+  overflowOf,
+  type Tellable,
+  type Told,
+  tellablePod,
+  tellableService,
+} from "./tellable.ts";
 import { unknownPorts } from "./unknown-ports.ts";
 import { type CompiledPod, compilePod, type NamespaceWords, wordConditions } from "./workloads.ts";
 
@@ -39,12 +46,14 @@ export interface Compilation {
 
 /** Results by key, each beside the inputs it was made of. */
 interface Memo {
+  readonly world: World;
   readonly namespaces: ReadonlyMap<string, Entry<Namespace, NamespaceWords>>;
   readonly services: ReadonlyMap<string, Entry<ServiceInput, Tellable<CompiledService>>>;
   readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
   readonly portConditions: readonly Condition[];
   readonly meshed: Meshed;
   readonly pods: ReadonlyMap<string, Entry<PodInput, Tellable<CompiledPod>>>;
+  readonly group: { readonly pods: Group<CompiledPod>; readonly services: Group<CompiledService> };
   readonly workloads: Resolved<Workload>;
   /** Services with virtual addresses. */
   readonly virtual: Resolved<Service>;
@@ -53,6 +62,14 @@ interface Memo {
 interface Entry<I, O> {
   readonly input: I;
   readonly output: O;
+}
+
+/** The results of one kind, and what all of them say together. */
+interface Group<C> {
+  readonly entries: ReadonlyMap<string, Entry<unknown, Tellable<C>>>;
+  readonly outputs: readonly Tellable<C>[];
+  readonly bytes: number;
+  readonly conditions: readonly Condition[];
 }
 
 interface ServiceInput {
@@ -67,18 +84,22 @@ interface PodInput {
   readonly meshes: readonly string[];
 }
 
+const NO_GROUP: Group<never> = { entries: new Map(), outputs: [], bytes: 0, conditions: [] };
+
 /** The compilation of the empty world. */
 export const EMPTY_COMPILATION: Compilation = {
   workloads: new Map(),
   services: new Map(),
   conditions: [],
   memo: {
+    world: EMPTY_WORLD,
     namespaces: new Map(),
     services: new Map(),
     ports: new Map(),
     portConditions: [],
     meshed: UNMESHED,
     pods: new Map(),
+    group: { pods: NO_GROUP, services: NO_GROUP },
     workloads: UNCONTESTED,
     virtual: UNCONTESTED,
   },
@@ -112,7 +133,6 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
     make: (input: ServiceInput) => tellableService(compileService(input.service, input.slices)),
   });
   const { ports, portConditions } = declaredPorts(services, old);
-  const unknown = unknownPorts(outputs(services), () => podFinder(world, slices));
   const meshed = compileMeshes(
     { world, slices, portsOf: (key) => services.get(key)?.output.ports ?? [] },
     old.meshed,
@@ -126,24 +146,31 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
   // Mostly nothing around the pods has changed: then looking at the pods alone will do.
   const settled =
     namespaces === old.namespaces && ports === old.ports && meshed.byPod === old.meshed.byPod;
-  const pods = remake({
-    objects: world.pods,
-    old: old.pods,
-    fits: (input, pod) =>
-      input.pod === pod &&
-      (settled ||
-        (input.namespace === wordsOf(pod) &&
-          input.ports === portsOf(pod) &&
-          input.meshes === meshesOf(pod))),
-    inputOf: (pod: Pod): PodInput => ({
-      pod,
-      namespace: wordsOf(pod),
-      ports: portsOf(pod),
-      meshes: meshesOf(pod),
-    }),
-    make: compileWorkload,
-  });
-  const partial = { namespaces, services, ports, portConditions, meshed, pods };
+  const remakePods = (): Memo["pods"] =>
+    remake({
+      objects: world.pods,
+      old: old.pods,
+      fits: (input, pod) =>
+        input.pod === pod &&
+        (settled ||
+          (input.namespace === wordsOf(pod) &&
+            input.ports === portsOf(pod) &&
+            input.meshes === meshesOf(pod))),
+      inputOf: (pod: Pod): PodInput => ({
+        pod,
+        namespace: wordsOf(pod),
+        ports: portsOf(pod),
+        meshes: meshesOf(pod),
+      }),
+      make: compileWorkload,
+    });
+  const pods = settled && world.pods === old.world.pods ? old.pods : remakePods();
+  const group = {
+    pods: groupOf(pods, old.group.pods),
+    services: groupOf(services, old.group.services),
+  };
+  const unknown = unknownPorts(group.services.outputs, () => podFinder(world, slices));
+  const partial = { world, namespaces, services, ports, portConditions, meshed, pods, group };
   return assemble(partial, unknown, previous);
 }
 
@@ -154,18 +181,20 @@ function assemble(
   previous: Compilation,
 ): Compilation {
   const before = previous.memo;
-  const [pods, services] = [outputs(partial.pods), outputs(partial.services)];
-  const overflow = overflowOf([...pods, ...services]);
-  const workloads = resolveAddressConflicts(without(pods, overflow.leftOut), before.workloads);
-  const virtual = resolveAddressConflicts(without(services, overflow.leftOut), before.virtual);
+  const { pods, services } = partial.group;
+  const overflow = overflowOf([pods, services]);
+  const toldOf = <C extends Told>({ outputs: all }: { readonly outputs: readonly C[] }) =>
+    without(all, overflow.leftOut);
+  const workloads = resolveAddressConflicts(toldOf(pods), before.workloads);
+  const virtual = resolveAddressConflicts(toldOf(services), before.virtual);
   const memo: Memo = { ...partial, workloads, virtual };
   const conditions = [
     ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
-    ...services.flatMap((output) => output.conditions),
+    ...services.conditions,
     ...memo.portConditions,
     ...unknown,
     ...memo.meshed.meshes.flatMap((mesh) => mesh.conditions),
-    ...pods.flatMap((output) => output.conditions),
+    ...pods.conditions,
     ...overflow.conditions,
     ...virtual.conditions,
     ...workloads.conditions,
@@ -175,6 +204,21 @@ function assemble(
     services: virtual.byKey,
     conditions: conditions.sort(byPlace),
     memo,
+  };
+}
+
+/** The group of these entries; the old one where they are the same map. */
+function groupOf<C extends Claimant<unknown> & { readonly conditions: readonly Condition[] }>(
+  entries: Group<C>["entries"],
+  before: Group<C>,
+): Group<C> {
+  if (entries === before.entries) return before;
+  const all = outputs(entries);
+  return {
+    entries,
+    outputs: all,
+    bytes: bytesOf(all),
+    conditions: all.flatMap(({ conditions }) => conditions),
   };
 }
 

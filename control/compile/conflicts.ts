@@ -18,10 +18,16 @@ export interface Claimant<T> {
 export interface Resolved<T> {
   readonly byKey: ReadonlyMap<string, T>;
   readonly conditions: readonly Condition[];
+  /** What was settled. */
+  readonly claimants: readonly Claimant<T>[];
 }
 
 /** Nothing, and no quarrel about it. */
-export const UNCONTESTED: Resolved<never> = { byKey: new Map<string, never>(), conditions: [] };
+export const UNCONTESTED: Resolved<never> = {
+  byKey: new Map<string, never>(),
+  conditions: [],
+  claimants: [],
+};
 
 /**
  * Settles claims: the newer object keeps the address (by creation time, then by name), the other loses it
@@ -32,9 +38,10 @@ export function resolveAddressConflicts<T extends Addressed>(
   claimants: readonly Claimant<T>[],
   before: Resolved<T>,
 ): Resolved<T> {
+  if (claimants === before.claimants) return before;
   const fresh = before.conditions.length === 0 ? quietChanges(claimants, before.byKey) : undefined;
   if (fresh !== undefined)
-    return { byKey: patched(before.byKey, fresh, before.byKey), conditions: [] };
+    return { byKey: patched(before.byKey, fresh, before.byKey), conditions: [], claimants };
   const { owners, contested } = findOwners(claimants);
   const byKey = new Map<string, T>();
   const conditions: Condition[] = [];
@@ -45,7 +52,7 @@ export function resolveAddressConflicts<T extends Addressed>(
     byKey.set(key, lost.length === 0 ? value : strip(value, lost, before.byKey.get(key)));
     for (const [address, winner] of lost) conditions.push(conflict(claimant, winner, address));
   }
-  return { byKey, conditions };
+  return { byKey, conditions, claimants };
 }
 
 /**

@@ -5,7 +5,7 @@ import { decodeDelta, encodeDelta } from "#model/codec.ts";
 import { decodeManifest } from "../k8s/api/decode.ts";
 import { applyChanges, type Change, EMPTY_WORLD, type World } from "../world.ts";
 import { type Compilation, compile } from "./compile.ts";
-import { overflowOf, type Told } from "./tellable.ts";
+import { bytesOf, overflowOf, type Told } from "./tellable.ts";
 import { apply, endpoint, type Loose, pod, service, slice, worldOf } from "./testing.ts";
 
 const LONG = "a".repeat(600);
@@ -140,9 +140,12 @@ test("of too much the longest stay out, until the rest fits", () => {
     source,
     value: {},
   });
-  const all = [one("a", 10), one("c", 50), one("b", 50), one("d", 70)];
+  const groups = [
+    [one("a", 10), one("c", 50)],
+    [one("b", 50), one("d", 70)],
+  ].map((outputs) => ({ outputs, bytes: bytesOf(outputs) }));
   const leftOut = (max: number): string =>
-    Array.from(overflowOf(all, max).leftOut, ({ key }) => key).join();
+    Array.from(overflowOf(groups, max).leftOut, ({ key }) => key).join();
   assert.deepEqual([184, 183, 114, 113, 64, 63].map(leftOut), [
     "",
     "d",

@@ -95,12 +95,24 @@ export interface Overflow {
 
 const NO_OVERFLOW: Overflow = { leftOut: new Set(), conditions: [] };
 
-/** When all are more than a message may hold, the longest stay out, by name among equals, so that the others are told. */
-export function overflowOf(all: readonly Told[], maxBytes: number = MAX_TOLD_BYTES): Overflow {
-  let bytes = all.reduce((sum, told) => sum + told.bytes + 1, 0);
+/** What all of these take of a message. */
+export function bytesOf(all: readonly Told[]): number {
+  return all.reduce((sum, told) => sum + told.bytes + 1, 0);
+}
+
+/**
+ * When all are more than a message may hold, the longest stay out, by name among equals, so that the others are told.
+ * `bytes` of a group: its bytesOf().
+ */
+export function overflowOf(
+  groups: readonly { readonly outputs: readonly Told[]; readonly bytes: number }[],
+  maxBytes: number = MAX_TOLD_BYTES,
+): Overflow {
+  let bytes = groups.reduce((sum, group) => sum + group.bytes, 0);
   if (bytes <= maxBytes) return NO_OVERFLOW;
+  const all = groups.flatMap(({ outputs }) => outputs);
   const leftOut = new Set<Told>();
-  const longestFirst = [...all].sort((a, b) => b.bytes - a.bytes || (a.key < b.key ? -1 : 1));
+  const longestFirst = all.sort((a, b) => b.bytes - a.bytes || (a.key < b.key ? -1 : 1));
   for (const told of longestFirst) {
     if (bytes <= maxBytes) break;
     bytes -= told.bytes;

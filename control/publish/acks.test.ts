@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AckVerdict, parseNodeName, readAck, takeAck } from "./acks.ts";
+import { type AckVerdict, parseNodeName, readAck, readStreamAck, takeAck } from "./acks.ts";
 import { AgentRegistry } from "./agents.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
@@ -31,6 +31,28 @@ test("an ack and a nack are noted for the agent that has a stream", () => {
       nacks: [{ version: 3, field: "base", problem: "is odd", at: AT }],
     },
   ]);
+});
+
+test("an ack on a stream says epoch and version, and nothing else is one", () => {
+  assert.deepEqual(readStreamAck('{"epoch":"e","version":3,"later":true}'), {
+    epoch: "e",
+    version: 3,
+  });
+  const others = [
+    "{",
+    "null",
+    "3",
+    "[]",
+    '{"epoch":"","version":1}',
+    `{"epoch":"${"e".repeat(129)}","version":1}`,
+    '{"epoch":1,"version":1}',
+    '{"version":1}',
+    '{"epoch":"e"}',
+    ...["-1", "1.5", '"1"', "9007199254740992", "null"].map(
+      (version) => `{"epoch":"e","version":${version}}`,
+    ),
+  ];
+  for (const message of others) assert.equal(readStreamAck(message), undefined, message);
 });
 
 test("of one stream and epoch the newest ack counts, in whatever order they arrive", () => {

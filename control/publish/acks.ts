@@ -22,10 +22,12 @@ export interface AckWords {
   readonly field: string;
 }
 
-const position = z.object({ epoch: z.string().min(1).max(128), version: z.int().min(0) });
+const MAX_EPOCH = 128;
 
-const ack: z.ZodType<AckWords> = position.extend({
+const ack: z.ZodType<AckWords> = z.object({
   node: nodeName,
+  epoch: z.string().min(1).max(MAX_EPOCH),
+  version: z.int().min(0),
   problem: z.string().max(2048).optional(),
   field: z.string().max(512).default(""),
 });
@@ -46,9 +48,21 @@ export type AckReading =
   | { readonly kind: "ack"; readonly ack: AckWords }
   | { readonly kind: "refused"; readonly problem: string };
 
-/** Reads an ack that came on the stream of its agent; undefined for anything else. */
+/**
+ * Reads an ack that came on the stream of its agent; undefined for anything else. By hand: there are as many as messages,
+ * and zod took as long as the parser.
+ */
 export function readStreamAck(message: string): Position | undefined {
-  return position.safeParse(parseJson(message)).data;
+  const said = parseJson(message);
+  if (typeof said !== "object" || said === null) return undefined;
+  const { epoch, version }: Partial<Record<keyof Position, unknown>> = said;
+  const isEpoch = typeof epoch === "string" && epoch !== "" && epoch.length <= MAX_EPOCH;
+  if (!isEpoch || !isVersion(version)) return undefined;
+  return { epoch, version };
+}
+
+function isVersion(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 /** Reads the body of an ack. */

@@ -54,8 +54,10 @@ function takeAcks({ stream, node, agents, onAck }: AgentStreamOptions): void {
   });
 }
 
+const decoder = new TextDecoder();
+
 function positionIn(message: Uint8Array): Position | undefined {
-  return readStreamAck(new TextDecoder().decode(message));
+  return readStreamAck(decoder.decode(message));
 }
 
 class Sender {

@@ -42,7 +42,8 @@ export class AgentRegistry {
   /** The newest stream of each node, and the newest ack since it was opened. */
   readonly #streams = new Map<string, { readonly link: AgentLink; acked?: Position }>();
   readonly #now: () => Date;
-  #changed = Promise.withResolvers<void>();
+  /** Of those who wait in enforced(). */
+  #changed: PromiseWithResolvers<void> | undefined;
 
   constructor(now: () => Date) {
     this.#now = now;
@@ -106,7 +107,7 @@ export class AgentRegistry {
     const ended = Promise.withResolvers<void>();
     signal.addEventListener("abort", () => ended.resolve(), { once: true });
     while (!signal.aborted && this.#states.values().some(isBehind))
-      await Promise.race([this.#changed.promise, ended.promise]);
+      await Promise.race([this.#nextChange(), ended.promise]);
   }
 
   #update(node: string, change: Partial<AgentState>): void {
@@ -119,8 +120,13 @@ export class AgentRegistry {
       nacks: [],
     };
     this.#states.set(node, { ...known, ...change });
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
+    this.#changed?.resolve();
+    this.#changed = undefined;
+  }
+
+  #nextChange(): Promise<void> {
+    this.#changed ??= Promise.withResolvers<void>();
+    return this.#changed.promise;
   }
 
   #forget(): void {

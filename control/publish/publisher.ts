@@ -135,6 +135,7 @@ function sizeOf({ workloads, services }: Step): number {
 }
 
 function changedKeys<T>(before: ReadonlyMap<string, T>, now: ReadonlyMap<string, T>): string[] {
+  if (before === now) return [];
   const changed: string[] = [];
   for (const [key, value] of now) if (before.get(key) !== value) changed.push(key);
   for (const key of before.keys()) if (!now.has(key)) changed.push(key);
