@@ -44,8 +44,11 @@ export function serviceAndPods(service: number, size: Size): readonly object[] {
   return [own, ...pods];
 }
 
-/** The Service's slice; `unready` is the number of the endpoint that is not ready, -1 for none. */
-export function slice(service: number, size: Size, unready: number): object {
+/**
+ * The Service's slice; `unready` is the number of the endpoint that is not ready, -1 for none. Control reads and compiles
+ * one with another `remark` anew, and agents hear nothing of it.
+ */
+export function slice(service: number, size: Size, unready: number, remark = ""): object {
   const name = serviceName(service);
   return {
     apiVersion: "discovery.k8s.io/v1",
@@ -54,6 +57,7 @@ export function slice(service: number, size: Size, unready: number): object {
       name: `${name}-1`,
       namespace: NAMESPACE,
       labels: { "kubernetes.io/service-name": name },
+      annotations: { "bench/remark": remark },
     },
     addressType: "IPv4",
     ports: [{ name: "http", port: 8080 }],

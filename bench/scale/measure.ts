@@ -66,6 +66,7 @@ export async function measure({ programs, size, load, say, profile }: Run): Prom
   await populate(api, size, say).catch((cause: unknown) => {
     throw new Error(`the cluster can't be filled; kwok said: ${plane.log()}`, { cause });
   });
+  await plane.freeze();
 
   const flags = profile === undefined ? [] : ["--cpu-prof", "--cpu-prof-dir", profile];
   const starting = monotonicMs();
@@ -128,7 +129,7 @@ function costs(before: Reading, after: Reading): readonly Figure[] {
     { name: "control waited for a core", unit: "% of the time", measured: waited("control") },
     { name: "the agents' CPU (this bench's own)", unit: "cores", measured: cores("crowd") },
     { name: "the agents waited for a core", unit: "% of the time", measured: waited("crowd") },
-    { name: "API server's, etcd's and kwok's CPU", unit: "cores", measured: cores("plane") },
+    { name: "API server's and etcd's CPU", unit: "cores", measured: cores("plane") },
     { name: "everything else on this machine", unit: "cores", measured: others },
   ];
 }

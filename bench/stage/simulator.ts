@@ -9,6 +9,7 @@ import { join } from "node:path";
 import type { Location, StatusReport } from "../../deploy/sim/api/protocol.ts";
 import { callApi } from "../../deploy/sim/api/wire.ts";
 import { sandboxed } from "../../deploy/sim/kubelet/sandbox.ts";
+import type { DaemonState } from "../../deploy/sim/mesh/daemon.ts";
 import { simPaths } from "../../deploy/sim/paths.ts";
 import { runProgram, type Service, startService, until } from "../harness/process.ts";
 import { BACKEND_PORT, writeBackend } from "./backend.ts";
@@ -32,6 +33,8 @@ export interface SimulatorStage extends AsyncDisposable {
   readonly opaque: string;
   /** Processes of the node's agent as they are now: a restarted agent has another one. */
   agentPids(): Promise<readonly number[]>;
+  /** The process of control. */
+  controlPids(): Promise<readonly number[]>;
   /** The version of the snapshot that the node's agent has taken last. */
   snapshotVersion(): Promise<number>;
   /** Ends the agent and waits until its successor, which has carried nothing yet, is ready. */
@@ -76,7 +79,8 @@ export async function simulatorStage(name: string): Promise<SimulatorStage> {
   return {
     ...pods,
     opaque: serviceAddress(status, "opaque"),
-    agentPids: async () => pidsOf(await report()),
+    agentPids: async () => agentsOf(await report()),
+    controlPids: async () => pidsOf([(await report()).control]),
     snapshotVersion: async () => (await report()).agents[0]?.snapshotVersion ?? Number.NaN,
     freshAgent,
     enrolFresh,
@@ -84,13 +88,17 @@ export async function simulatorStage(name: string): Promise<SimulatorStage> {
   };
 }
 
-function pidsOf({ agents }: StatusReport): readonly number[] {
-  return agents.flatMap(({ process: state }) => (state.kind === "running" ? [state.pid] : []));
+function agentsOf({ agents }: StatusReport): readonly number[] {
+  return pidsOf(agents.map((agent) => agent.process));
+}
+
+function pidsOf(states: readonly (DaemonState | undefined)[]): readonly number[] {
+  return states.flatMap((state) => (state?.kind === "running" ? [state.pid] : []));
 }
 
 async function freshAgent(): Promise<void> {
   const before = await report();
-  const old = pidsOf(before);
+  const old = agentsOf(before);
   for (const { name } of before.nodes) {
     const agent = { name: `agent/${name}`, stayDead: false };
     const { problems } = await callApi(simPaths(simulation).api, { verb: "kill", ...agent });
@@ -101,7 +109,7 @@ async function freshAgent(): Promise<void> {
     RESTART_TIMEOUT_MS,
     async () => {
       const now = await report();
-      const pids = pidsOf(now);
+      const pids = agentsOf(now);
       return (
         now.awaiting === "" && pids.length === old.length && !pids.some((p) => old.includes(p))
       );

@@ -4,16 +4,22 @@ import { join } from "node:path";
 import { slice } from "../manifests.ts";
 import type { Size } from "../world.ts";
 
+/** What a rewriting does: another endpoint is not ready, which agents are told; or another remark, which they are not. */
+export type Rewriting = "endpoint" | "remark";
+
 /** Slices that are rewritten in turn. Each rewriting changes what its file says, as long as one of these does it. */
 export class Changes {
   readonly #folder: string;
   readonly #size: Size;
   /** Of all rounds: one that began at 0 again would write what is there already, and nothing would be published. */
   #written = 0;
+  /** The number of each Service's endpoint that is not ready, -1 for none. */
+  readonly #unready: number[];
 
   constructor(folder: string, size: Size) {
     this.#folder = folder;
     this.#size = size;
+    this.#unready = Array.from({ length: size.services }, () => -1);
   }
 
   /** How many slices have been rewritten so far. */
@@ -22,8 +28,8 @@ export class Changes {
   }
 
   /** Does `work` while so many slices a second are rewritten. */
-  async during<T>(perSecond: number, work: () => Promise<T>): Promise<T> {
-    const timer = setInterval(() => this.next(), 1000 / perSecond);
+  async during<T>(perSecond: number, rewriting: Rewriting, work: () => Promise<T>): Promise<T> {
+    const timer = setInterval(() => this.#next(rewriting), 1000 / perSecond);
     try {
       return await work();
     } finally {
@@ -31,11 +37,13 @@ export class Changes {
     }
   }
 
-  /** Rewrites one slice: another of its endpoints is not ready now. */
-  next(): void {
+  #next(rewriting: Rewriting): void {
     const service = this.#written % this.#size.services;
-    const unready = Math.floor(this.#written / this.#size.services) % 2 === 0 ? 3 : 4;
-    put(this.#folder, `scale-slice-${service}.json`, slice(service, this.#size, unready));
+    const before = this.#unready[service] ?? -1;
+    const unready = rewriting === "remark" ? before : before === 3 ? 4 : 3;
+    this.#unready[service] = unready;
+    const object = slice(service, this.#size, unready, String(this.#written));
+    put(this.#folder, `scale-slice-${service}.json`, object);
     this.#written += 1;
   }
 }

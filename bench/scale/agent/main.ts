@@ -2,8 +2,9 @@
  * `bin/run bench/scale/agent/main.ts [--nodes N] [--pods N] [--services N] [--rate N] [--requests N] [--rounds N]
  * [--seconds S] [--name SIMULATION] [--figures FILE]`: one agent with the snapshot of a large cluster. First in this process: what one
  * change costs its threads, the writing of the last good file included, with a stand-in for the kernel (apply.ts). Then in
- * the simulator, with the real one: its memory, and the latency of requests through it while nothing changes and while
- * endpoints change, in interleaved rounds. Prints figures and budgets; sends load to the simulator's pods only.
+ * the simulator, with the real one: its memory, and the latency of requests through it while nothing changes, while control
+ * works as hard for changes that say nothing to agents, and while endpoints change, in interleaved rounds. Prints figures
+ * and budgets; sends load to the simulator's pods only.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
@@ -11,7 +12,7 @@ import { simPaths } from "../../../deploy/sim/paths.ts";
 import { ensurePackages } from "../../../test/tools/debian-packages.ts";
 import { interruption, until } from "../../harness/process.ts";
 import { spread } from "../../harness/statistics.ts";
-import { residentBytes } from "../../harness/usage.ts";
+import { cpuSeconds, residentBytes } from "../../harness/usage.ts";
 import { type SimulatorStage, simulatorStage } from "../../stage/simulator.ts";
 import { PATHS } from "../../stage/stage.ts";
 import { serviceAndPods, slice } from "../manifests.ts";
@@ -27,7 +28,7 @@ const { values } = parseArgs({
     services: { type: "string" },
     rate: { type: "string", default: "50" },
     requests: { type: "string", default: "2000" },
-    rounds: { type: "string", default: "5" },
+    rounds: { type: "string", default: "7" },
     seconds: { type: "string", default: "5" },
     name: { type: "string", default: "scale" },
     figures: { type: "string" },
@@ -46,7 +47,10 @@ const ARRIVAL_MS = 2000;
  * there are fewer; with fewer than this it was not this rate of changes that was measured.
  */
 const ARRIVED = 0.5;
-/** No load: a change that can be seen at all is more than this share of the quiet rounds' p99. */
+/**
+ * What the agent does for changes can be seen when p99 is more than this many times that of rounds in which it does
+ * nothing for them. Control works in both: in a cluster it is on another node, here it takes from the same cores.
+ */
 const VISIBLE = 1.5;
 
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
@@ -80,44 +84,90 @@ async function simulated(): Promise<readonly Figure[]> {
   await sleep(SETTLE_MS);
   await latency(simulator);
   const large = await memory(simulator);
-  const quiet: Latency[] = [];
-  const busy: Latency[] = [];
   const changes = new Changes(folder, size);
-  for (let round = 0; round < Number(values.rounds); round++) {
-    quiet.push(await latency(simulator));
-    const from = changes.written;
-    const version = await simulator.snapshotVersion();
-    busy.push(await changes.during(Number(values.rate), () => latency(simulator)));
-    const written = changes.written - from;
-    const risen = await arrived(simulator, version, written);
+  const rounds: Round[] = [];
+  for (let number = 1; number <= Number(values.rounds); number++) {
+    const round = await measuredRound(simulator, changes);
+    const { quiet, unheard, heard, written, risen } = round;
     say(
-      `round ${round + 1}: p99 quiet ${quiet.at(-1)?.p99} µs, changing ${busy.at(-1)?.p99} µs; ${written} slices rewritten, ${risen} versions at the agent`,
+      `round ${number}: p99 quiet ${quiet.p99} µs, unheard changes ${unheard.p99} µs, heard ${heard.p99} µs; ${written} endpoints changed, ${risen} versions at the agent`,
     );
+    rounds.push(round);
   }
   const after = await memory(simulator);
-  const median = (of: readonly Latency[], key: keyof Latency): number =>
-    spread(of.map((one) => one[key])).median;
-  const ratio = (key: keyof Latency): number =>
-    spread(busy.map((one, round) => one[key] / (quiet[round]?.[key] ?? Number.NaN))).median;
   return [
     { name: "agent's memory, three pods in the world", unit: "MB", measured: small },
     { name: "agent's memory, the large world", unit: "MB", measured: large },
     { name: "agent's memory, after the changes", unit: "MB", measured: after, limit: 200 },
-    { name: "p50 of requests, nothing changes", unit: "µs", measured: median(quiet, "p50") },
-    { name: "p99 of requests, nothing changes", unit: "µs", measured: median(quiet, "p99") },
-    { name: "p99 of requests, endpoints change", unit: "µs", measured: median(busy, "p99") },
-    { name: "p99, changing ÷ quiet", unit: "×", measured: ratio("p99"), limit: VISIBLE },
-    { name: "p99.9, changing ÷ quiet", unit: "×", measured: ratio("p999") },
+    ...latencies(rounds),
   ];
 }
 
-interface Latency {
+function latencies(rounds: readonly Round[]): readonly Figure[] {
+  const median = (of: (round: Round) => number): number => spread(rounds.map(of)).median;
+  const share = (unit: keyof Quantiles): number =>
+    median(({ heard, unheard }) => heard[unit] / unheard[unit]);
+  const all = (unit: keyof Quantiles): number =>
+    median(({ heard, quiet }) => heard[unit] / quiet[unit]);
+  const [us, cores] = [{ unit: "µs" }, { unit: "cores" }];
+  return [
+    { name: "p50 of requests, nothing changes", ...us, measured: median((of) => of.quiet.p50) },
+    { name: "p99 of requests, nothing changes", ...us, measured: median((of) => of.quiet.p99) },
+    { name: "p99 of requests, unheard changes", ...us, measured: median((of) => of.unheard.p99) },
+    { name: "p99 of requests, endpoints change", ...us, measured: median((of) => of.heard.p99) },
+    { name: "control's CPU, unheard changes", ...cores, measured: median((of) => of.unheard.cpu) },
+    { name: "control's CPU, endpoints change", ...cores, measured: median((of) => of.heard.cpu) },
+    { name: "p99, changing ÷ unheard", unit: "×", measured: share("p99"), limit: VISIBLE },
+    { name: "p99.9, changing ÷ unheard", unit: "×", measured: share("p999") },
+    { name: "p99, changing ÷ quiet: control's part too", unit: "×", measured: all("p99") },
+  ];
+}
+
+interface Quantiles {
   readonly p50: number;
   readonly p99: number;
   readonly p999: number;
 }
 
-async function latency({ meshed }: SimulatorStage): Promise<Latency> {
+interface Latency extends Quantiles {
+  /** Control's cores meanwhile. */
+  readonly cpu: number;
+}
+
+interface Round {
+  readonly quiet: Latency;
+  /** Control is busy, the agent hears nothing. */
+  readonly unheard: Latency;
+  readonly heard: Latency;
+  /** Slices of the last part. */
+  readonly written: number;
+  /** Versions that they made at the agent. */
+  readonly risen: number;
+}
+
+async function measuredRound(simulator: SimulatorStage, changes: Changes): Promise<Round> {
+  const rate = Number(values.rate);
+  const quiet = await latency(simulator);
+  const before = await simulator.snapshotVersion();
+  const unheard = await changes.during(rate, "remark", () => latency(simulator));
+  await sleep(SETTLE_MS);
+  const version = await simulator.snapshotVersion();
+  if (version !== before) throw new Error("the agent heard of changes that say nothing to it");
+  const from = changes.written;
+  const heard = await changes.during(rate, "endpoint", () => latency(simulator));
+  const written = changes.written - from;
+  return { quiet, unheard, heard, written, risen: await arrived(simulator, version, written) };
+}
+
+async function latency(simulator: SimulatorStage): Promise<Latency> {
+  const [control, from] = [await simulator.controlPids(), performance.now()];
+  const spent = cpuSeconds(control);
+  const quantiles = await openLoop(simulator);
+  const cpu = ((cpuSeconds(control) - spent) / (performance.now() - from)) * 1000;
+  return { ...quantiles, cpu };
+}
+
+async function openLoop({ meshed }: SimulatorStage): Promise<Quantiles> {
   const [address = "", port = ""] = meshed.direct.split(":");
   const load = [address, port, PATHS.small, values.requests, String(CONNECTIONS)];
   const times = [values.seconds, String(WARM_UP_S)];
