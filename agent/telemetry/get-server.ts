@@ -1,6 +1,7 @@
 /** A small HTTP server that only answers GET and HEAD from a fixed list of paths: metrics, readiness, admin. */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 
 /** What a path answers. */
 export interface Answer {
@@ -22,6 +23,8 @@ export interface GetServerInputs {
   readonly routeTimeoutMs?: number;
 }
 
+/** Most connections at a time. */
+const MOST_CONNECTIONS = 64;
 const TEXT = "text/plain; charset=utf-8";
 
 /** The server, not listening yet. Its limits suit a scraper and a few people. */
@@ -47,8 +50,23 @@ export function createGetServer(inputs: GetServerInputs): Server {
       );
     },
   );
-  server.maxConnections = 64;
+  boundConnections(server);
   return server;
+}
+
+/** Who was silent longest makes room for who comes: no pod can lock out a scraper by holding connections. */
+function boundConnections(server: Server): void {
+  /** In the order of what they asked last. */
+  const open = new Set<Socket>();
+  server.on("connection", (socket) => {
+    open.add(socket);
+    socket.once("close", () => open.delete(socket));
+    const [first] = open;
+    if (open.size > MOST_CONNECTIONS) first?.destroy();
+  });
+  server.on("request", ({ socket }) => {
+    if (open.delete(socket)) open.add(socket);
+  });
 }
 
 /** A plain-text answer of one line. */
