@@ -13,6 +13,8 @@ const MAX_WORDS = 300;
 export interface MeshPod {
   readonly name: string;
   readonly node: string;
+  /** RFC 3339 text, by the API server's clock. */
+  readonly created: string;
   readonly ready: boolean;
   readonly phase: string;
   readonly terminating: boolean;
@@ -42,6 +44,7 @@ function meshPod(pod: unknown): MeshPod {
   return {
     name: textField(pod, "metadata", "name"),
     node: textField(pod, "spec", "nodeName"),
+    created: textField(pod, "metadata", "creationTimestamp"),
     ready: isReady(pod),
     phase: textField(pod, "status", "phase"),
     terminating: textField(pod, "metadata", "deletionTimestamp") !== "",

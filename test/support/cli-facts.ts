@@ -26,6 +26,7 @@ export const NODE: NodeFacts = {
 export const POD: MeshPod = {
   name: "nodemesh-agent-a",
   node: "n1",
+  created: "2026-11-24T09:00:00Z",
   ready: true,
   phase: "Running",
   terminating: false,

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { NODE, NOW, POD, SERVER, wrong } from "../../../test/support/cli-facts.ts";
 import { makeAuthority } from "../../tls/authority.ts";
 import type { ControlPage } from "../mesh-facts.ts";
-import { postFindings, type Surroundings } from "./post.ts";
+import { isComingUp, postFindings, type Surroundings } from "./post.ts";
 import { type PostFacts, rollout } from "./post-facts.ts";
 
 const CONTROL: ControlPage = {
@@ -309,4 +309,29 @@ test("a change that the controller has not seen is no finished roll-out", () => 
   };
   assert.equal(rollout(object).observed, false);
   assert.match(post({ deployment: { kind: "found", object } })[0] ?? "", /was not seen yet/);
+});
+
+test("the mesh is coming up while anything of it is younger than the time to wait", () => {
+  const comingUp = (facts: Partial<PostFacts>, serverTime: Date | undefined = SERVER): boolean =>
+    isComingUp({ ...POST, ...facts }, serverTime, 60_000);
+  const made = (creationTimestamp: string): PostFacts["daemonSet"] => ({
+    kind: "found",
+    object: { metadata: { creationTimestamp } },
+  });
+  const [young, old] = ["2026-11-24T09:59:01Z", "2026-11-24T09:59:00Z"];
+  const pod = { ...POD, created: young };
+  const page = { kind: "none", cause: "unreachable", problem: "" } as const;
+  assert.deepEqual(
+    [
+      comingUp({}),
+      comingUp({ daemonSet: made(young) }),
+      comingUp({ daemonSet: made(old), deployment: made(old) }),
+      comingUp({ control: [{ pod, page }] }),
+      comingUp({ agents: [{ pod, page, asked: [NOW, NOW] }] }),
+      comingUp({ deployment: { kind: "absent" }, daemonSet: { kind: "absent" } }),
+    ],
+    [false, true, false, true, true, false],
+  );
+  const unknownClock = { ...POST, daemonSet: made(young) };
+  assert.equal(isComingUp(unknownClock, undefined, 60_000), false);
 });

@@ -50,6 +50,24 @@ export function postFindings(facts: PostFacts, around: Surroundings): readonly F
   ];
 }
 
+/**
+ * Whether anything of the mesh was made within the last `withinMs`, as after an installation or in the middle of an
+ * update: then what fails may come right by itself. `serverTime`: the clock that wrote the times of creation.
+ */
+export function isComingUp(
+  facts: PostFacts,
+  serverTime: Date | undefined,
+  withinMs: number,
+): boolean {
+  const { deployment, daemonSet, control, agents } = facts;
+  const workloads = [deployment, daemonSet].map((found) =>
+    found.kind === "found" ? textField(found.object, "metadata", "creationTimestamp") : "",
+  );
+  const created = [...workloads, ...[...control, ...agents].map(({ pod }) => pod.created)];
+  const since = (serverTime?.getTime() ?? Infinity) - withinMs;
+  return created.some((text) => Date.parse(text) > since);
+}
+
 function absenceFinding(namespace: string, { daemonSets }: Surroundings): Finding {
   const [other] = installedElsewhere(daemonSets, namespace);
   const step =
