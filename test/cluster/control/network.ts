@@ -10,6 +10,11 @@ import { inCgroups, processNamed, run, startDetached } from "../processes.ts";
 import type { ClusterPaths, ClusterSpec } from "../spec.ts";
 
 const BRIDGE = "br0";
+/**
+ * The bridge's Ethernet address. Left alone it takes the lowest of its ports: a node that goes could then change it, and the
+ * others' kubelets would send to the old one, unanswered, until their neighbour entries expire, and be NotReady too.
+ */
+const BRIDGE_ADDRESS = "02:00:0a:c8:00:01";
 /** The link's name inside; outside it is the cluster's own. */
 const OUTSIDE = "outside";
 
@@ -68,7 +73,7 @@ function controlScript(spec: ClusterSpec, outside: string): string {
     ...(spec.dualStack ? [`ip -6 route add ${pods.v6} via ${address.v6}`] : []),
   ]);
   return `ip link set lo up
-ip link add ${BRIDGE} type bridge
+ip link add ${BRIDGE} address ${BRIDGE_ADDRESS} type bridge
 ip addr add ${CONTROL.v4}/${NODE_NET.v4} dev ${BRIDGE}
 ip link set ${BRIDGE} up
 ip -6 addr add ${CONTROL.v6}/${NODE_NET.v6} dev ${BRIDGE} nodad

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { V1Node } from "@kubernetes/client-node";
 import { eventually, TestCluster } from "../../harness/cluster.ts";
 import {
   assertGoesOn,
@@ -59,10 +60,20 @@ async function enrolledOn(node: string, servers: number): Promise<void> {
   );
 }
 
+/** Since when a node has been Ready without a break. */
+async function readySince(node: string): Promise<string> {
+  const { status } = await cluster.get<V1Node>("node", node);
+  const ready = status?.conditions?.find(({ type }) => type === "Ready");
+  assert.equal(ready?.status, "True", node);
+  return String(ready.lastTransitionTime);
+}
+
 test("a node cut off for 30 s: the other's pods stop asking it within 10 s, its own go on among themselves, then all is as before", async (t) => {
+  const ready = await readySince("node1");
   const from = Date.now();
   await cluster.partition("node2", PARTITION_SECONDS);
   const joined = Date.now();
+  assert.equal(await readySince("node1"), ready, "the other node is not touched");
   await freshKubelet(cluster, "node2");
   const proved = await proof("node2");
   const sums = await scene.since(from);
@@ -82,9 +93,11 @@ test("a node cut off for 30 s: the other's pods stop asking it within 10 s, its 
 test("a node's power cut for 30 s: the other's pods stop asking it within 10 s; booted, its pods are enrolled again", async (t) => {
   const servers = await serversOn("node2");
   assert.ok(servers > 0);
+  const since = await readySince("node1");
   const from = Date.now();
   await cluster.killNode("node2");
   await sleep(POWERLESS_MS);
+  assert.equal(await readySince("node1"), since, "the other node is not touched");
   const sum = await scene.of("fresh", from);
   const fresh = await scene.of("fresh", from + EJECTED_MS);
   await cluster.startNode("node2");
