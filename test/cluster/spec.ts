@@ -80,7 +80,10 @@ export interface ClusterPaths {
   readonly ready: string;
   readonly pki: string;
   readonly etcd: string;
+  /** What its programs wrote. */
   readonly logs: string;
+  /** The nodes' disks. */
+  readonly nodes: string;
   readonly config: string;
   readonly auditLog: string;
   /** For the machine's main network namespace. */
@@ -110,6 +113,7 @@ export function clusterPaths(name: string): ClusterPaths {
     pki: join(root, "pki"),
     etcd: join(root, "etcd"),
     logs: join(root, "logs"),
+    nodes: join(root, "nodes"),
     config: join(root, "config"),
     auditLog: join(root, "logs", "audit.log"),
     kubeconfig: join(root, "kubeconfig"),

@@ -22,7 +22,8 @@ function steps(over: Partial<KindSteps>, taken: string[] = []): KindSteps {
     return TESTED;
   };
   const say = (): void => undefined;
-  return { name: "ipv4", files: 2, up: step("up"), test, down: step("down"), say, ...over };
+  const [up, save, down] = [step("up"), step("save"), step("down")];
+  return { name: "ipv4", files: 2, up, test, save, down, say, ...over };
 }
 
 function failing(message: string): () => Promise<never> {
@@ -31,9 +32,19 @@ function failing(message: string): () => Promise<never> {
 
 test("a cluster is brought up, tested in and taken down, and the result is the tests' under its own name", async () => {
   const taken: string[] = [];
+  const passed = { ...TESTED, failures: [] };
+  const result = await runKind(steps({ test: () => Promise.resolve(passed) }, taken));
+  assert.deepEqual(taken, ["up", "down"]);
+  assert.deepEqual({ ...result, seconds: 1 }, { ...passed, name: "ipv4" });
+});
+
+test("of tests that failed the logs are kept before the cluster is taken down, and the result is theirs", async () => {
+  const taken: string[] = [];
   const result = await runKind(steps({}, taken));
-  assert.deepEqual(taken, ["up", "test", "down"]);
+  assert.deepEqual(taken, ["up", "test", "save", "down"]);
   assert.deepEqual({ ...result, seconds: 1 }, { ...TESTED, name: "ipv4" });
+  const full = await runKind(steps({ save: failing("disk full") }, taken));
+  assert.deepEqual([full.passed, full.failures.length, taken.at(-1)], [5, 2, "down"]);
 });
 
 test("a cluster that does not come up is a failure, is not tested in, and is taken down", async () => {
@@ -41,7 +52,7 @@ test("a cluster that does not come up is a failure, is not tested in, and is tak
   const said: string[] = [];
   const say = (line: string): number => said.push(line);
   const result = await runKind(steps({ up: failing("no room"), say }, taken));
-  assert.deepEqual(taken, ["down"]);
+  assert.deepEqual(taken, ["save", "down"]);
   assert.deepEqual([result.files, result.passed, result.failures.length], [2, 0, 1]);
   assert.match(result.failures[0] ?? "", /^ipv4: the cluster does not come up: Error: no room/);
   assert.match(said.join(), /FAIL ipv4: .*no room/);

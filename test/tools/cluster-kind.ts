@@ -9,6 +9,8 @@ export interface KindSteps {
   readonly files: number;
   readonly up: () => Promise<unknown>;
   readonly test: () => Promise<GroupResult>;
+  /** Keeps what tells why something failed, while the cluster is there. */
+  readonly save: () => Promise<void>;
   /** Takes it down, however far it came; decides by itself whether the cluster is kept. */
   readonly down: () => Promise<void>;
   readonly say: (line: string) => void;
@@ -20,6 +22,7 @@ export async function runKind({
   files,
   up,
   test,
+  save,
   down,
   say,
 }: KindSteps): Promise<GroupResult> {
@@ -39,6 +42,8 @@ export async function runKind({
     await up();
     return true;
   }).then((isUp) => (isUp === true ? attempt("the tests do not run", test) : undefined));
+  if (tested === undefined || tested.failures.length > 0)
+    await attempt("the logs can't be kept", save);
   await attempt("the cluster can't be taken down", down);
   return {
     files,

@@ -1,7 +1,7 @@
 /**
  * `npm run test:cluster [-- [--keep] [FILE|FOLDER…]]`: brings real Kubernetes clusters up, one of each kind that the
  * suite knows, runs the tests of its folder in it, and takes it down. Fails on any failure, any skip and anything
- * left behind. `--keep` leaves the last cluster up for a look, and looks for nothing left behind. SIGINT, SIGTERM and
+ * left behind, and keeps a failed cluster's logs. `--keep` leaves the last cluster up for a look, and looks for nothing left behind. SIGINT, SIGTERM and
  * SIGHUP end the tests and take the cluster down. One run at a time: it holds the cluster's lock.
  */
 import { randomUUID } from "node:crypto";
@@ -12,6 +12,7 @@ import { ensureBinaries } from "../cluster/build/binaries.ts";
 import { down } from "../cluster/down.ts";
 import { TEST_CLUSTER } from "../cluster/harness/cluster.ts";
 import { takeLock } from "../cluster/lock.ts";
+import { saveLogs } from "../cluster/logs.ts";
 import { checkRoot } from "../cluster/requirements.ts";
 import { clusterPaths } from "../cluster/spec.ts";
 import { type UpOptions, up } from "../cluster/up.ts";
@@ -76,6 +77,7 @@ ensurePackages("cluster", say);
 await ensureBinaries(["kubernetes", "coredns", "helm"], say, stop.signal);
 await down(paths); // what a run that was cut short has left
 
+const kept = join(tmpdir(), "nodemesh-cluster-logs-");
 const mark = randomUUID();
 const scratch = mkdtempSync(join(tmpdir(), "nodemesh-cluster-test-"));
 process.env[RUN_MARK] = mark;
@@ -125,6 +127,11 @@ async function runIn(
           parts.push(await runGroup({ ...group, concurrency }, paths, say, signal));
         }
       return joined(parts);
+    },
+    save: async () => {
+      const home = mkdtempSync(`${kept}${folder}-`);
+      saveLogs(paths, home);
+      say(`the logs of its programs and containers are kept in ${home}`);
     },
     down: async () => {
       if (!keep || signal.aborted) await down(paths);

@@ -205,8 +205,8 @@ export function logOf({ logs }: ClusterPaths, node: string, program: string): st
   return join(logs, `${node}-${program}.log`);
 }
 
-function diskOf({ root }: ClusterPaths, node: string): string {
-  return join(root, "nodes", node);
+function diskOf({ nodes }: ClusterPaths, node: string): string {
+  return join(nodes, node);
 }
 
 function isThere(path: string): boolean {
