@@ -3,9 +3,17 @@
  * windows through which others look in. Builds in order, stops in reverse.
  */
 
+import {
+  type Answer,
+  closeServer,
+  createGetServer,
+  json,
+  type Route,
+  scrapeRoute,
+  text,
+} from "../agent/telemetry/get-server.ts";
 import type { ControlConfig, KubernetesConfig, ListenAddress } from "./config.ts";
 import { Departures } from "./departure.ts";
-import { json, type Routes, readOnlyServer, text } from "./http.ts";
 import { loadKubeConfig } from "./k8s/kubeconfig.ts";
 import { AGENT_SET, agentSet, RESOURCES } from "./k8s/resources.ts";
 import { KubernetesSource, type ResourceState } from "./k8s/source.ts";
@@ -90,6 +98,9 @@ function makeCore(seams: ControlSeams): Core {
   return { seams, readiness, publisher, agents, pipeline, metrics, ...alone };
 }
 
+/** Who answers, by path. */
+type Pages = Readonly<Record<string, Route>>;
+
 /** Opened first: whoever waits for control can see what it waits for. */
 async function openWindows(
   core: Core,
@@ -106,11 +117,7 @@ async function openWindows(
       resources: core.resources(),
     });
   const windows = {
-    "/metrics": async () => ({
-      status: 200,
-      type: metrics.registry.contentType,
-      body: await metrics.registry.metrics(),
-    }),
+    "/metrics": scrapeRoute(metrics.registry),
     "/ready": () => ready(readiness),
     "/live": () => text(200, "live"),
     "/status": () => json(status()),
@@ -121,9 +128,18 @@ async function openWindows(
     "/snapshot": () => json(publisher.snapshot),
     "/ready": () => ready(readiness),
   };
+  const open = async (where: ListenAddress, pages: Pages): Promise<string> => {
+    const routes = new Map(Object.entries(pages));
+    const onError = (path: string, error: unknown): void =>
+      core.seams.log("page-failed", { path, error: String(error) });
+    const server = createGetServer({ routes, onError });
+    const address = await listenOn(server, where);
+    started.defer(() => closeServer(server));
+    return address;
+  };
   return {
-    metrics: config.metrics && (await serve(started, config.metrics, windows)),
-    admin: config.admin && (await serve(started, { kind: "unix", path: config.admin }, admin)),
+    metrics: config.metrics && (await open(config.metrics, windows)),
+    admin: config.admin && (await open({ kind: "unix", path: config.admin }, admin)),
   };
 }
 
@@ -188,24 +204,7 @@ async function startOnCluster(
   return { server, admit, onRefused, farewell: () => departures.farewell() };
 }
 
-function ready(readiness: Readiness): ReturnType<typeof text> {
+function ready(readiness: Readiness): Answer {
   const awaited = readiness.awaited();
   return awaited.length === 0 ? text(200, "ready") : text(503, `awaiting: ${awaited.join(", ")}`);
-}
-
-/** Starts a read-only server and hands its end to `started`. */
-async function serve(
-  started: AsyncDisposableStack,
-  where: ListenAddress,
-  routes: Routes,
-): Promise<string> {
-  const server = readOnlyServer(routes);
-  const address = await listenOn(server, where);
-  started.defer(() => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    server.close(() => resolve());
-    server.closeAllConnections();
-    return promise;
-  });
-  return address;
 }

@@ -1,4 +1,7 @@
-/** A small HTTP server that only answers GET and HEAD from a fixed list of paths: metrics, readiness, admin. */
+/**
+ * A small HTTP server that only answers GET and HEAD from a fixed list of paths: metrics, readiness, admin; of the agent
+ * and of control, which imports this file alone of agent/telemetry.
+ */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
@@ -12,6 +15,14 @@ export interface Answer {
 
 /** Makes the answer of a path. `query` = the part after `?`. */
 export type Route = (query: URLSearchParams) => Answer | Promise<Answer>;
+
+/** What can be scraped. */
+export interface Scrapeable {
+  /** Value of the Content-Type header. */
+  readonly contentType: string;
+  /** The whole page. */
+  metrics(): Promise<string>;
+}
 
 /** Inputs of createGetServer(). */
 export interface GetServerInputs {
@@ -45,7 +56,7 @@ export function createGetServer(inputs: GetServerInputs): Server {
         (made) => send(response, made, request.method === "HEAD"),
         (error: unknown) => {
           inputs.onError(pathOf(request), error);
-          send(response, text(500, "internal error; the agent's log has the details"), false);
+          send(response, text(500, "internal error; the log has the details"), false);
         },
       );
     },
@@ -54,7 +65,7 @@ export function createGetServer(inputs: GetServerInputs): Server {
   return server;
 }
 
-/** Who was silent longest makes room for who comes: no pod can lock out a scraper by holding connections. */
+/** Who was silent longest makes room for who comes: no pod can lock out a scraper or a probe by holding connections. */
 function boundConnections(server: Server): void {
   /** In the order of what they asked last. */
   const open = new Set<Socket>();
@@ -72,6 +83,28 @@ function boundConnections(server: Server): void {
 /** A plain-text answer of one line. */
 export function text(status: number, line: string): Answer {
   return { status, contentType: TEXT, body: `${line}\n` };
+}
+
+/** A JSON answer; maps are given as objects. */
+export function json(value: unknown): Answer {
+  const body = JSON.stringify(value, (_, item: unknown) =>
+    item instanceof Map ? Object.fromEntries(item) : item,
+  );
+  return { status: 200, contentType: "application/json", body: `${body}\n` };
+}
+
+/** The page of metrics. Scrapes that come while one is being made share it: many scrapers can't make main do more work. */
+export function scrapeRoute(metrics: Scrapeable): Route {
+  let running: Promise<Answer> | undefined;
+  return () => {
+    running ??= metrics
+      .metrics()
+      .then((body) => ({ status: 200, contentType: metrics.contentType, body }))
+      .finally(() => {
+        running = undefined;
+      });
+    return running;
+  };
 }
 
 /** Closes a server: idle connections at once, running answers within `graceMs`. Resolves when all are gone. */
@@ -97,10 +130,7 @@ async function answer(inputs: GetServerInputs, request: IncomingMessage): Promis
 
 function withTimeout(made: Promise<Answer>, milliseconds: number): Promise<Answer> {
   const late = Promise.withResolvers<Answer>();
-  const timer = setTimeout(
-    () => late.resolve(text(504, "the agent did not answer in time")),
-    milliseconds,
-  );
+  const timer = setTimeout(() => late.resolve(text(504, "no answer in time")), milliseconds);
   return Promise.race([made, late.promise]).finally(() => clearTimeout(timer));
 }
 

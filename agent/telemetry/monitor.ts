@@ -5,8 +5,16 @@
 
 import { once } from "node:events";
 import type { Server } from "node:http";
-import { type Answer, closeServer, createGetServer, type Route, text } from "./get-server.ts";
-import type { Scrapeable } from "./registry.ts";
+import {
+  type Answer,
+  closeServer,
+  createGetServer,
+  json,
+  type Route,
+  type Scrapeable,
+  scrapeRoute,
+  text,
+} from "./get-server.ts";
 
 /** What the monitor asks about readiness (agent/lifecycle.ts has it). */
 export interface ReadinessView {
@@ -41,14 +49,9 @@ export interface Monitor {
 /** Starts listening. Rejects when the address is taken or not ours (the system's error, with its code). */
 export async function startMonitor(inputs: MonitorInputs): Promise<Monitor> {
   const routes = probeRoutes(inputs);
-  routes.set("/metrics", metricsRoute(inputs.metrics));
+  routes.set("/metrics", scrapeRoute(inputs.metrics));
   const { facts } = inputs;
-  if (facts !== undefined)
-    routes.set("/facts", () => ({
-      status: 200,
-      contentType: "application/json",
-      body: `${JSON.stringify(facts())}\n`,
-    }));
+  if (facts !== undefined) routes.set("/facts", () => json(facts()));
   return listenOn(createGetServer({ routes, onError: inputs.onError }), inputs.listen);
 }
 
@@ -72,20 +75,6 @@ async function listenOn(server: Server, { host, port }: ProbesInputs["listen"]):
   const address = server.address();
   const used = typeof address === "object" && address !== null ? address.port : port;
   return { port: used, close: () => closeServer(server) };
-}
-
-/** Scrapes that come while one is being made share it: many scrapers can't make main do more work. */
-function metricsRoute(metrics: Scrapeable): Route {
-  let running: Promise<Answer> | undefined;
-  return () => {
-    running ??= metrics
-      .metrics()
-      .then((body) => ({ status: 200, contentType: metrics.contentType, body }))
-      .finally(() => {
-        running = undefined;
-      });
-    return running;
-  };
 }
 
 function readyAnswer(readiness: ReadinessView): Answer {

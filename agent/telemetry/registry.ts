@@ -2,6 +2,7 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import type { Collector, Sample } from "./collector.ts";
+import type { Scrapeable } from "./get-server.ts";
 import {
   type LabelsOf,
   METRIC_KEYS,
@@ -22,14 +23,6 @@ export type AgentMetric = MetricsOf<"counter" | "gauge", "agent">;
 
 /** How to read each of main's own metrics; asked at every scrape; must not throw. */
 export type AgentReadings = { readonly [K in AgentMetric]: () => readonly Reading<K>[] };
-
-/** What can be scraped. */
-export interface Scrapeable {
-  /** Value of the Content-Type header. */
-  readonly contentType: string;
-  /** The whole page. */
-  metrics(): Promise<string>;
-}
 
 /** A histogram whose buckets are counted elsewhere. */
 class SharedHistogram extends Histogram {
