@@ -143,6 +143,10 @@ describe("what is installed", () => {
     assert.ok(removed.slice(all.length).every(({ metadata }) => metadata.namespace === "shared"));
     assert.match(alsoRemoved(options, "kept").join("\n"), /namespace\/shared stays/);
     assert.match(
+      alsoRemoved(options, "kept").join("\n"),
+      /another namespace needs nodemesh upgrade/,
+    );
+    assert.match(
       alsoRemoved(options, "deleted").join("\n"),
       /every ServiceMesh[\s\S]*shared goes with everything in it.*--keep-namespace/,
     );

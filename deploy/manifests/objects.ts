@@ -49,8 +49,10 @@ export function uninstallObjects(
 export function alsoRemoved({ namespace }: InstallOptions, fate: NamespaceFate): readonly string[] {
   const definition =
     "customresourcedefinition/servicemeshes.linkerd.io goes with every ServiceMesh of the cluster";
+  const roles = `clusterrole and clusterrolebinding/${CONTROL} go: a mesh in another namespace needs nodemesh upgrade -n NAMESPACE | kubectl apply -f - then`;
   return [
     definition,
+    roles,
     fate === "deleted"
       ? `namespace/${namespace} goes with everything in it, also what is not of nodemesh; --keep-namespace keeps it`
       : `namespace/${namespace} stays, with its labels and annotations; Secret, ConfigMap and Lease of control go`,
