@@ -16,7 +16,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { arch } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { ImagePlan } from "./plan.ts";
 
 /** What `pack` writes and where. */
@@ -24,6 +24,8 @@ export interface Packing {
   readonly plan: ImagePlan;
   /** The staged files. */
   readonly folder: string;
+  /** The files of it, as paths in it, that all images share: a layer of their own, which a node fetches and unpacks once. */
+  readonly shared: readonly string[];
   /** An empty folder for what lies around meanwhile. */
   readonly scratch: string;
   /** The archive. */
@@ -49,7 +51,7 @@ const LAYER = "application/vnd.oci.image.layer.v1.tar";
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64" };
 
 /** Writes the archive; it appears under its name only when it is complete. */
-export function packImage({ plan, folder, scratch, out }: Packing): Packed {
+export function packImage({ plan, folder, shared, scratch, out }: Packing): Packed {
   const blobs = join(scratch, "blobs/sha256");
   mkdirSync(blobs, { recursive: true });
   const add = (name: string): Blob => {
@@ -63,21 +65,28 @@ export function packImage({ plan, folder, scratch, out }: Packing): Packed {
     writeFileSync(join(scratch, "json"), JSON.stringify(value));
     return add("json");
   };
-  tar(folder, join(scratch, "layer"), ["."]);
-  const layer = add("layer");
-  const config = addJson(configOf(plan, layer.digest));
+  const layers = [alone(shared), except(shared)].map((chosen) => {
+    tar(folder, join(scratch, "layer"), chosen);
+    return add("layer");
+  });
+  const config = addJson(
+    configOf(
+      plan,
+      layers.map(({ digest }) => digest),
+    ),
+  );
   const manifest = addJson({
     schemaVersion: 2,
     mediaType: MANIFEST,
     config: { mediaType: CONFIG, ...config },
-    layers: [{ mediaType: LAYER, ...layer }],
+    layers: layers.map((layer) => ({ mediaType: LAYER, ...layer })),
   });
   writeFileSync(join(scratch, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
   writeFileSync(join(scratch, "index.json"), JSON.stringify(indexOf(plan, manifest)));
   writeFileSync(
     join(scratch, "manifest.json"),
     JSON.stringify([
-      { Config: blobPath(config), RepoTags: namesOf(plan), Layers: [blobPath(layer)] },
+      { Config: blobPath(config), RepoTags: namesOf(plan), Layers: layers.map(blobPath) },
     ]),
   );
   const names = ["oci-layout", "index.json", "manifest.json", "blobs"];
@@ -92,7 +101,22 @@ export function namesOf({ name, tags }: ImagePlan): readonly string[] {
   return tags.map((tag) => `docker.io/nodemesh/${name}:${tag}`);
 }
 
-function configOf(plan: ImagePlan, diffId: string): unknown {
+/** tar's words for these files and the folders above them, and for all others. */
+function alone(files: readonly string[]): readonly string[] {
+  const folders = files.flatMap((file) => foldersAbove(file));
+  return ["--no-recursion", ...[...new Set([...folders, ...files])].sort()];
+}
+
+function except(files: readonly string[]): readonly string[] {
+  return ["--anchored", "--no-wildcards", ...files.map((file) => `--exclude=./${file}`), "."];
+}
+
+function foldersAbove(path: string): readonly string[] {
+  const above = dirname(path);
+  return above === "." ? [] : [...foldersAbove(above), above];
+}
+
+function configOf(plan: ImagePlan, diffIds: readonly string[]): unknown {
   return {
     architecture: architecture(),
     os: "linux",
@@ -102,8 +126,8 @@ function configOf(plan: ImagePlan, diffId: string): unknown {
       WorkingDir: "/",
       Env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
     },
-    rootfs: { type: "layers", diff_ids: [diffId] },
-    history: [{ created_by: "npm run image" }],
+    rootfs: { type: "layers", diff_ids: diffIds },
+    history: diffIds.map(() => ({ created_by: "npm run image" })),
   };
 }
 
@@ -130,9 +154,9 @@ function architecture(): string {
 }
 
 /** Names in order, no times, no owners: the same files give the same bytes. */
-function tar(folder: string, out: string, names: readonly string[]): void {
+function tar(folder: string, out: string, chosen: readonly string[]): void {
   const same = ["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"];
-  execFileSync("tar", ["--create", "--format=gnu", ...same, "-f", out, "-C", folder, ...names]);
+  execFileSync("tar", ["--create", "--format=gnu", ...same, "-f", out, "-C", folder, ...chosen]);
 }
 
 function blobPath({ digest }: Blob): string {

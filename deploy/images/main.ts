@@ -10,7 +10,7 @@ import { Argument, Command } from "commander";
 import { ROOT } from "../../test/support/source-files.ts";
 import { cacheFolder } from "../../test/tools/cache.ts";
 import { ensurePackages } from "../../test/tools/debian-packages.ts";
-import { buildImage, stageOnly } from "./build.ts";
+import { buildImage, stageLayers } from "./build.ts";
 import { IMAGE_NAMES, type ImageName } from "./plan.ts";
 
 const MEGABYTE = 1_000_000;
@@ -25,7 +25,10 @@ const command = new Command("image")
   .description("Writes OCI image archives of the agent, control and echo.")
   .addArgument(new Argument("[names...]", "which; all when none is named").choices(IMAGE_NAMES))
   .option("--out <directory>", "where to write NAME.tar", join(cacheFolder(), "images"))
-  .option("--stage <directory>", "only lay out each image's files in DIRECTORY/NAME")
+  .option(
+    "--stage <directory>",
+    "only lay out files: what all images share in DIRECTORY/node, each image's own in DIRECTORY/NAME",
+  )
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
   .action(write);
 try {
@@ -38,8 +41,7 @@ try {
 function write(named: readonly ImageName[], { out, stage }: Flags): void {
   ensurePackages("image", console.error);
   const names = named.length === 0 ? IMAGE_NAMES : named;
-  if (stage !== undefined)
-    for (const name of names) stageOnly(ROOT, name, join(resolve(stage), name));
+  if (stage !== undefined) for (const name of names) stageLayers(ROOT, name, resolve(stage));
   else for (const name of names) archive(name, resolve(out));
 }
 

@@ -30,9 +30,18 @@ export interface StageSources {
   readonly node: string;
 }
 
-/** Fills the empty folder `into`. Throws with the name of what is missing. */
-export function stageImage(plan: ImagePlan, { root, node }: StageSources, into: string): void {
+/**
+ * Fills the empty folder `into`. Returns the files, as paths in it, that all images of one Node share. Throws with the name
+ * of what is missing.
+ */
+export function stageImage(
+  plan: ImagePlan,
+  { root, node }: StageSources,
+  into: string,
+): readonly string[] {
   const stage = new Stage(into);
+  stage.node(node);
+  const shared = stage.files;
   const { sources, packages, workspaces } = programFiles(root, plan.entries);
   for (const path of [...sources, ...plan.data, "package.json"])
     stage.copy(join(root, path), `${HOME}/${path}`, READ);
@@ -44,7 +53,6 @@ export function stageImage(plan: ImagePlan, { root, node }: StageSources, into: 
   // Node strips types outside of node_modules only: the loader stays where it is and is linked to.
   for (const [name, folder] of Object.entries(workspaces))
     stage.link(`../${folder}`, `${HOME}/node_modules/${name}`);
-  stage.node(node);
   for (const { file } of plan.programs) stage.program(file);
   for (const [link, target] of Object.entries(plan.links)) stage.link(target, link);
   stage.text(PASSWD, "/etc/passwd");
@@ -53,13 +61,20 @@ export function stageImage(plan: ImagePlan, { root, node }: StageSources, into: 
   // Mount points of what Kubernetes brings; the root file system is read-only.
   for (const folder of ["/tmp", "/proc", "/sys", "/dev", "/var/run/nodemesh", "/run"])
     stage.folder(folder);
+  return shared;
 }
 
 class Stage {
   readonly #into: string;
+  readonly #files = new Set<string>();
 
   constructor(into: string) {
     this.#into = into;
+  }
+
+  /** What was placed so far. */
+  get files(): readonly string[] {
+    return [...this.#files];
   }
 
   copy(from: string, to: string, mode: number): void {
@@ -106,6 +121,7 @@ class Stage {
   #place(at: string): string {
     const path = join(this.#into, at);
     mkdirSync(dirname(path), { recursive: true, mode: RUN });
+    this.#files.add(join(".", at));
     return path;
   }
 }

@@ -7,12 +7,14 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { buildImage, stageOnly } from "../../deploy/images/build.ts";
+import { buildImage, stageLayers, stageOnly } from "../../deploy/images/build.ts";
 import { IMAGE_NAMES, type ImageName, imagePlans } from "../../deploy/images/plan.ts";
 import { ROOT } from "../support/source-files.ts";
 import { until } from "../support/until.ts";
 
 const LARGEST_AGENT = 160_000_000;
+/** What an update of the agent brings to a node that has its Node already. */
+const LARGEST_OWN = 10_000_000;
 
 function folderOf(t: { after: (undo: () => void) => void }): string {
   const folder = mkdtempSync(join(tmpdir(), "nodemesh-images-"));
@@ -53,6 +55,44 @@ test("the same files give the same archive, whoever builds it, and the agent's i
   assert.equal(first.digest, second.digest);
   execFileSync("cmp", [join(folder, "first.tar"), join(folder, "second.tar")]);
   assert.ok(first.unpackedBytes < LARGEST_AGENT, `${first.unpackedBytes} bytes`);
+});
+
+/** The digests of an archive's layers, from below. */
+function layersOf(archive: string): readonly string[] {
+  const text = execFileSync("tar", ["-xOf", archive, "manifest.json"], { encoding: "utf8" });
+  const [image] = JSON.parse(text) as readonly { readonly Layers: readonly string[] }[];
+  return image?.Layers ?? [];
+}
+
+/** All files of a folder, with what they are. */
+function filesIn(folder: string): readonly string[] {
+  const find = [folder, "!", "-type", "d", "-printf", "%P %l %m %s\n"];
+  return execFileSync("find", find, { encoding: "utf8" }).trim().split("\n").sort();
+}
+
+test("all images share Node as their lower layer, and their own is small; the Dockerfile's layers have the same files", (t) => {
+  const folder = folderOf(t);
+  const layers = IMAGE_NAMES.map((name) => {
+    const scratch = join(folder, `${name}.scratch`);
+    const out = join(folder, `${name}.tar`);
+    mkdirSync(scratch);
+    buildImage({ root: ROOT, name, scratch, out });
+    stageLayers(ROOT, name, join(folder, "layers"));
+    const whole = filesIn(join(scratch, "files"));
+    const parts = ["node", name].flatMap((part) => filesIn(join(folder, "layers", part)));
+    assert.deepEqual(parts.sort(), whole);
+    return layersOf(out);
+  });
+  assert.deepEqual(
+    layers.map(({ length }) => length),
+    [2, 2, 2],
+  );
+  assert.equal(new Set(layers.map(([shared]) => shared)).size, 1);
+  const [, own = ""] = layers[0] ?? [];
+  const blob = execFileSync("tar", ["-xOf", join(folder, "agent.tar"), own], {
+    maxBuffer: 1 << 28,
+  });
+  assert.ok(blob.length < LARGEST_OWN, `${blob.length} bytes`);
 });
 
 for (const name of ["agent", "control"] as const)
@@ -113,6 +153,7 @@ test("the Dockerfile says the same as the plans", () => {
   assert.deepEqual([...stages.keys()], [...IMAGE_NAMES]);
   for (const [name, plan] of Object.entries(imagePlans("0.0.0")))
     assert.deepEqual(stages.get(name as ImageName), [
+      "COPY --from=build /images/node /",
       `COPY --from=build /images/${name} /`,
       "ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
       `USER ${plan.user}`,
