@@ -6,14 +6,19 @@ import type { Child } from "../support/child-calls.ts";
 import type { Dialled, PodProcess, Where } from "../support/pod-process.ts";
 import type { RedirectAgent } from "../support/redirect-agent.ts";
 import { PLACES, RedirectLab, workload } from "../support/redirect-lab.ts";
+import { until } from "../support/until.ts";
 
 const { web, db, outside } = PLACES;
 const PORT = 8080;
 const CLOSED_PORT = 8081;
 /** The first port the agent's listeners take (agent/redirect/listeners.ts). */
 const LISTENER_PORT = 15_007;
-/** Enough connections at once for about 40 collisions among SOURCE_PORT_COUNT ports, were it left to chance. */
+/** Enough connections at once for about 100 collisions among SOURCE_PORT_COUNT ports, were it left to chance. */
 const MANY = 1500;
+/** Enough connections one after the other to take half of SOURCE_PORT_COUNT ports for a minute. */
+const SHORT = 10_000;
+/** From where a kernel chooses by default. */
+const KERNELS_PORTS = [32_768, 60_999] as const;
 
 let lab: RedirectLab;
 let agent: Child<RedirectAgent>;
@@ -39,6 +44,11 @@ beforeEach(async () => {
 
 async function dial(where: Where): Promise<Dialled> {
   return client.call("dial", where);
+}
+
+/** From where the client's kernel chooses its ports. */
+function clientPorts(first: number, last: number): void {
+  writeSysctl(lab.netns("outside"), "net/ipv4/ip_local_port_range", `${first} ${last}`);
 }
 
 /** How often something happened in the kernel since the test began. */
@@ -119,19 +129,27 @@ test("a pod's direct connection to an enrolled pod of the node is caught there",
 });
 
 for (const family of ["ipv4", "ipv6"] as const) {
-  test(`${family}: the agent's source ports never meet the client's own`, async () => {
+  test(`${family}: the agent's source ports never meet the client's own, and are always under its address`, async () => {
     const server = await lab.process("web");
     const port = family === "ipv4" ? 9000 : 9001;
     await server.call("serveEcho", { host: family === "ipv4" ? "0.0.0.0" : "::", port });
-    // The client's kernel chooses from the agent's range: only looking helps.
-    const last = SOURCE_PORT_FIRST + SOURCE_PORT_COUNT - 1;
-    writeSysctl(
-      lab.netns("outside"),
-      "net/ipv4/ip_local_port_range",
-      `${SOURCE_PORT_FIRST} ${last}`,
-    );
-    const held = await client.call("hold", { host: web[family], port, count: MANY });
-    assert.equal(held, family === "ipv4" ? MANY : 2 * MANY);
+    const where = { host: web[family], port };
+    // The client has many of the agent's ports, by connections of its own that the agent did not make: only looking helps.
+    const excludeInboundPorts = [{ first: port, last: port }];
+    await agent.call("apply", [workload("web", { excludeInboundPorts }), workload("db", {})]);
+    clientPorts(SOURCE_PORT_FIRST, SOURCE_PORT_FIRST + SOURCE_PORT_COUNT - 1);
+    const direct = await client.call("hold", { ...where, count: MANY });
+    await agent.call("apply", [workload("web", {}), workload("db", {})]);
+    clientPorts(...KERNELS_PORTS);
+    const held = await client.call("hold", { ...where, count: MANY });
+    assert.equal(held, direct + MANY);
+    // Here the client closes first, so that the agent's side keeps their ports: the last ones find many taken.
+    await client.call("dialMany", { ...where, count: SHORT });
+    const seen = (): Promise<Readonly<Record<string, number>>> => server.call("echoed", undefined);
+    const total = async (): Promise<number> =>
+      Object.values(await seen()).reduce((sum, count) => sum + count, 0);
+    await until("the application has seen all", async () => (await total()) >= 2 * MANY + SHORT);
+    assert.deepEqual(await seen(), { [outside[family]]: 2 * MANY + SHORT });
     assert.equal(await client.call("talk", undefined), held);
   });
 }

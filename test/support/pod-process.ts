@@ -54,6 +54,8 @@ export type PodProcess = {
   dialMany(where: Where & { readonly count: number }): number;
   /** Echoes on every connection for as long as it stays open. */
   serveEcho(where: Where): Promise<void>;
+  /** How many connections serveEcho() took, by the address that each came from. */
+  echoed(): Readonly<Record<string, number>>;
   /** Opens `count` connections to an echo and keeps them; how many could be opened and answered. */
   hold(where: Where & { readonly count: number }): number;
   /** Says something on every held connection; how many are still answered. */
@@ -140,8 +142,12 @@ function dialMany({ host, port, count }: Where & { readonly count: number }): nu
   return Number(process.hrtime.bigint() - started) / count;
 }
 
+const echoes: Record<string, number> = {};
+
 async function serveEcho({ host, port }: Where): Promise<void> {
   const server = createServer((socket) => {
+    const from = String(socket.remoteAddress);
+    echoes[from] = (echoes[from] ?? 0) + 1;
     socket.on("error", () => socket.destroy());
     socket.pipe(socket);
   });
@@ -198,6 +204,7 @@ async function dialUdp({ host, port }: Where): Promise<string> {
 answerCalls({
   serve,
   serveEcho,
+  echoed: () => echoes,
   dial,
   dialMany,
   hold,

@@ -9,6 +9,7 @@ import { libc } from "../../agent/kernel/ffi.ts";
 import { HeartbeatWriter } from "../../agent/kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "../../agent/kernel/layout.gen.ts";
 import {
+  IP_BIND_ADDRESS_NO_PORT,
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
   SO_MARK,
@@ -114,6 +115,8 @@ function openSocket(netns: number, { from, to, port }: Hop): Socket {
   if (from !== undefined) {
     sockets.setOption(fd, SOL_IP, IP_TRANSPARENT, 1);
     sockets.setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1);
+    // As agent/engine/connect.ts does it: a port that bind() had chosen would be kept by bpf/source-port.h.
+    sockets.setOption(fd, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
     sockets.bind(fd, { ip: from, port: 0 });
   }
   // On `lo` and on a veth the handshake is over when connect() returns, or refused.
