@@ -205,25 +205,31 @@ async function burst({
   count,
   parallel,
 }: Extract<Command, { op: "burst" }>): Promise<Result> {
-  let failed = 0;
+  const failures: Record<string, number> = {};
+  const fail = (what: string): void => {
+    failures[what] = (failures[what] ?? 0) + 1;
+  };
   let left = count;
   const one = async (): Promise<void> => {
     while (left-- > 0) {
       const socket = net.connect({ host, port });
+      let text: string | undefined;
       try {
         await once(socket, "connect");
         socket.end("ping\n");
-        let text = "";
+        text = "";
         for await (const piece of socket) text += piece;
-        if (text !== "ping\n") failed++;
-      } catch {
-        failed++;
+        if (text !== "ping\n") fail(`answer ${JSON.stringify(text)}`);
+      } catch (error) {
+        const { code, syscall } = error as NodeJS.ErrnoException;
+        fail(`${syscall} ${code} after ${text === undefined ? "no" : "its"} connection`);
       }
       socket.destroy();
     }
   };
   await Promise.all(Array.from({ length: parallel }, one));
-  return { count, failed };
+  const failed = Object.values(failures).reduce((sum, times) => sum + times, 0);
+  return { count, failed, ...(failed > 0 ? { failures } : {}) };
 }
 
 /** Echoes every connection of a listener from now on, half-close included. */

@@ -56,6 +56,8 @@ export interface Result {
   readonly ended?: "open" | "fin" | "reset" | "error";
   readonly count?: number;
   readonly failed?: number;
+  /** How many failed in which way; absent when none did. */
+  readonly failures?: Readonly<Record<string, number>>;
 }
 
 /** One line of the driver's output. */
