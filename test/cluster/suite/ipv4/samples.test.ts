@@ -52,7 +52,8 @@ async function ask(from: string, url: string): Promise<string> {
 }
 
 test("annotated pods call through the mesh, spread over all replicas", async () => {
-  await ask("deploy/user", "http://order/");
+  // Without the mesh yet: kube-proxy may take a second for new endpoints, and refuses until then.
+  await eventually("order answers", () => ask("deploy/user", "http://order/"));
   const outside = await caught(cluster);
   await cluster.kubectl("annotate", "pod", "-l", "app=user", "mesh/enabled=true", "--overwrite");
   await eventually("a call goes through the mesh", async () => {
