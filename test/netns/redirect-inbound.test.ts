@@ -139,6 +139,7 @@ for (const family of ["ipv4", "ipv6"] as const) {
     await agent.call("apply", [workload("web", { excludeInboundPorts }), workload("db", {})]);
     clientPorts(SOURCE_PORT_FIRST, SOURCE_PORT_FIRST + SOURCE_PORT_COUNT - 1);
     const direct = await client.call("hold", { ...where, count: MANY });
+    assert.equal(direct, family === "ipv4" ? MANY : 3 * MANY);
     await agent.call("apply", [workload("web", {}), workload("db", {})]);
     clientPorts(...KERNELS_PORTS);
     const held = await client.call("hold", { ...where, count: MANY });
