@@ -30,16 +30,16 @@ enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY 
 enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_LPM_TRIE = 11, BPF_MAP_TYPE_SOCKHASH = 18 };
 enum { LIBBPF_PIN_BY_NAME = 1 };
 enum { BPF_ANY = 0, BPF_F_NO_PREALLOC = 1 };
-enum { BPF_SOCK_OPS_TCP_CONNECT_CB = 3 };
+enum { BPF_SOCK_OPS_TCP_CONNECT_CB = 3, BPF_SOCK_OPS_STATE_CB = 10, BPF_SOCK_OPS_STATE_CB_FLAG = 4 };
 enum { SK_DROP = 0, SK_PASS = 1 };
 
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { IPPROTO_TCP = 6 };
 enum { SOCK_STREAM = 1 };
 enum { SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_MARK = 36 };
-enum { TCP_LISTEN = 10 };
+enum { TCP_ESTABLISHED = 1, TCP_TIME_WAIT = 6, TCP_LISTEN = 10 };
 #define BPF_F_CURRENT_NETNS (-1ULL)
-enum { ECONNREFUSED = 111 };
+enum { EADDRNOTAVAIL = 99, ECONNREFUSED = 111 };
 enum { LOOPBACK_IFINDEX = 1 };
 
 struct bpf_sock {
@@ -126,7 +126,9 @@ struct bpf_sock_ops {
   __u32 remote_port; // network byte order, in the high half
   __u32 local_port;  // host byte order
   __u32 is_fullsock;
-  __u32 unused[23];
+  __u32 unused[2];
+  __u32 bpf_sock_ops_cb_flags;
+  __u32 unused_too[20];
   __u64 bytes_received;
   __u64 bytes_acked;
   context_pointer(struct bpf_sock *, sk);
@@ -157,6 +159,8 @@ static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static __u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*const bpf_setsockopt)(void *context, int level, int name, void *value, int length) = (void *)49;
+static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
+static long (*const bpf_sock_ops_cb_flags_set)(struct bpf_sock_ops *context, int flags) = (void *)59;
 static long (*const bpf_bind)(void *context, void *address, int length) = (void *)64;
 static struct bpf_sock *(*const bpf_skc_lookup_tcp)(void *context, void *tuple, __u32 length, __u64 netns,
                                                     __u64 flags) = (void *)99;

@@ -63,31 +63,6 @@ export const PodCodec: Codec<Pod> = {
   }),
 };
 
-/** `struct flow`, 36 bytes. */
-export interface Flow {
-  readonly client: Address;
-  readonly server: Address;
-  readonly clientPort: number;
-  readonly serverPort: number;
-}
-
-/** Layout of `struct flow`. */
-export const FlowCodec: Codec<Flow> = {
-  size: 36,
-  encode(value, view, at) {
-    AddressCodec.encode(value.client, view, at);
-    AddressCodec.encode(value.server, view, at + 16);
-    view.setUint16(at + 32, value.clientPort, true);
-    view.setUint16(at + 34, value.serverPort, true);
-  },
-  decode: (view, at) => ({
-    client: AddressCodec.decode(view, at),
-    server: AddressCodec.decode(view, at + 16),
-    clientPort: view.getUint16(at + 32, true),
-    serverPort: view.getUint16(at + 34, true),
-  }),
-};
-
 /** `struct port_key`, 24 bytes. */
 export interface PortKey {
   readonly prefixLength: number;
@@ -140,6 +115,31 @@ export const CidrKeyCodec: Codec<CidrKey> = {
   }),
 };
 
+/** `struct flow`, 36 bytes. */
+export interface Flow {
+  readonly client: Address;
+  readonly server: Address;
+  readonly clientPort: number;
+  readonly serverPort: number;
+}
+
+/** Layout of `struct flow`. */
+export const FlowCodec: Codec<Flow> = {
+  size: 36,
+  encode(value, view, at) {
+    AddressCodec.encode(value.client, view, at);
+    AddressCodec.encode(value.server, view, at + 16);
+    view.setUint16(at + 32, value.clientPort, true);
+    view.setUint16(at + 34, value.serverPort, true);
+  },
+  decode: (view, at) => ({
+    client: AddressCodec.decode(view, at),
+    server: AddressCodec.decode(view, at + 16),
+    clientPort: view.getUint16(at + 32, true),
+    serverPort: view.getUint16(at + 34, true),
+  }),
+};
+
 /** `struct heartbeat`, 16 bytes. */
 export interface Heartbeat {
   readonly beatNs: bigint;
@@ -163,10 +163,10 @@ export const HeartbeatCodec: Codec<Heartbeat> = {
 /** The object's maps, each with its types. */
 export interface ObjectMaps {
   readonly pods: HashMap<bigint, Pod>;
-  readonly flows: HashMap<Flow, bigint>;
   readonly listeners: SocketMap<bigint>;
   readonly excluded_ports: HashMap<PortKey, number>;
   readonly cidrs: HashMap<CidrKey, number>;
+  readonly flows: HashMap<Flow, bigint>;
   readonly heartbeat: ArrayMap<Heartbeat>;
   readonly counters: PerCpuArrayMap<bigint>;
 }
@@ -175,10 +175,10 @@ export interface ObjectMaps {
 export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps {
   return {
     pods: hashMap(loaded.map("pods"), u64, PodCodec),
-    flows: hashMap(loaded.map("flows"), FlowCodec, u64),
     listeners: socketMap(loaded.map("listeners"), u64),
     excluded_ports: prefixMap(loaded.map("excluded_ports"), PortKeyCodec, u32),
     cidrs: prefixMap(loaded.map("cidrs"), CidrKeyCodec, u32),
+    flows: hashMap(loaded.map("flows"), FlowCodec, u64),
     heartbeat: arrayMap(loaded.map("heartbeat"), HeartbeatCodec),
     counters: perCpuArrayMap(loaded.map("counters"), u64),
   };
@@ -187,13 +187,13 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
 /** The programs that load() loads without being asked. */
 export interface ObjectPrograms {
   /** `sockops` */
-  readonly note_connect: Program;
+  readonly follow_agent: Program;
 }
 
 /** The programs of a loaded object by name. */
 export function objectPrograms(loaded: { program(name: string): Program }): ObjectPrograms {
   return {
-    note_connect: loaded.program("note_connect"),
+    follow_agent: loaded.program("follow_agent"),
   };
 }
 

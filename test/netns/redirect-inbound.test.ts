@@ -51,6 +51,11 @@ function clientPorts(first: number, last: number): void {
   writeSysctl(lab.netns("outside"), "net/ipv4/ip_local_port_range", `${first} ${last}`);
 }
 
+/** The port in what an application answered. */
+function portSeen(answer: string): number {
+  return Number(answer.split(" ").at(-1));
+}
+
 /** How often something happened in the kernel since the test began. */
 async function count(reason: string): Promise<number> {
   const now = await agent.call("counters", undefined);
@@ -137,7 +142,7 @@ for (const family of ["ipv4", "ipv6"] as const) {
     // The client has many of the agent's ports, by connections of its own that the agent did not make: only looking helps.
     const excludeInboundPorts = [{ first: port, last: port }];
     await agent.call("apply", [workload("web", { excludeInboundPorts }), workload("db", {})]);
-    clientPorts(SOURCE_PORT_FIRST, SOURCE_PORT_FIRST + SOURCE_PORT_COUNT - 1);
+    clientPorts(SOURCE_PORT_FIRST, KERNELS_PORTS[0] - 1);
     const direct = await client.call("hold", { ...where, count: MANY });
     assert.equal(direct, family === "ipv4" ? MANY : 3 * MANY);
     await agent.call("apply", [workload("web", {}), workload("db", {})]);
@@ -152,5 +157,22 @@ for (const family of ["ipv4", "ipv6"] as const) {
     await until("the application has seen all", async () => (await total()) >= 2 * MANY + SHORT);
     assert.deepEqual(await seen(), { [outside[family]]: 2 * MANY + SHORT });
     assert.equal(await client.call("talk", undefined), held);
+  });
+}
+
+for (const family of ["ipv4", "ipv6"] as const) {
+  test(`${family}: a client that dials from the port of the agent's last connection gets no further than the agent`, async () => {
+    const server = await lab.process("web");
+    const where = { host: web[family], port: family === "ipv4" ? 9006 : 9007 };
+    const host = family === "ipv4" ? "0.0.0.0" : "::";
+    await server.call("serve", { host, port: where.port, ports: true });
+    for (let times = 1; times <= 20; times++) {
+      const { answer } = await client.call("dial", where);
+      const from = portSeen(answer ?? "");
+      assert.ok(from >= SOURCE_PORT_FIRST, String(answer));
+      // May also fail: while the agent's connection is not quite over, the application's end of it gets this SYN.
+      await client.call("dial", { ...where, from });
+      assert.equal(await count("inbound-agent"), await count("outbound-agent"));
+    }
   });
 }

@@ -12,6 +12,7 @@ import {
   AF_INET,
   AF_INET6,
   SO_MARK,
+  SO_REUSEADDR,
   SOCK_CLOEXEC,
   SOCK_STREAM,
   SOL_SOCKET,
@@ -30,6 +31,8 @@ export interface Where {
   readonly port: number;
   /** SO_MARK to set first. */
   readonly mark?: number;
+  /** The port to dial from; the kernel's choice when left out. */
+  readonly from?: number;
 }
 
 /** How a dial went: an error's symbolic name, or what was seen. */
@@ -46,16 +49,20 @@ export interface Dialled {
 
 /** What a pod's process can be asked for. */
 export type PodProcess = {
-  /** Answers every connection with the address it comes from, and closes. */
-  serve(where: Where): Promise<void>;
+  /** Answers every connection with the address it comes from, with `ports` the port too, and closes. */
+  serve(where: Where & { readonly ports?: boolean }): Promise<void>;
   /** Connects, reads to the end, closes. */
   dial(where: Where): Dialled;
+  /** Dials `count` times, one after the other: how often each answer or error came. */
+  dialAll(where: Where & { readonly count: number }): Readonly<Record<string, number>>;
   /** Connects and closes `count` times; nanoseconds for each. */
   dialMany(where: Where & { readonly count: number }): number;
   /** Echoes on every connection for as long as it stays open. */
   serveEcho(where: Where): Promise<void>;
   /** How many connections serveEcho() took, by the address that each came from. */
   echoed(): Readonly<Record<string, number>>;
+  /** Has `count` connections to an echo answered, one after the other, and closes each first; how many were answered. */
+  ask(where: Where & { readonly count: number }): number;
   /** Opens `count` connections to an echo and keeps them; how many could be opened and answered. */
   hold(where: Where & { readonly count: number }): number;
   /** Says something on every held connection; how many are still answered. */
@@ -65,10 +72,11 @@ export type PodProcess = {
   dialUdp(where: Where): Promise<string>;
 };
 
-async function serve({ host, port }: Where): Promise<void> {
+async function serve({ host, port, ports }: Where & { readonly ports?: boolean }): Promise<void> {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", () => socket.destroy());
-    socket.end(`application sees ${socket.remoteAddress}`);
+    const from = `${socket.remoteAddress}${ports ? ` ${socket.remotePort}` : ""}`;
+    socket.end(`application sees ${from}`);
   });
   server.listen({ host, port, ipv6Only: host.includes(":") });
   await once(server, "listening");
@@ -90,6 +98,12 @@ function converse(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
   if (where.mark !== undefined)
     libc.setsockopt(fd, SOL_SOCKET, SO_MARK, addressOf(Uint32Array.of(where.mark)), 4);
   const address = new Uint8Array(SOCKADDR_BYTES);
+  if (where.from !== undefined) {
+    libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, addressOf(Uint32Array.of(1)), 4);
+    const any = where.host.includes(":") ? "::" : "0.0.0.0";
+    const size = encodeSockaddr({ ip: any, port: where.from }, address) ?? 0;
+    if (libc.bind(fd, addressOf(address), size) < 0) return { error: errnoName(lastErrno()) };
+  }
   const length = encodeSockaddr({ ip: where.host, port: where.port }, address) ?? 0;
   if (libc.connect(fd, addressOf(address), length) < 0) return { error: errnoName(lastErrno()) };
   const [local, remote] = [nameOf("getsockname", fd), nameOf("getpeername", fd)];
@@ -129,6 +143,19 @@ function markOf(fd: number): number {
   return mark[0] ?? 0;
 }
 
+function dialAll({
+  count,
+  ...where
+}: Where & { readonly count: number }): Readonly<Record<string, number>> {
+  const seen: Record<string, number> = {};
+  for (let i = 0; i < count; i++) {
+    const { answer, error } = dial(where);
+    const what = answer ?? String(error);
+    seen[what] = (seen[what] ?? 0) + 1;
+  }
+  return seen;
+}
+
 function dialMany({ host, port, count }: Where & { readonly count: number }): number {
   const address = new Uint8Array(SOCKADDR_BYTES);
   const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
@@ -157,16 +184,34 @@ async function serveEcho({ host, port }: Where): Promise<void> {
 
 const held: number[] = [];
 
-function hold({ host, port, count }: Where & { readonly count: number }): number {
-  const address = new Uint8Array(SOCKADDR_BYTES);
-  const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
-  for (let i = 0; i < count; i++) {
-    const fd = libc.socket(host.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setPatience(fd);
-    if (libc.connect(fd, addressOf(address), length) === 0 && isAnswered(fd)) held.push(fd);
-    else libc.close(fd);
+function ask(where: Where & { readonly count: number }): number {
+  let answered = 0;
+  for (let i = 0; i < where.count; i++) {
+    const fd = answeredOnce(where);
+    if (fd === undefined) continue;
+    answered++;
+    libc.close(fd);
+  }
+  return answered;
+}
+
+function hold(where: Where & { readonly count: number }): number {
+  for (let i = 0; i < where.count; i++) {
+    const fd = answeredOnce(where);
+    if (fd !== undefined) held.push(fd);
   }
   return held.length;
+}
+
+/** A new connection to an echo that has answered. */
+function answeredOnce({ host, port }: Where): number | undefined {
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
+  const fd = libc.socket(host.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setPatience(fd);
+  if (libc.connect(fd, addressOf(address), length) === 0 && isAnswered(fd)) return fd;
+  libc.close(fd);
+  return undefined;
 }
 
 function talk(): number {
@@ -206,7 +251,9 @@ answerCalls({
   serveEcho,
   echoed: () => echoes,
   dial,
+  dialAll,
   dialMany,
+  ask,
   hold,
   talk,
   serveUdp,
