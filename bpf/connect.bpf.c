@@ -16,14 +16,18 @@ static __always_inline int direct(enum reason why) {
   return PROCEED;
 }
 
+static __always_inline int refuse(enum reason why, int error) {
+  count(why);
+  if (has_set_retval)
+    bpf_set_retval(-error);
+  return REFUSE;
+}
+
 // The agent can't serve: what the pod's owner chose, at once. Never a wait.
 static __always_inline int unserved(const struct pod *pod, enum reason why_direct) {
   if (!(pod->flags & POD_FAIL_CLOSED))
     return direct(why_direct);
-  count(OUTBOUND_DEAD_REFUSED);
-  if (has_set_retval)
-    bpf_set_retval(-ECONNREFUSED);
-  return REFUSE;
+  return refuse(OUTBOUND_DEAD_REFUSED, ECONNREFUSED);
 }
 
 // A mark alone proves nothing (any process with CAP_NET_RAW can set one): the agent's process does.
@@ -72,8 +76,8 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
   struct bpf_sock *socket = ctx->sk;
   __u32 mark = socket->mark;
   if (is_agent(mark)) {
-    if ((mark & MARK_MASK) == MARK_INBOUND)
-      choose_source_port(ctx, family);
+    if ((mark & MARK_MASK) == MARK_INBOUND && !choose_source_port(ctx, family))
+      return refuse(OUTBOUND_NO_PORT, EADDRNOTAVAIL);
     return direct(OUTBOUND_AGENT);
   }
 

@@ -18,8 +18,8 @@ enum mesh_constant {
   RULE_MASK = 0x7e000000, // Matches MARK_CAUGHT and MARK_INBOUND, not MARK_UPSTREAM.
   RULE_PRIORITY = 100,    // After the local table (0), before the main one (32766).
   ROUTE_TABLE = 27973,    // Holds one route per family, `local default dev lo src PODIP`.
-  SOURCE_PORT_FIRST = 10240, // Source ports of the agent's transparent sockets: below those that kernels
-  SOURCE_PORT_COUNT = 22528, // choose (32768 and up), so that they seldom meet the real client's.
+  SOURCE_PORT_FIRST = 10240, // Source ports of the agent's transparent sockets: 10240 to 32767 and 61000 to
+  SOURCE_PORT_COUNT = 27064, // 65535, apart from those that kernels choose: they seldom meet the client's.
   HEARTBEAT_LIMIT_MS = 1000, // An agent whose last beat is older counts as dead.
   FLOW_LIFETIME_MS = 10000,  // How long a written flow lets a SYN (and its repetitions) pass.
 };
@@ -118,5 +118,6 @@ enum reason {
   INBOUND_DEAD_DIRECT,    // No listener or a stale heartbeat, with mesh/fail=open.
   INBOUND_DEAD_REFUSED,   // No listener or a stale heartbeat, with mesh/fail=closed.
   FLOW_WRITTEN,           // The four-tuple of a connection of the agent was noted.
+  OUTBOUND_NO_PORT,       // The agent's connection to a pod's application found no source port: refused.
   REASON_COUNT,
 };

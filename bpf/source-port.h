@@ -4,23 +4,37 @@
 // The client's own connection lives in the same namespace, the other way round: (pod:port, client:X). Would
 // the kernel choose X for the agent's, whose SYN says client:X to pod:port, that SYN would end in the client's
 // connection and reset it. The kernel does not look for that, so this does.
-// May include maps.h. Must leave the choice to the kernel when it finds no port.
+// May include maps.h. Must find a port also when a minute's connections (TIME_WAIT) fill the agent's range.
 #pragma once
 #include "maps.h"
 
-enum { SOURCE_PORT_TRIES = 32 };
+// In this order. A verifier follows each of them: no more than it takes.
+enum source_port_tries {
+  FREE_TRIES = 32,    // A port of the agent's range that no connection has, also none that is only remembered.
+  WAITING_TRIES = 16, // One whose last connection the application closed first: TIME_WAIT lets the next one in.
+  KERNEL_TRIES = 32,  // A free one of the kernels' range: the client's next connection may meet it.
+  SOURCE_PORT_TRIES = FREE_TRIES + WAITING_TRIES + KERNEL_TRIES,
+};
 
-static __always_inline __u16 random_source_port(void) {
-  return SOURCE_PORT_FIRST + bpf_get_prandom_u32() % SOURCE_PORT_COUNT;
+enum { KERNEL_PORTS_FIRST = 32768, KERNEL_PORTS_COUNT = 28232 };
+
+// The agent's range lies on both sides of the kernels'.
+static __always_inline __u16 random_source_port(int attempt) {
+  __u32 random = bpf_get_prandom_u32();
+  if (attempt >= FREE_TRIES + WAITING_TRIES)
+    return KERNEL_PORTS_FIRST + random % KERNEL_PORTS_COUNT;
+  __u32 port = SOURCE_PORT_FIRST + random % SOURCE_PORT_COUNT;
+  return port < KERNEL_PORTS_FIRST ? port : port + KERNEL_PORTS_COUNT;
 }
 
-// Whether a packet with this tuple would reach a connection (also one that is only remembered, TIME_WAIT).
-static __always_inline int tuple_taken(struct bpf_sock_addr *ctx, struct bpf_sock_tuple *tuple,
-                                       __u32 length) {
+// Whether a packet with this tuple would reach a connection.
+static __always_inline int tuple_taken(struct bpf_sock_addr *ctx, struct bpf_sock_tuple *tuple, __u32 length,
+                                       int attempt) {
   struct bpf_sock *found = bpf_skc_lookup_tcp(ctx, tuple, length, BPF_F_CURRENT_NETNS, 0);
   if (!found)
     return 0;
-  int taken = found->state != TCP_LISTEN;
+  int waits = attempt >= FREE_TRIES && attempt < FREE_TRIES + WAITING_TRIES && found->state == TCP_TIME_WAIT;
+  int taken = found->state != TCP_LISTEN && !waits;
   bpf_sk_release(found);
   return taken;
 }
@@ -37,17 +51,19 @@ static __always_inline int bind_ipv6(struct bpf_sock_addr *ctx, const struct add
   return bpf_bind(ctx, &address, sizeof(address)) == 0;
 }
 
-static __always_inline int take_port_ipv4(struct bpf_sock_addr *ctx, __u32 source, __u16 port) {
+static __always_inline int take_port_ipv4(struct bpf_sock_addr *ctx, __u32 source, int attempt) {
+  __u16 port = random_source_port(attempt);
   struct bpf_sock_tuple tuple = {};
   tuple.ipv4.saddr = source;
   tuple.ipv4.daddr = ctx->user_ip4;
   tuple.ipv4.sport = net16(port);
   tuple.ipv4.dport = ctx->user_port;
-  return !tuple_taken(ctx, &tuple, sizeof(tuple.ipv4)) && bind_ipv4(ctx, source, port);
+  return !tuple_taken(ctx, &tuple, sizeof(tuple.ipv4), attempt) && bind_ipv4(ctx, source, port);
 }
 
 static __always_inline int take_port_ipv6(struct bpf_sock_addr *ctx, const struct address *source,
-                                          __u16 port) {
+                                          int attempt) {
+  __u16 port = random_source_port(attempt);
   struct address to = context_ipv6(ctx->user_ip6);
   struct bpf_sock_tuple tuple = {};
   for (int i = 0; i < 4; i++) {
@@ -56,24 +72,20 @@ static __always_inline int take_port_ipv6(struct bpf_sock_addr *ctx, const struc
   }
   tuple.ipv6.sport = net16(port);
   tuple.ipv6.dport = ctx->user_port;
-  return !tuple_taken(ctx, &tuple, sizeof(tuple.ipv6)) && bind_ipv6(ctx, source, port);
+  return !tuple_taken(ctx, &tuple, sizeof(tuple.ipv6), attempt) && bind_ipv6(ctx, source, port);
 }
 
-static __always_inline void choose_source_port(struct bpf_sock_addr *ctx, int family) {
+// Whether there was one; else the connection must not begin.
+static __always_inline int choose_source_port(struct bpf_sock_addr *ctx, int family) {
   struct bpf_sock *socket = ctx->sk;
   // Kept here: a bind that fails takes the socket's address away (inet_bind() of the kernel).
   __u32 source_ipv4 = socket->src_ip4;
   struct address source = context_ipv6(socket->src_ip6);
   int done = 0;
   for (int i = 0; i < SOURCE_PORT_TRIES && !done; i++)
-    done = family == AF_INET ? take_port_ipv4(ctx, source_ipv4, random_source_port())
-                             : take_port_ipv6(ctx, &source, random_source_port());
-  // Without a port the kernel chooses one; the address must be the client's again.
-  if (!done && family == AF_INET)
-    bind_ipv4(ctx, source_ipv4, 0);
-  else if (!done)
-    bind_ipv6(ctx, &source, 0);
+    done = family == AF_INET ? take_port_ipv4(ctx, source_ipv4, i) : take_port_ipv6(ctx, &source, i);
   // Only now: while binding, two of the agent's sockets must not share a port; an application's listener may.
   __u32 one = 1;
   bpf_setsockopt(ctx, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+  return done;
 }

@@ -19,10 +19,10 @@ export const RULE_MASK = 0x7e000000;
 export const RULE_PRIORITY = 100;
 /** Holds one route per family, `local default dev lo src PODIP`. */
 export const ROUTE_TABLE = 27973;
-/** Source ports of the agent's transparent sockets: below those that kernels */
+/** Source ports of the agent's transparent sockets: 10240 to 32767 and 61000 to */
 export const SOURCE_PORT_FIRST = 10240;
-/** choose (32768 and up), so that they seldom meet the real client's. */
-export const SOURCE_PORT_COUNT = 22528;
+/** 65535, apart from those that kernels choose: they seldom meet the client's. */
+export const SOURCE_PORT_COUNT = 27064;
 /** An agent whose last beat is older counts as dead. */
 export const HEARTBEAT_LIMIT_MS = 1000;
 /** How long a written flow lets a SYN (and its repetitions) pass. */
@@ -98,6 +98,8 @@ export const KERNEL_REASONS = [
   "inbound-dead-refused",
   /** The four-tuple of a connection of the agent was noted. */
   "flow-written",
+  /** The agent's connection to a pod's application found no source port: refused. */
+  "outbound-no-port",
 ] as const;
 
 /** One of them. */

@@ -17,6 +17,8 @@ const LISTENER_PORT = 15_007;
 const MANY = 1500;
 /** Enough connections one after the other to take half of SOURCE_PORT_COUNT ports for a minute. */
 const SHORT = 10_000;
+/** Somewhat more connections than the agent has source ports. */
+const MORE_THAN_PORTS = 30_000;
 /** From where a kernel chooses by default. */
 const KERNELS_PORTS = [32_768, 60_999] as const;
 
@@ -159,6 +161,39 @@ for (const family of ["ipv4", "ipv6"] as const) {
     assert.equal(await client.call("talk", undefined), held);
   });
 }
+
+test("ipv4: more short connections in a minute than the agent has ports, the application closes", async () => {
+  assert.ok(MORE_THAN_PORTS > SOURCE_PORT_COUNT);
+  const server = await lab.process("web");
+  const port = 9002;
+  await server.call("serve", { host: "0.0.0.0", port, ports: true });
+  const where = { host: web.ipv4, port, count: MORE_THAN_PORTS };
+  const seen = Object.entries(await client.call("dialAll", where));
+  assert.equal(
+    seen.reduce((sum, [, times]) => sum + times, 0),
+    MORE_THAN_PORTS,
+  );
+  // Never one of those that the client's kernel chooses: its next connection would meet the agent's.
+  const strange = seen.filter(([answer]) => {
+    const from = portSeen(answer);
+    const isAgents =
+      from >= SOURCE_PORT_FIRST && (from < KERNELS_PORTS[0] || from > KERNELS_PORTS[1]);
+    return !answer.startsWith(`application sees ${outside.ipv4} `) || !isAgents;
+  });
+  assert.deepEqual(strange, []);
+});
+
+test("ipv6: more short connections in a minute than the agent has ports, the client closes", async () => {
+  const server = await lab.process("web");
+  // Several ports: with 14,116 connections to one of them a client's kernel begins to search long for a port of its own.
+  for (const port of [9003, 9004, 9005]) {
+    await server.call("serveEcho", { host: "::", port });
+    const where = { host: web.ipv6, port, count: MORE_THAN_PORTS / 3 };
+    assert.equal(await client.call("ask", where), where.count);
+  }
+  assert.deepEqual(await server.call("echoed", undefined), { [outside.ipv6]: MORE_THAN_PORTS });
+  assert.equal(await count("outbound-agent"), MORE_THAN_PORTS);
+});
 
 for (const family of ["ipv4", "ipv6"] as const) {
   test(`${family}: a client that dials from the port of the agent's last connection gets no further than the agent`, async () => {
