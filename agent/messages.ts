@@ -1,6 +1,7 @@
 /** What main and a data worker tell each other. Plain values only: they cross a MessagePort. */
 
 import type { MessagePort } from "node:worker_threads";
+import type { PortRange } from "#model/enrolment.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DataLimits, DataTimeouts } from "./config.ts";
 
@@ -35,6 +36,8 @@ export interface PodInit {
   /** Listening socket of this worker in the pod's namespace; the worker owns it from now on. */
   readonly listenerFd: number;
   readonly listenerPort: number;
+  /** From where the kernel chooses ports in the pod's namespace. */
+  readonly localPorts: PortRange;
   /** What the pod's namespace has: known before the API knows it. */
   readonly addresses: readonly string[];
 }

@@ -8,6 +8,7 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import { wakeLoop } from "./engine/loop.ts";
 import { libc } from "./kernel/ffi.ts";
+import { localPortRange } from "./kernel/netns.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { FromWorker, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
 import type { CaughtPod, PodUsers } from "./redirect/pod.ts";
@@ -82,6 +83,7 @@ export class Workers implements PodUsers {
 
   async added(pod: CaughtPod): Promise<void> {
     const owner = this.#nextOwner++;
+    const localPorts = localPortRange(pod.netns);
     for (const worker of this.#running) {
       const listenerFd = this.#duplicate(pod.listeners[worker.index] ?? -1);
       const address = this.#system.localAddress(listenerFd);
@@ -91,6 +93,7 @@ export class Workers implements PodUsers {
         pod: {
           uid: pod.uid,
           ...{ owner, netnsFd: pod.netns, listenerFd, listenerPort, addresses: pod.addresses },
+          localPorts,
         },
       });
     }

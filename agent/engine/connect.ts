@@ -1,8 +1,9 @@
 /** Outbound connections, also from inside another network namespace and with the client's own address. */
 
-import { EINPROGRESS, EINTR } from "../kernel/errno.ts";
+import { EADDRNOTAVAIL, EINPROGRESS, EINTR } from "../kernel/errno.ts";
 import {
   IP_BIND_ADDRESS_NO_PORT,
+  IP_LOCAL_PORT_RANGE,
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
   SO_MARK,
@@ -33,7 +34,19 @@ export interface ConnectOptions {
   readonly mark?: number;
   /** Local address to use, of the family of `to`; it need not be this host's (IP_TRANSPARENT). Port 0: the kernel chooses. */
   readonly source?: SocketAddress;
+  /** From where the kernel chooses the local port; given, it is searched for in parts of it. */
+  readonly localPorts?: LocalPorts;
 }
+
+/** A namespace's local ports, both ends included. */
+interface LocalPorts {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** How many ports one connect() may look at, and how many such searches a connection gets. */
+const SEARCHED_PORTS = 256;
+const SEARCHES = 8;
 
 /**
  * Starts connecting. The handler's onOpen follows, or onClose with the errno's name (`ECONNREFUSED`,
@@ -50,9 +63,34 @@ export function connect(loop: Loop, options: ConnectOptions, handler: ChannelHan
 function begin(system: System, fd: number, options: ConnectOptions): number {
   const prepared = prepare(system, fd, options);
   if (prepared < 0) return prepared;
-  const result = system.connect(fd, options.to);
+  const result = search(system, fd, options);
   // An interrupted connect goes on by itself (connect(2)), like one that takes time.
   return result === -EINPROGRESS || result === -EINTR ? 0 : result;
+}
+
+/**
+ * Left alone the kernel looks at all its ports: 8 ms, once the pod has as many connections to one address as half its
+ * range, TIME_WAIT included; and every other pod of this thread waits meanwhile. Linux before 6.3 is left alone.
+ */
+function search(system: System, fd: number, { to, localPorts }: ConnectOptions): number {
+  if (localPorts === undefined) return system.connect(fd, to);
+  for (let searches = 1; ; searches++) {
+    const part = partOf(localPorts, Math.random());
+    const narrowed = system.setOption(
+      fd,
+      SOL_IP,
+      IP_LOCAL_PORT_RANGE,
+      (part.last << 16) | part.first,
+    );
+    const result = system.connect(fd, to);
+    if (result !== -EADDRNOTAVAIL || narrowed < 0 || searches === SEARCHES) return result;
+  }
+}
+
+/** The part of the range that begins at `at`, 0 (its first port) to 1 (as late as the part fits). */
+function partOf({ first, last }: LocalPorts, at: number): LocalPorts {
+  const begin = first + Math.floor(at * Math.max(1, last - first - SEARCHED_PORTS + 2));
+  return { first: begin, last: Math.min(last, begin + SEARCHED_PORTS - 1) };
 }
 
 function prepare(system: System, fd: number, options: ConnectOptions): number {

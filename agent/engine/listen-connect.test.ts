@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { assertNoNewDescriptors, openDescriptors } from "../../test/support/descriptors.ts";
 import { FaultySystem } from "../../test/support/faulty-system.ts";
 import { echo, LoopLab, Recorder } from "../../test/support/loop-lab.ts";
-import { EMFILE } from "../kernel/errno.ts";
+import { EADDRNOTAVAIL, EMFILE, EPIPE } from "../kernel/errno.ts";
 import { libc } from "../kernel/ffi.ts";
 import { closeNetns, createNetns, deleteNetns, openNetns } from "../kernel/netns.ts";
 import { Sockets } from "../kernel/sockets.ts";
@@ -137,6 +137,73 @@ test("a transparent source address is what the server sees", () => {
   lab.until(() => recorder.cause !== undefined, "echoed");
   assert.deepEqual(seen, ["127.9.8.7"]);
   lab.end();
+});
+
+interface Dials {
+  readonly localPorts: { readonly first: number; readonly last: number };
+  readonly count: number;
+  /** Called when the listener is there. */
+  readonly arm?: () => void;
+}
+
+/** Dials `count` times from these ports and keeps the connections; tells each one's port, or why there is none. */
+function dialFrom(lab: LoopLab, { localPorts, count, arm }: Dials): (number | string)[] {
+  const ports: number[] = [];
+  const to = lab.serve(({ channel, remote }) => {
+    ports.push(remote.port);
+    channel.handler = echo;
+  });
+  arm?.();
+  const recorders = Array.from({ length: count }, () => new Recorder());
+  const channels = recorders.map((recorder) =>
+    connect(lab.loop, { to, owner: lab.owner, timeoutMs: 500, localPorts }, recorder),
+  );
+  const failures = (): string[] =>
+    recorders.flatMap(({ cause }) => (cause?.kind === "failed" ? [cause.errno] : []));
+  lab.until(() => ports.length + failures().length === count, "all accepted or failed");
+  const seen = [...ports, ...failures()];
+  for (const [i, channel] of channels.entries())
+    if (recorders[i]?.cause === undefined) channel.reset();
+  lab.end();
+  return seen;
+}
+
+test("connections come from all ports of the range they were given, and from no other", () => {
+  const localPorts = { first: 41_000, last: 41_599 };
+  const ports = dialFrom(new LoopLab(), { localPorts, count: 450 }).map(Number);
+  assert.equal(new Set(ports).size, 450);
+  assert.ok(Math.min(...ports) >= 41_000 && Math.max(...ports) <= 41_599);
+  // A part is 256 ports: neither 450 different ones nor both ends would come from one or two.
+  assert.ok(Math.min(...ports) < 41_172 && Math.max(...ports) >= 41_428, `${ports}`);
+});
+
+test("a range without a free port is an error after a few searches, not a long one", () => {
+  const system = new FaultySystem();
+  const lab = new LoopLab(system);
+  system.arm(undefined);
+  const seen = dialFrom(lab, { localPorts: { first: 41_700, last: 41_703 }, count: 5 });
+  assert.deepEqual(seen.sort(), [41_700, 41_701, 41_702, 41_703, "EADDRNOTAVAIL"]);
+  assert.equal(system.count("connect"), 4 + 8);
+});
+
+test("a part of the range without a free port is followed by another", () => {
+  const system = new FaultySystem();
+  const lab = new LoopLab(system);
+  system.arm({ call: "connect", index: 0, outcome: -EADDRNOTAVAIL });
+  const [port] = dialFrom(lab, { localPorts: { first: 41_800, last: 42_799 }, count: 1 });
+  assert.ok(Number(port) >= 41_800 && Number(port) <= 42_799, `${port}`);
+  assert.equal(system.count("connect"), 2);
+});
+
+test("a kernel that can't search in parts searches by itself", () => {
+  const system = new FaultySystem();
+  const lab = new LoopLab(system);
+  // Third after TCP_NODELAY and SO_OOBINLINE; which error does not matter.
+  const arm = (): void => system.arm({ call: "setOption", index: 2, outcome: -EPIPE });
+  const [port] = dialFrom(lab, { localPorts: { first: 41_900, last: 41_900 }, count: 1, arm });
+  assert.ok(system.struck);
+  assert.ok(Number(port) > 0 && port !== 41_900, `${port}`);
+  assert.equal(system.count("connect"), 1);
 });
 
 test("a broken listener says so once, as fatal", () => {

@@ -1,5 +1,6 @@
 /** An enrolled pod of this node, as one worker serves it. */
 
+import type { PortRange } from "#model/enrolment.ts";
 import type { Refusal } from "#model/refusal.ts";
 import type { DialPod } from "../transport/dial.ts";
 import type { Http1Upstream } from "../transport/http1.ts";
@@ -36,6 +37,7 @@ export class LocalPod implements DialPod {
   readonly uid: string;
   readonly owner: number;
   readonly netnsFd: number;
+  readonly localPorts: PortRange;
   readonly listenerPort: number;
   /** Of all pods of this worker. */
   readonly worker: WorkerTally;
@@ -51,6 +53,7 @@ export class LocalPod implements DialPod {
     this.uid = init.uid;
     this.owner = init.owner;
     this.netnsFd = init.netnsFd;
+    this.localPorts = init.localPorts;
     this.listenerPort = init.listenerPort;
   }
 

@@ -29,6 +29,8 @@ export const ECONNRESET: number = constants.errno.ECONNRESET;
 export const EPIPE: number = constants.errno.EPIPE;
 /** No such connection (any more). */
 export const ENOTCONN: number = constants.errno.ENOTCONN;
+/** No free port, or the address is not this host's. */
+export const EADDRNOTAVAIL: number = constants.errno.EADDRNOTAVAIL;
 /** The kernel knows no such kind of address: IPv6 where it was booted with ipv6.disable=1. */
 export const EAFNOSUPPORT: number = constants.errno.EAFNOSUPPORT;
 

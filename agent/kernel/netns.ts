@@ -4,7 +4,8 @@
  * Node does later (an `await`, a stream, a lazy connect) would silently happen in the wrong namespace.
  */
 
-import { closeSync, existsSync, openSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import type { PortRange } from "#model/enrolment.ts";
 import { libc } from "./ffi.ts";
 import {
   bindMount,
@@ -13,6 +14,8 @@ import {
   enterNetns,
   leaveToNewNetns,
 } from "./namespace-calls.ts";
+
+const LOCAL_PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range";
 
 /** The namespace this thread started in; opened once, because /proc/thread-self changes with each entering. */
 let home: number | undefined;
@@ -81,6 +84,13 @@ export function writeSysctl(netns: number, name: string, value: string, proc = "
   inNetns(netns, () => {
     writeFileSync(`${proc}/sys/${name}`, value);
   });
+}
+
+/** From where the namespace's kernel chooses the ports of connections (ip_local_port_range, also for IPv6). */
+export function localPortRange(netns: number): PortRange {
+  const text = inNetns(netns, () => readFileSync(LOCAL_PORT_RANGE, "utf8"));
+  const [first = 0, last = 0] = text.trim().split(/\s+/).map(Number);
+  return { first, last };
 }
 
 function homeNetns(): number {

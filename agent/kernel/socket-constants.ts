@@ -38,6 +38,8 @@ export const SOL_IP = 0;
 export const IP_TRANSPARENT = 19;
 /** Choose the port at connect(), when the whole tuple is known (ports can then be shared). */
 export const IP_BIND_ADDRESS_NO_PORT = 24;
+/** The part of the namespace's range in which the kernel looks for a port: first, and last << 16 (Linux 6.3). */
+export const IP_LOCAL_PORT_RANGE = 51;
 
 /** Level of tcp(7) options. */
 export const SOL_TCP = 6;

@@ -6,6 +6,7 @@
  * the tunnel (mutual TLS) will be another with the same shape.
  */
 
+import type { PortRange } from "#model/enrolment.ts";
 import type { Channel, ChannelHandler } from "../engine/channel.ts";
 
 /** Where to connect and from where, as the kernel must see it. */
@@ -23,6 +24,8 @@ export interface DialTarget {
 export interface DialPod {
   /** Descriptor of the pod's network namespace. */
   readonly netnsFd: number;
+  /** From where the kernel chooses ports in there. */
+  readonly localPorts: PortRange;
   /** Owner number of the pod in the engine: fairness and byte budgets are kept by it. */
   readonly owner: number;
 }

@@ -26,7 +26,9 @@ export function plaintext(loop: Loop, settings: PlaintextSettings): Dial {
         timeoutMs: settings.connectTimeoutMs,
         netns: pod.netnsFd,
         mark: from === undefined ? settings.upstreamMark : settings.inboundMark,
-        ...(from !== undefined && { source: { ip: from, port: 0 } }),
+        ...(from === undefined
+          ? { localPorts: pod.localPorts }
+          : { source: { ip: from, port: 0 } }),
       },
       handler,
     );
