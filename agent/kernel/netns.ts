@@ -86,9 +86,13 @@ export function writeSysctl(netns: number, name: string, value: string, proc = "
   });
 }
 
-/** From where the namespace's kernel chooses the ports of connections (ip_local_port_range, also for IPv6). */
+/**
+ * From where the kernel chooses the ports of connections in the namespace (ip_local_port_range, also for IPv6); in this
+ * thread's own when `netns` is negative, as for sockets.
+ */
 export function localPortRange(netns: number): PortRange {
-  const text = inNetns(netns, () => readFileSync(LOCAL_PORT_RANGE, "utf8"));
+  const read = (): string => readFileSync(LOCAL_PORT_RANGE, "utf8");
+  const text = netns < 0 ? read() : inNetns(netns, read);
   const [first = 0, last = 0] = text.trim().split(/\s+/).map(Number);
   return { first, last };
 }

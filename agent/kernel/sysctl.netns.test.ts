@@ -50,4 +50,6 @@ test("the range of local ports is the namespace's own", (t) => {
   assert.deepEqual(localPortRange(netns), { first: 1024, last: 65_535 });
   writeSysctl(netns, "net/ipv4/ip_local_port_range", "40000 41999");
   assert.deepEqual(localPortRange(netns), { first: 40_000, last: 41_999 });
+  const [first, last] = readFileSync("/proc/sys/net/ipv4/ip_local_port_range", "utf8").split("\t");
+  assert.deepEqual(localPortRange(-1), { first: Number(first), last: Number(last) });
 });
