@@ -209,5 +209,29 @@ for (const family of ["ipv4", "ipv6"] as const) {
       await client.call("dial", { ...where, from });
       assert.equal(await count("inbound-agent"), await count("outbound-agent"));
     }
+    assert.ok((await count("inbound-caught")) > 20, "not one second dial was a new connection");
   });
 }
+
+test("without any free port the connection is reset and counted, and the next one served when there are some", async () => {
+  {
+    // Three: a process may have fewer descriptors than there are ports.
+    await using first = await lab.process("db");
+    await using second = await lab.process("db");
+    await using third = await lab.process("db");
+    const share = (65_536 - SOURCE_PORT_FIRST) / 3;
+    let taken = 0;
+    for (const [i, hoarder] of [first, second, third].entries()) {
+      const from = SOURCE_PORT_FIRST + i * share;
+      taken += await hoarder.call("takePorts", { first: from, last: from + share - 1 });
+    }
+    assert.ok(taken >= 3 * share - 10, `only ${taken} ports could be taken`);
+    const { answer, error } = await dial({ host: db.ipv4, port: PORT });
+    assert.equal(answer, undefined);
+    assert.match(error ?? "", /^ECONN(?:REFUSED|RESET)$/);
+    assert.equal(await count("outbound-no-port"), 1);
+  }
+  const { answer } = await dial({ host: db.ipv4, port: PORT });
+  assert.match(answer ?? "", /^application sees/);
+  assert.equal(await count("outbound-no-port"), 1);
+});

@@ -67,6 +67,8 @@ export type PodProcess = {
   hold(where: Where & { readonly count: number }): number;
   /** Says something on every held connection; how many are still answered. */
   talk(): number;
+  /** Binds every port of a range, or what is still free of it, until this process ends; how many. */
+  takePorts(range: { readonly first: number; readonly last: number }): number;
   serveUdp(where: Where): Promise<void>;
   /** Sends one datagram and returns the answer. */
   dialUdp(where: Where): Promise<string>;
@@ -224,6 +226,17 @@ function isAnswered(fd: number): boolean {
   return libc.recv(fd, addressOf(bytes), 1, 0) === 1;
 }
 
+function takePorts({ first, last }: { readonly first: number; readonly last: number }): number {
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  let taken = 0;
+  for (let port = first; port <= last; port++) {
+    const length = encodeSockaddr({ ip: "0.0.0.0", port }, address) ?? 0;
+    const fd = libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (libc.bind(fd, addressOf(address), length) === 0) taken++;
+  }
+  return taken;
+}
+
 async function serveUdp({ host, port }: Where): Promise<void> {
   const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   socket.on("message", (_message, from) =>
@@ -256,6 +269,7 @@ answerCalls({
   ask,
   hold,
   talk,
+  takePorts,
   serveUdp,
   dialUdp,
 } satisfies PodProcess);
