@@ -67,8 +67,8 @@ export function makeEverywhere(cgroup: string): readonly string[] {
   });
 }
 
-/** A new v1 cpuset is empty and takes no process: it gets what its parent has, from the top down. */
-function fillCpuset(point: string, cgroup: string): void {
+/** A new v1 cpuset (`cgroup` below `point`) is empty and takes no process: it gets what its parent has, from the top down. */
+export function fillCpuset(point: string, cgroup: string): void {
   let path = point;
   for (const part of cgroup.split("/")) {
     const parent = path;

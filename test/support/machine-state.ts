@@ -1,78 +1,65 @@
 /**
- * What a test run can leave behind on a machine, listed before and after: network namespaces, mounts, links, BPF
- * pins and links, cgroups of every hierarchy, settings and processes.
+ * What a machine of a test's own (own-machine.ts) holds: processes, cgroups, mounts, links, files. Nothing is looked
+ * for elsewhere, so nobody else's doings are seen. A BPF link or program lives by a pin or by a process, a network
+ * namespace by a mount or by a process: each of them is seen by what keeps it alive.
  */
-import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { MASKED_SETTINGS } from "../cluster/node/files.ts";
-import { STATE_ROOT } from "../cluster/spec.ts";
-
-/** Name of the environment variable that marks a run's processes, so that their children are known as theirs. */
-export const RUN_MARK = "NODEMESH_TEST_RUN";
+import { processesOf } from "../../deploy/sim/cgroups.ts";
 
 /** Everything seen, as words a person can look up; equal words are the same thing. */
 export type MachineState = ReadonlySet<string>;
 
-/**
- * Lists namespaces, a cluster's mounts and settings, links, pins, BPF links and cgroups of this machine, and processes
- * that carry `mark`.
- */
-export function machineState(mark: string): MachineState {
+/** By what a machine is looked into from outside. */
+export interface MachineView {
+  /** A process in its namespaces. */
+  readonly pid: number;
+  /** Its cgroup in every hierarchy, as absolute paths here. */
+  readonly cgroups: readonly string[];
+}
+
+/** Lists the processes, cgroups, mounts, links, pins and files in /run of the machine. */
+export function machineState({ pid, cgroups }: MachineView): MachineState {
+  const mounts = mountsIn(readText(`/proc/${pid}/mountinfo`));
+  const root = `/proc/${pid}/root`;
+  const pins = mounts
+    .filter(({ type }) => type === "bpf")
+    .flatMap(({ point }) => tree(`${root}${point}`, "files"));
   return new Set([
-    ...mountWords(mounts()),
-    ...MASKED_SETTINGS.map(settingWord),
-    ...readdirSync("/sys/class/net").map((name) => `link ${name}`),
-    ...mounts()
-      .filter(({ type }) => type === "bpf")
-      .flatMap(({ point }) => tree(point, "files").map((path) => `pin ${path}`)),
-    ...mounts()
-      .filter(({ type }) => type === "cgroup" || type === "cgroup2")
-      .flatMap(({ point }) => tree(point, "folders").map((path) => `cgroup ${path}`))
-      .filter((word) => !/\.(?:slice|scope|service)(?:\/|$)/.test(word)),
-    ...bpfLinks(),
-    ...markedProcesses(mark),
+    ...processesOf(cgroups.at(-1) ?? "").map(
+      (one) => `process ${one} (${readText(`/proc/${one}/comm`).trim()})`,
+    ),
+    ...cgroups.flatMap((path) => tree(path, "folders")).map((path) => `cgroup ${path}`),
+    ...mounts.map(({ point, type }) =>
+      type === "nsfs" ? `namespace ${point}` : `mount ${point} (${type})`,
+    ),
+    ...linksIn(readText(`/proc/${pid}/net/dev`)).map((name) => `link ${name}`),
+    ...pins.map((path) => `pin ${path.slice(root.length)}`),
+    ...tree(`${root}/run`, "files").map((path) => `file ${path.slice(root.length)}`),
   ]);
 }
 
 /**
- * What is there now and was not in `before`; waits up to `deadlineMs` (default 5,000) for it to go, since the
- * kernel frees namespaces and BPF links after a grace period.
+ * What `look` sees and is not in `before`; waits up to `deadlineMs` (default 5,000) for it to go, since the
+ * kernel frees namespaces and links after a grace period.
  */
-export async function leakedSince(
+export async function leftIn(
   before: MachineState,
-  mark: string,
+  look: () => MachineState,
   deadlineMs = 5_000,
 ): Promise<readonly string[]> {
   const deadline = performance.now() + deadlineMs;
   for (;;) {
-    const left = [...machineState(mark)].filter((word) => !before.has(word));
+    const left = [...look()].filter((word) => !before.has(word));
     if (left.length === 0 || performance.now() > deadline) return left;
-    await sleep(100);
+    await sleep(20);
   }
 }
 
-/** A mount of this process's mount namespace. */
+/** A mount of a mount namespace. */
 export interface Mount {
   readonly point: string;
   readonly type: string;
-}
-
-/** The mounts that tests make: network namespaces, and whatever a cluster has below its folder. */
-export function mountWords(all: readonly Mount[]): readonly string[] {
-  return all.flatMap(({ point, type }) => {
-    if (type === "nsfs") return [`namespace ${point}`];
-    return point.startsWith(`${STATE_ROOT}/`) ? [`mount ${point}`] : [];
-  });
-}
-
-/** A machine-wide setting with its value: another value is another word, and so a change is seen. */
-function settingWord(setting: string): string {
-  return `setting ${setting} = ${readText(`/proc/sys/${setting}`).trim()}`;
-}
-
-function mounts(): readonly Mount[] {
-  return mountsIn(readFileSync("/proc/self/mountinfo", "utf8"));
 }
 
 /** Mounts by a mountinfo (man 5 proc): the mount point is the fifth word, the type follows the dash. */
@@ -82,6 +69,11 @@ export function mountsIn(mountinfo: string): readonly Mount[] {
     const [point, type] = [words[4], words[words.indexOf("-") + 1]];
     return point === undefined || type === undefined ? [] : [{ point, type }];
   });
+}
+
+/** The names of links by the text of /proc/PID/net/dev: two lines of headings, then `name: numbers`. */
+export function linksIn(text: string): readonly string[] {
+  return [...text.matchAll(/^\s*([^\s:|]+):\s/gm)].map(([, name = ""]) => name);
 }
 
 function tree(folder: string, kind: "files" | "folders"): readonly string[] {
@@ -103,23 +95,6 @@ function readEntries(folder: string): ReturnType<typeof entriesOf> {
 
 function entriesOf(folder: string) {
   return readdirSync(folder, { withFileTypes: true });
-}
-
-function bpfLinks(): readonly string[] {
-  if (!existsSync("/usr/sbin/bpftool")) return [];
-  const listed: unknown = JSON.parse(
-    execFileSync("/usr/sbin/bpftool", ["--json", "link", "list"], { encoding: "utf8" }),
-  );
-  if (!Array.isArray(listed)) return [];
-  return listed.map((link: { id: number; type: string }) => `BPF link ${link.id} (${link.type})`);
-}
-
-function markedProcesses(mark: string): readonly string[] {
-  const wanted = `${RUN_MARK}=${mark}`;
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name) && name !== String(process.pid))
-    .filter((pid) => readText(`/proc/${pid}/environ`).split("\0").includes(wanted))
-    .map((pid) => `process ${pid} (${readText(`/proc/${pid}/comm`).trim()})`);
 }
 
 /** A file's text, or nothing when the process it belongs to has ended. */

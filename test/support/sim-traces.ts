@@ -98,9 +98,9 @@ function held(processes: ReadonlySet<number>, field: string): ReadonlySet<number
   );
 }
 
-/** Processes whose cgroup is the simulation's or below it. */
+/** Processes whose cgroup is the simulation's or below it; another machine's paths begin with `/..` here. */
 function processesIn(name: string): readonly number[] {
-  const pattern = new RegExp(`/nodemesh-sim/${name}(?:/|$)`, "m");
+  const pattern = new RegExp(`^0::/nodemesh-sim/${name}(?:/|$)`, "m");
   return pids().filter((pid) => pattern.test(text(`/proc/${pid}/cgroup`)));
 }
 

@@ -87,7 +87,7 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     ["cluster"],
     "gives pods their network namespace and address",
   ),
-  pack("iproute2", "/sbin/ip", ["cluster"], "joins the nodes' network namespaces"),
+  pack("iproute2", "/sbin/ip", ["test", "cluster"], "sets up network namespaces"),
   pack("iptables", "/usr/sbin/iptables", ["cluster"], "kube-proxy in iptables mode, hostPort"),
   pack("nftables", "/usr/sbin/nft", ["cluster"], "kube-proxy in nftables mode"),
   pack("conntrack", "/usr/sbin/conntrack", ["cluster"], "kube-proxy forgets UDP flows with it"),

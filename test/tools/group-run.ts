@@ -1,8 +1,7 @@
-/** Runs one group's files with node:test and gathers what the runner says, skips and empty files included. */
-import { basename } from "node:path";
-import { run } from "node:test";
-import type { TestEvent } from "node:test/reporters";
-import { inspect } from "node:util";
+/** Runs test files side by side, as many as their groups and the machine allow, and sums up what came of each group. */
+import { basename, join } from "node:path";
+import { type FileResult, runFile } from "./file-run.ts";
+import { nextFile } from "./schedule.ts";
 import type { TestGroup } from "./test-groups.ts";
 
 /** What came of one group. */
@@ -10,158 +9,111 @@ export interface GroupResult {
   readonly name: string;
   readonly files: number;
   readonly passed: number;
+  /** Failed tests and files, and whatever a file has left behind. */
   readonly failures: readonly string[];
   /** Skips whose reason starts with `announced:`. */
   readonly announced: readonly string[];
+  /** The sum of its files' durations. */
   readonly seconds: number;
+  /** The sum of their CPU times, where they are known. */
+  readonly cpuSeconds?: number | undefined;
   /** Files by duration, longest first. */
-  readonly slowest: readonly { readonly file: string; readonly seconds: number }[];
+  readonly slowest: readonly FileTime[];
 }
 
-/** The parts of node:test's pass and fail events that are read here. */
-interface Finished {
-  readonly name: string;
-  readonly file?: string | undefined;
-  readonly skip?: string | boolean | undefined;
-  readonly todo?: string | boolean | undefined;
-  readonly details: {
-    readonly duration_ms: number;
-    readonly type?: string | undefined;
-    readonly error?: unknown;
-  };
+/** How long a file took, and how much CPU time all that ran for it, where that is known. */
+export interface FileTime {
+  readonly file: string;
+  readonly seconds: number;
+  readonly cpuSeconds?: number | undefined;
 }
 
-interface Tally {
-  passed: number;
-  failures: string[];
-  announced: string[];
-  output: Map<string, string>;
-  testsByFile: Map<string, number>;
-  secondsByFile: Map<string, number>;
+/** A test file (an absolute path) and its group. */
+export interface GroupedFile {
+  readonly file: string;
+  readonly group: TestGroup;
 }
 
-const OUTPUT_LIMIT = 16_000;
+/** How files are run. */
+export interface RunOptions {
+  /** Files at the same time, of whatever group. */
+  readonly concurrency: number;
+  /** A folder for the files' temporary files. */
+  readonly scratch: string;
+  readonly say: (line: string) => void;
+  /** Aborted, the files that run are ended and the others are not begun; all of them have failed. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /**
- * Runs `files` (absolute paths) as one group; never throws on a failing test, only on a broken runner. Aborted, it ends
- * the files that run, which counts as a failure of each.
+ * Runs the files, which start in the order given as far as their groups' concurrency lets them; one result for each
+ * group, in the order of their first files. Never throws on a failing test.
  */
-export async function runGroup(
-  group: TestGroup,
-  files: readonly string[],
-  say: (line: string) => void,
-  signal?: AbortSignal,
-): Promise<GroupResult> {
-  const started = performance.now();
-  const tally: Tally = {
-    passed: 0,
-    failures: [],
-    announced: [],
-    output: new Map(),
-    testsByFile: new Map(),
-    secondsByFile: new Map(),
+export async function runFiles(
+  files: readonly GroupedFile[],
+  { concurrency, scratch, say, signal }: RunOptions,
+): Promise<readonly GroupResult[]> {
+  const waiting = [...files];
+  const running = new Map<GroupedFile, Promise<void>>();
+  const results = new Map<GroupedFile, FileResult>();
+  const start = async (one: GroupedFile): Promise<void> => {
+    const { timeoutMs, testTimeoutMs, ownMachine } = one.group;
+    const folder = join(scratch, `${files.indexOf(one)}`);
+    const options = { timeoutMs, testTimeoutMs, ownMachine, scratch: folder, signal };
+    const result = await runFile(one.file, options).catch((error: unknown) => broken(one, error));
+    running.delete(one);
+    results.set(one, result);
+    tell(one.group, result, say);
   };
-  const stream = run({
-    files: [...files],
-    concurrency: group.concurrency,
-    timeout: group.timeoutMs,
-    ...(signal !== undefined && { signal }),
-    // The option `timeout` is each file's; this is what tests inherit that name none themselves.
-    execArgv: group.testTimeoutMs === undefined ? [] : [`--test-timeout=${group.testTimeoutMs}`],
-  });
-  for await (const event of stream) take(event, group, tally, say);
-  for (const file of files) {
-    if ((tally.testsByFile.get(file) ?? 0) === 0)
-      fail(tally, `${file}: holds no test that ran`, say);
+  while (waiting.length + running.size > 0) {
+    const isOver = signal?.aborted === true;
+    if (isOver) for (const one of waiting.splice(0)) results.set(one, broken(one, "was not begun"));
+    const next = nextFile(waiting, [...running.keys()], concurrency);
+    if (next === undefined) {
+      await Promise.race(running.values());
+      continue;
+    }
+    waiting.splice(waiting.indexOf(next), 1);
+    running.set(next, start(next));
   }
-  return {
-    name: group.name,
-    files: files.length,
-    passed: tally.passed,
-    failures: tally.failures,
-    announced: tally.announced,
-    seconds: (performance.now() - started) / 1000,
-    slowest: [...tally.secondsByFile]
-      .map(([file, seconds]) => ({ file, seconds }))
-      .sort((a, b) => b.seconds - a.seconds),
-  };
-}
-
-function take(event: TestEvent, group: TestGroup, tally: Tally, say: (line: string) => void): void {
-  switch (event.type) {
-    case "test:pass":
-      passed(tally, event.data, say);
-      break;
-    case "test:fail":
-      failed(tally, event.data, say);
-      break;
-    case "test:stdout":
-    case "test:stderr":
-      keepOutput(tally, event.data.file, event.data.message);
-      break;
-    case "test:summary":
-      if (event.data.file !== undefined)
-        tally.secondsByFile.set(event.data.file, event.data.duration_ms / 1000);
-      break;
-    case "test:diagnostic":
-      // Tests in clusters tell what they measured; others have nothing to say.
-      if (group.onDemand && event.data.file !== undefined)
-        say(`  ${basename(event.data.file)}: ${event.data.message}`);
-      break;
-    default:
-      break;
-  }
-}
-
-function passed(tally: Tally, test: Finished, say: (line: string) => void): void {
-  const where = `${test.file ?? "?"}: ${test.name}`;
-  const isFile = test.name === test.file; // node reports a file without tests as one passed test
-  if (isFile) return;
-  count(tally, test.file);
-  const { skip, todo } = test;
-  if (skip !== undefined && skip !== false) {
-    if (typeof skip === "string" && skip.startsWith("announced:"))
-      tally.announced.push(`${where} (${skip})`);
-    else fail(tally, `${where}: skipped without an announced reason`, say);
-  } else if (todo !== undefined && todo !== false) {
-    fail(tally, `${where}: marked todo`, say);
-  } else if (test.details.type !== "suite") {
-    tally.passed++;
-  }
-}
-
-function failed(tally: Tally, test: Finished, say: (line: string) => void): void {
-  count(tally, test.file);
-  const { error } = test.details;
-  if (error instanceof Error && "failureType" in error && error.failureType === "subtestsFailed")
-    return; // the subtest itself is reported
-  const cause = error instanceof Error ? (error.cause ?? error) : error;
-  const text = cause instanceof Error && cause.cause === undefined ? cause.stack : inspect(cause);
-  const printed = tally.output.get(test.file ?? "");
-  const output = printed === undefined ? "" : `\n  it printed:\n${indent(printed)}`;
-  tally.output.delete(test.file ?? "");
-  fail(
-    tally,
-    `${test.file ?? "?"}: ${test.name}\n${indent(text ?? "no reason given")}${output}`,
-    say,
+  const groups = [...new Set(files.map(({ group }) => group))];
+  return groups.map((group) =>
+    sum(
+      group.name,
+      files.flatMap((one) => (one.group === group ? (results.get(one) ?? []) : [])),
+    ),
   );
 }
 
-function fail(tally: Tally, message: string, say: (line: string) => void): void {
-  tally.failures.push(message);
-  say(`FAIL ${message}`);
+/** The file did not even start. */
+function broken({ file }: GroupedFile, error: unknown): FileResult {
+  const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const none = { passed: 0, announced: [], left: [], said: [], seconds: 0 };
+  return { file, failures: [`${file}: ${why}`], ...none };
 }
 
-function count(tally: Tally, file: string | undefined): void {
-  if (file !== undefined) tally.testsByFile.set(file, (tally.testsByFile.get(file) ?? 0) + 1);
+function tell(group: TestGroup, result: FileResult, say: (line: string) => void): void {
+  for (const failure of [...result.failures, ...leftWords(result)]) say(`FAIL ${failure}`);
+  // Tests in clusters tell what they measured; others have nothing to say.
+  if (group.onDemand)
+    for (const message of result.said) say(`  ${basename(result.file)}: ${message}`);
 }
 
-function keepOutput(tally: Tally, file: string | undefined, message: string): void {
-  if (file === undefined) return;
-  const all = (tally.output.get(file) ?? "") + message;
-  tally.output.set(file, all.slice(-OUTPUT_LIMIT));
+function leftWords({ file, left }: FileResult): readonly string[] {
+  return left.map((word) => `${file}: left behind: ${word}`);
 }
 
-function indent(text: string): string {
-  return text.trimEnd().replace(/^/gm, "    ");
+function sum(name: string, results: readonly FileResult[]): GroupResult {
+  return {
+    name,
+    files: results.length,
+    passed: results.reduce((total, { passed }) => total + passed, 0),
+    failures: results.flatMap((result) => [...result.failures, ...leftWords(result)]),
+    announced: results.flatMap(({ announced }) => announced),
+    seconds: results.reduce((total, { seconds }) => total + seconds, 0),
+    cpuSeconds: results.reduce((total, { cpuSeconds = 0 }) => total + cpuSeconds, 0),
+    slowest: results
+      .map(({ file, seconds, cpuSeconds }) => ({ file, seconds, cpuSeconds }))
+      .sort((a, b) => b.seconds - a.seconds),
+  };
 }

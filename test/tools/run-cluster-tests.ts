@@ -15,12 +15,13 @@ import { takeLock } from "../cluster/lock.ts";
 import { saveLogs } from "../cluster/logs.ts";
 import { checkRoot } from "../cluster/requirements.ts";
 import { clusterPaths } from "../cluster/spec.ts";
+import { clusterTraces, RUN_MARK } from "../cluster/traces.ts";
 import { type UpOptions, up } from "../cluster/up.ts";
-import { leakedSince, machineState, RUN_MARK } from "../support/machine-state.ts";
+import { leftIn } from "../support/machine-state.ts";
 import { listFiles, ROOT } from "../support/source-files.ts";
 import { runKind } from "./cluster-kind.ts";
 import { ensurePackages } from "./debian-packages.ts";
-import { type GroupResult, runGroup } from "./group-run.ts";
+import { type GroupResult, runFiles } from "./group-run.ts";
 import { reportRun } from "./run-report.ts";
 import { choose, groupOf, TEST_GROUPS } from "./test-groups.ts";
 
@@ -82,7 +83,8 @@ const mark = randomUUID();
 const scratch = mkdtempSync(join(tmpdir(), "nodemesh-cluster-test-"));
 process.env[RUN_MARK] = mark;
 process.env["TMPDIR"] = scratch;
-const before = machineState(mark);
+const traces = () => clusterTraces(paths, mark);
+const before = traces();
 
 const results: GroupResult[] = [];
 for (const [folder, options] of Object.entries(CLUSTERS)) {
@@ -91,9 +93,9 @@ for (const [folder, options] of Object.entries(CLUSTERS)) {
 }
 rmSync(scratch, { recursive: true, force: true });
 const ended = stop.signal.aborted;
-const leaks = keep && !ended ? [] : await leakedSince(before, mark, FREED_MS);
+const leaks = keep && !ended ? [] : await leftIn(before, traces, FREED_MS);
 const seconds = (performance.now() - started) / 1000;
-const outcome = { results, leaks, ours: leaks, seconds, budgetSeconds: BUDGET_SECONDS };
+const outcome = { results, leaks, seconds, budgetSeconds: BUDGET_SECONDS };
 process.exitCode = reportRun(outcome, say) && !ended ? 0 : 1;
 
 async function runIn(
@@ -123,8 +125,9 @@ async function runIn(
         [alone, group.concurrency],
       ] as const)
         if (part.length > 0) {
-          const paths = part.map((file) => join(ROOT, file));
-          parts.push(await runGroup({ ...group, concurrency }, paths, say, signal));
+          const those = { ...group, concurrency };
+          const grouped = part.map((file) => ({ file: join(ROOT, file), group: those }));
+          parts.push(...(await runFiles(grouped, { concurrency, scratch, say, signal })));
         }
       return joined(parts);
     },

@@ -1,56 +1,45 @@
 /**
- * `npm test [-- [--shared] [GROUP|FILE|FOLDER…]]`: installs what the tests run, runs them in groups, and
- * fails on any failure, any skip that is not announced, and anything left behind on the machine.
- * `--shared`: somebody else works on this machine meanwhile; what can't be told to be ours is only listed.
+ * `npm test [-- GROUP|FILE|FOLDER…]`: installs what the tests run, runs them side by side, each file in a machine of
+ * its own, and fails on any failure, any skip that is not announced, and anything that a file left behind there.
+ * SIGINT, SIGTERM and SIGHUP end the files that run and remove their machines.
  */
-import { randomUUID } from "node:crypto";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { leakedSince, machineState, RUN_MARK } from "../support/machine-state.ts";
 import { listFiles, ROOT } from "../support/source-files.ts";
 import { ensurePackages } from "./debian-packages.ts";
-import { type GroupResult, runGroup } from "./group-run.ts";
+import { runFiles } from "./group-run.ts";
 import { reportRun } from "./run-report.ts";
 import { choose, groupOf, TEST_GROUPS } from "./test-groups.ts";
 
-const BUDGET_SECONDS = 600;
+const BUDGET_SECONDS = 420;
+/** Of each file's time half is waiting, of a simulation's more. */
+const CONCURRENCY = 4;
 
-const words = process.argv.slice(2);
-const shared = words.includes("--shared");
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(name, () => stop.abort(`ended by ${name}`));
+
 const started = performance.now();
-
 const files = choose(
   (await listFiles()).filter((path) => path.endsWith(".test.ts")),
-  words.filter((word) => !word.startsWith("--")),
+  process.argv.slice(2),
 );
 ensurePackages("test", say);
 
-const mark = randomUUID();
 const scratch = mkdtempSync(join(tmpdir(), "nodemesh-test-"));
-process.env[RUN_MARK] = mark;
-process.env["TMPDIR"] = scratch; // every test's temporary files, so that what stays is seen
-const before = machineState(mark);
-
-const results: GroupResult[] = [];
-for (const group of TEST_GROUPS) {
-  const own = files.filter((file) => groupOf(file) === group).map((file) => join(ROOT, file));
-  if (own.length === 0) continue;
-  say(`${group.name}: ${own.length} files…`);
-  results.push(await runGroup(group, own, (line) => say(line.replaceAll(`${ROOT}/`, ""))));
-}
-const leaks = await leaksAfter();
-const ours = leaks.filter((word) => !shared || /^(?:process|temporary) /.test(word));
+const grouped = TEST_GROUPS.flatMap((group) =>
+  files
+    .filter((file) => groupOf(file) === group)
+    .map((file) => ({ file: join(ROOT, file), group })),
+);
+say(`${grouped.length} files, up to ${CONCURRENCY} at a time…`);
+const { signal } = stop;
+const results = await runFiles(grouped, { concurrency: CONCURRENCY, scratch, say, signal });
+rmSync(scratch, { recursive: true, force: true });
 const seconds = (performance.now() - started) / 1000;
-const outcome = { results, leaks, ours, seconds, budgetSeconds: BUDGET_SECONDS };
-process.exitCode = reportRun(outcome, say) ? 0 : 1;
-
-async function leaksAfter(): Promise<readonly string[]> {
-  const left = await leakedSince(before, mark);
-  const tempFiles = readdirSync(scratch).map((name) => `temporary ${name}`);
-  rmSync(scratch, { recursive: true, force: true });
-  return [...left, ...tempFiles.filter((word) => !word.includes("node-compile-cache"))];
-}
+const good = reportRun({ results, leaks: [], seconds, budgetSeconds: BUDGET_SECONDS }, say);
+process.exitCode = good && !signal.aborted ? 0 : 1;
 
 function say(line: string): void {
   console.log(line.replaceAll(`${ROOT}/`, ""));

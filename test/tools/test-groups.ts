@@ -3,7 +3,7 @@
 /** A group of test files that run alike. */
 export interface TestGroup {
   readonly name: string;
-  /** Files at the same time; 1 for groups that own namespaces, kernel state or both cores. */
+  /** Files of the group at the same time. */
   readonly concurrency: number;
   /** Longest time for one file in milliseconds. */
   readonly timeoutMs: number;
@@ -12,6 +12,8 @@ export interface TestGroup {
   readonly holds: (path: string) => boolean;
   /** Runs only when it is named: it needs what `npm test` does not bring. */
   readonly onDemand: boolean;
+  /** Whether each file runs in a machine of its own, in which nothing may stay. */
+  readonly ownMachine: boolean;
 }
 
 /** In the order in which they run; a file belongs to the first group that holds it. */
@@ -22,6 +24,7 @@ export const TEST_GROUPS: readonly TestGroup[] = [
     // The longest, an outage of 60 s with all that comes back afterwards, takes some two minutes.
     testTimeoutMs: 300_000,
     onDemand: true,
+    ownMachine: false,
   },
   group("contract", 2, 60_000, /^test\/contract\//),
   group("process", 2, 120_000, /^test\/process\/|\.process\.test\.ts$/),
@@ -34,7 +37,7 @@ export const TEST_GROUPS: readonly TestGroup[] = [
 
 function group(name: string, concurrency: number, timeoutMs: number, pattern: RegExp): TestGroup {
   const holds = (path: string): boolean => pattern.test(path);
-  return { name, concurrency, timeoutMs, holds, onDemand: false };
+  return { name, concurrency, timeoutMs, holds, onDemand: false, ownMachine: true };
 }
 
 /** The group of a test file. */

@@ -218,8 +218,8 @@ exec /run/init
 `;
 }
 
-/** Mounted anew in the node's cgroup namespace, so that each hierarchy's root is the node's own cgroup. */
-function cgroupMounts(hierarchies: readonly Hierarchy[]): readonly string[] {
+/** Shell lines that mount them anew in a new cgroup namespace, so that each hierarchy's root is the process's own cgroup. */
+export function cgroupMounts(hierarchies: readonly Hierarchy[]): readonly string[] {
   const top = "/sys/fs/cgroup";
   const split = hierarchies.some(({ point }) => point !== top);
   return [
