@@ -9,7 +9,8 @@ import { ApiEndpoint } from "../k8s/endpoint.ts";
 import type { Timings } from "./decide.ts";
 import { Election } from "./election.ts";
 
-const TIMINGS = { leaseMs: 1000, renewDeadlineMs: 400, retryMs: 60 };
+/** A call has a third of the deadline: long enough on a machine that runs much else. */
+const TIMINGS = { leaseMs: 2000, renewDeadlineMs: 1200, retryMs: 60 };
 
 const LEASE = "/apis/coordination.k8s.io/v1/namespaces/nodemesh/leases/nodemesh-control";
 

@@ -4,6 +4,9 @@ import { type FileResult, runFile } from "./file-run.ts";
 import { nextFile } from "./schedule.ts";
 import type { TestGroup } from "./test-groups.ts";
 
+/** Somebody may be watching. */
+const PROGRESS_MS = 15_000;
+
 /** What came of one group. */
 export interface GroupResult {
   readonly name: string;
@@ -56,6 +59,7 @@ export async function runFiles(
   const waiting = [...files];
   const running = new Map<GroupedFile, Promise<void>>();
   const results = new Map<GroupedFile, FileResult>();
+  let said = performance.now();
   const start = async (one: GroupedFile): Promise<void> => {
     const { timeoutMs, testTimeoutMs, ownMachine } = one.group;
     const folder = join(scratch, `${files.indexOf(one)}`);
@@ -64,6 +68,9 @@ export async function runFiles(
     running.delete(one);
     results.set(one, result);
     tell(one.group, result, say);
+    if (performance.now() < said + PROGRESS_MS) return;
+    said = performance.now();
+    say(`${results.size} of ${files.length} files are through`);
   };
   while (waiting.length + running.size > 0) {
     const isOver = signal?.aborted === true;

@@ -13,7 +13,7 @@ import { reportRun } from "./run-report.ts";
 import { choose, groupOf, TEST_GROUPS } from "./test-groups.ts";
 
 const BUDGET_SECONDS = 420;
-/** Of each file's time half is waiting, of a simulation's more. */
+/** See test-groups.ts. */
 const CONCURRENCY = 4;
 
 const stop = new AbortController();
