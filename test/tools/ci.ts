@@ -1,12 +1,17 @@
 /**
- * What `.ci/run` does once Node and the npm dependencies are there: static checks, rebuilt objects compared
- * byte for byte, all tests, those in real Kubernetes clusters, the loader's corpus, the demo. Stops at the first step that fails or is missing.
+ * What `.ci/run` does once Node and the npm dependencies are there: packages and programs that a machine gets once,
+ * static checks, rebuilt objects compared byte for byte, all tests, those in real Kubernetes clusters, the loader's corpus, the demo. Stops at the first step that fails or is missing.
  * `--all` goes on after a failure (it still fails at the end).
  */
-import { ensurePackages } from "./debian-packages.ts";
 import { printSteps, runStep, type Step, type StepResult } from "./steps.ts";
 
+/** What a machine does once; its time is told apart. */
+const COLD: Step = script("what a machine gets once (cold builds)", "test/tools/ensure-cold.ts");
+/** All but COLD, on two cores, in seconds. */
+const BUDGET_SECONDS = 1_500;
+
 const STEPS: readonly Step[] = [
+  COLD,
   { name: "static checks", command: ["bin/run", "test/tools/check.ts"] },
   script("BPF objects, rebuilt and compared", "bpf/build.ts", "--check"),
   script("the loader's WASM, rebuilt and compared", "bpf/loader/build.ts", "--check"),
@@ -32,9 +37,12 @@ async function runAll(goOn: boolean): Promise<readonly StepResult[]> {
   return results;
 }
 
-ensurePackages("ci", (line) => console.log(line));
 const results = await runAll(process.argv.includes("--all"));
 printSteps(results);
+const cold = results.find(({ name }) => name === COLD.name)?.seconds ?? 0;
+const warm = results.reduce((sum, { seconds }) => sum + seconds, 0) - cold;
+console.log(`cold builds took ${cold.toFixed(0)}s, all else ${warm.toFixed(0)}s`);
+if (warm > BUDGET_SECONDS) console.log(`slower than the budget of ${BUDGET_SECONDS}s`);
 const bad = results.filter(({ verdict }) => verdict !== "ok");
 for (const { name, verdict } of bad) console.log(`CI: step "${name}" ${verdict}`);
 console.log(
