@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { hierarchies, v2Root } from "../cluster/cgroups.ts";
@@ -114,6 +114,15 @@ test("a machine that is disposed of leaves no cgroup", async () => {
     assert.equal(ownCgroups().length, before.length + hierarchies().length);
   }
   assert.deepEqual(ownCgroups(), before);
+});
+
+test("cgroups that a killed process had to leave are removed by the next machine", async () => {
+  const child = spawn("true");
+  await once(child, "exit");
+  const stale = hierarchies().map(({ point }) => join(point, `nodemesh-test-${child.pid}-0`));
+  for (const path of stale) mkdirSync(join(path, "below"), { recursive: true });
+  await using _machine = await OwnMachine.start();
+  assert.deepEqual(stale.filter(existsSync), []);
 });
 
 test("a process's own cgroup is found by its hierarchy's controllers or name", () => {

@@ -7,7 +7,7 @@
 
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { removeCgroup } from "../../deploy/sim/cgroups.ts";
@@ -18,6 +18,8 @@ import { leftIn, type MachineState, machineState } from "./machine-state.ts";
 
 /** Killed processes take their mounts and network namespaces apart. */
 const KILL_DEADLINE_MS = 30_000;
+/** What a cgroup of a machine is named: the process that made it, and a number. */
+const NAME = /^nodemesh-test-(\d+)-\d+$/;
 /** Makes the names of this process's machines different. */
 let made = 0;
 
@@ -117,12 +119,31 @@ function makeBelowOwn(name: string): readonly string[] {
     const home = homeIn(own, hierarchy);
     // Without a cgroup namespace a container sees its cgroup as the root of the mount, but not by that name.
     const parent = existsSync(join(hierarchy.point, home)) ? home : "/";
+    removeStale(join(hierarchy.point, parent));
     const path = join(hierarchy.point, parent, name);
     mkdirSync(path);
     if (hierarchy.options.split(",").includes("cpuset"))
       fillCpuset(hierarchy.point, join(parent, name).slice(1));
     return path;
   });
+}
+
+/** The machines of a killed process end with it, but who ends can't remove the cgroup it is in: they are empty. */
+function removeStale(parent: string): void {
+  for (const name of readdirSync(parent)) {
+    const maker = NAME.exec(name)?.[1];
+    if (maker !== undefined && !existsSync(`/proc/${maker}`)) removeEmpty(join(parent, name));
+  }
+}
+
+function removeEmpty(path: string): void {
+  try {
+    for (const entry of readdirSync(path, { withFileTypes: true }))
+      if (entry.isDirectory()) removeEmpty(join(path, entry.name));
+    rmdirSync(path);
+  } catch {
+    // It is not empty yet, or another run has just removed it.
+  }
 }
 
 /** The cgroup in one hierarchy by the text of /proc/PID/cgroup (cgroups(7)): number, controllers or name, path. */
