@@ -2,10 +2,15 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
-import { ROOT } from "./support/source-files.ts";
+import { listFiles, ROOT, readSources } from "./support/source-files.ts";
+
+/** What a newcomer reads in ten minutes. */
+const MAX_ARCHITECTURE_BYTES = 10_000;
+/** Longest line of what is read as it is, in an editor: code's own limit. */
+const MAX_COLUMNS = 120;
 
 interface Page {
   readonly path: string;
@@ -14,12 +19,64 @@ interface Page {
 
 const pages: readonly Page[] = [
   "README.md",
-  ...readdirSync(join(ROOT, "docs")).map((name) => `docs/${name}`),
+  "ARCHITECTURE.md",
+  "CONTRIBUTING.md",
+  "bench/README.md",
+  ...(await listFiles("docs")),
 ].map((path) => ({ path, text: readFileSync(join(ROOT, path), "utf8") }));
 
 function textOf(path: string): string {
   return pages.find((page) => page.path === path)?.text ?? "";
 }
+
+/** Numbers of the decisions that have a file, in the order of the folder. */
+const decisions = pages.flatMap(({ path }) =>
+  [...path.matchAll(/^docs\/decisions\/(\d{2,})-/g)].map(([, number]) => Number(number)),
+);
+
+test("the architecture is one page", () => {
+  const bytes = Buffer.byteLength(textOf("ARCHITECTURE.md"));
+  assert.ok(bytes > 5_000, `${bytes} bytes: the page was not read`);
+  assert.ok(bytes <= MAX_ARCHITECTURE_BYTES, `${bytes} bytes: move details to docs/`);
+});
+
+test("the architecture and the decisions are read without scrolling sideways", () => {
+  const long = pages
+    .filter(({ path }) => /^ARCHITECTURE\.md$|^docs\/decisions\//.test(path))
+    .flatMap(({ path, text }) => text.split("\n").map((line, index) => ({ path, line, index })))
+    .filter(({ line }) => [...line].length > MAX_COLUMNS)
+    .map(({ path, index }) => `${path}:${index + 1}`);
+  assert.deepEqual(long, []);
+});
+
+test("every decision has a number of its own, its title, and its place in the list", () => {
+  assert.deepEqual(
+    decisions,
+    decisions.map((_, index) => index + 1),
+  );
+  const index = textOf("docs/decisions/README.md");
+  for (const { path, text } of pages) {
+    const [, file, number] = /^docs\/decisions\/((\d{2,})-.*)$/.exec(path) ?? [];
+    if (file === undefined) continue;
+    const [, title = ""] = new RegExp(`^# ${Number(number)}\\. (.+)\\n`).exec(text) ?? [];
+    assert.notEqual(title, "", `${path}: begins with "# ${Number(number)}. TITLE"`);
+    assert.ok(index.includes(`\n- [${number}](${file}) ${title}\n`), `${path} in the list`);
+  }
+});
+
+test("every decision that code or a page names has its file", async () => {
+  const named = [...(await readSources([".ts", ".c", ".h"])), ...pages].flatMap(({ path, text }) =>
+    [...text.matchAll(/\bdecisions? (\d+)/gi)].map(([, number]) => ({
+      path,
+      number: Number(number),
+    })),
+  );
+  assert.ok(named.length >= 3, "no reference was seen: the pattern is broken");
+  assert.deepEqual(
+    named.filter(({ number }) => !decisions.includes(number)),
+    [],
+  );
+});
 
 test("every link leads to a file, and to a heading of it", () => {
   const links = pages.flatMap(({ path, text }) =>

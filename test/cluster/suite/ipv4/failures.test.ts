@@ -1,6 +1,6 @@
 /**
- * Programs that die, under load: what must happen is each test's name, what did is what it prints; ARCHITECTURE.md's
- * failure table has the figures.
+ * Programs that die, under load: what must happen is each test's name, what did is what it prints; docs/failures.md
+ * has the figures.
  */
 
 import assert from "node:assert/strict";

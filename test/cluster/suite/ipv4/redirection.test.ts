@@ -66,7 +66,7 @@ function wayOf(name: string, way: "mesh" | "direct", from = 0): Promise<Sight> {
 
 /**
  * Fails when a pod that started after a moment was not redirected before its readiness probe could succeed. Until then
- * the start-up gate is a race (ARCHITECTURE.md): returns how many of its connections went directly.
+ * the start-up gate is a race (docs/kubernetes.md): returns how many of its connections went directly.
  */
 async function redirectedBeforeReady(name: string, from: number = 0): Promise<number> {
   const born = await eventually(`${name} is probed and goes through the mesh`, async () => {
