@@ -1,7 +1,7 @@
 /** Interleaved rounds: in each, every work load runs at every contestant before the next round begins. */
 import type { RunningPeer } from "../peers/peer.ts";
 import { interruption } from "./process.ts";
-import { type Figures, RATE_WORKLOAD, WORKLOADS, type Workload } from "./workloads.ts";
+import { type Figures, OPEN_LOOP, RATE_WORKLOAD, WORKLOADS, type Workload } from "./workloads.ts";
 
 /** One contestant, running. */
 export interface Contestant {
@@ -17,7 +17,7 @@ export interface Cell {
   readonly values: number[];
   /** The round of each value, counted from 0: only values of the same round are compared. */
   readonly rounds: number[];
-  /** Each value divided by haproxy's of the same round. */
+  /** Each value divided by the yardstick's of the same round. */
   readonly ratios: number[];
 }
 
@@ -32,13 +32,12 @@ export interface RoundOptions {
   readonly rounds: number;
   readonly seconds: number;
   readonly workloads: readonly Workload[];
+  /** The contestant that ratios and the open loop's rate refer to. */
+  readonly yardstick: string;
   readonly say: (line: string) => void;
 }
 
-/** The contestant that ratios and the open loop's rate refer to. */
-export const YARDSTICK = "haproxy";
-
-/** Seconds of the run that finds haproxy's rate when the chosen work loads do not. */
+/** Seconds of the run that finds the yardstick's rate when the chosen work loads do not. */
 const CALIBRATION_SECONDS = 1;
 
 /** Runs all rounds; a failing measurement is noted and the run goes on. */
@@ -48,9 +47,7 @@ export async function runRounds(
 ): Promise<Measurements> {
   const cells = new Map<string, Cell>();
   const failures: string[] = [];
-  let openRate = options.workloads.some(({ name }) => name === RATE_WORKLOAD)
-    ? 0
-    : await calibrated(contestants);
+  let openRate = await firstRate(contestants, options);
   for (let round = 0; round < options.rounds; round++) {
     for (const workload of options.workloads) {
       const found = new Map<string, Figures>();
@@ -66,20 +63,28 @@ export async function runRounds(
         if (figures !== undefined) found.set(name, figures);
         options.say(`round ${round + 1}: ${workload.name}: ${name} ${inWords(figures)}`);
       }
-      collect(cells, { workload: workload.name, round }, found);
-      const yardstick = found.get(YARDSTICK)?.["perSecond"];
-      if (workload.name === RATE_WORKLOAD && yardstick !== undefined && round === 0)
-        openRate = yardstick / 2;
+      const yardstick = found.get(options.yardstick);
+      collect(cells, { workload: workload.name, round, yardstick }, found);
+      const rate = yardstick?.["perSecond"];
+      if (workload.name === RATE_WORKLOAD && rate !== undefined && round === 0) openRate = rate / 2;
     }
   }
   return { cells: [...cells.values()], failures };
 }
 
-/** Half of the yardstick's requests per second. */
-async function calibrated(contestants: readonly Contestant[]): Promise<number> {
-  const peer = contestants.find(({ name }) => name === YARDSTICK)?.peer;
+/**
+ * The open loop's rate before any round: half of the yardstick's requests per second, measured where no load of the
+ * rounds will tell it. 0 = not needed, or not yet known.
+ */
+async function firstRate(
+  contestants: readonly Contestant[],
+  { workloads, yardstick }: RoundOptions,
+): Promise<number> {
+  const names = workloads.map(({ name }) => name);
+  if (!names.includes(OPEN_LOOP) || names.includes(RATE_WORKLOAD)) return 0;
+  const peer = contestants.find(({ name }) => name === yardstick)?.peer;
   const workload = WORKLOADS.find(({ name }) => name === RATE_WORKLOAD);
-  if (peer === undefined || workload === undefined) throw new Error(`there is no ${YARDSTICK}`);
+  if (peer === undefined || workload === undefined) throw new Error(`there is no ${yardstick}`);
   const found = await workload.run(peer, { seconds: CALIBRATION_SECONDS, openRate: 0, round: 0 });
   return (found?.["perSecond"] ?? 0) / 2;
 }
@@ -90,12 +95,18 @@ function rotated<T>(items: readonly T[], by: number): readonly T[] {
   return [...items.slice(at), ...items.slice(0, at)];
 }
 
+/** Where figures were found, and what they are divided by. */
+interface Where {
+  readonly workload: string;
+  readonly round: number;
+  readonly yardstick: Figures | undefined;
+}
+
 function collect(
   cells: Map<string, Cell>,
-  { workload, round }: { readonly workload: string; readonly round: number },
+  { workload, round, yardstick }: Where,
   found: Map<string, Figures>,
 ): void {
-  const yardstick = found.get(YARDSTICK);
   for (const [peer, figures] of found) {
     for (const [figure, value] of Object.entries(figures)) {
       const key = `${workload}|${peer}|${figure}`;

@@ -44,6 +44,9 @@ export const IDLE_OPAQUE = "1,000 idle connections, opaque TCP";
 export const IDLE_HTTP = "1,000 idle connections, HTTP";
 export const EFFECT = "annotation to effect";
 
+/** The work load that needs a rate. */
+export const OPEN_LOOP = "open loop, half load";
+
 /** The work load whose rate at haproxy sets the open loop's rate. */
 export const RATE_WORKLOAD = "http 64 × 100 B";
 
@@ -58,7 +61,7 @@ export const WORKLOADS: readonly Workload[] = [
   ),
   { name: "connection per request", run: connectionPerRequest },
   { name: "opaque TCP bulk", run: bulk },
-  { name: "open loop, half load", run: openLoop },
+  { name: OPEN_LOOP, run: openLoop },
   { name: "memory after the loads", run: memoryAfter },
 ];
 
@@ -80,7 +83,11 @@ function connectionPerRequest(peer: RunningPeer, options: RunOptions): Promise<F
   return measured(peer, { url, connections: 16, seconds: options.seconds, close: true });
 }
 
-async function measured(peer: RunningPeer, load: Parameters<typeof runWrk>[1]): Promise<Figures> {
+/** Closed-loop load of wrk: rate, and CPU per request of the peer's processes. Throws when an answer was not right. */
+export async function measured(
+  peer: RunningPeer,
+  load: Parameters<typeof runWrk>[1],
+): Promise<Figures> {
   const pids = await peer.pids();
   const [cpu, machine] = [cpuSeconds(pids), machineSeconds()];
   const { requests, seconds, errors } = await runWrk(peer.stage, load);
@@ -135,16 +142,18 @@ async function openLoop(peer: RunningPeer, options: RunOptions): Promise<Figures
   return { ...figures, queuedMillis: ((queuedSeconds(pids) - queued) / seconds) * 1e3 };
 }
 
-/**
- * Memory of processes that have just been started, so that no load before has grown their heaps. In the first round
- * only: it replaces the processes.
- */
+/** In the first round only: it replaces the processes. */
 async function idle(
   peer: RunningPeer,
   address: string | undefined,
   round: number,
 ): Promise<Figures | undefined> {
   if ((await peer.pids()).length === 0 || address === undefined || round > 0) return undefined;
+  return idleMemory(peer, address);
+}
+
+/** Memory of processes that are started for it, so that no load before has grown their heaps. */
+export async function idleMemory(peer: RunningPeer, address: string): Promise<Figures> {
   await peer.renew();
   const pids = await peer.pids();
   {
@@ -180,7 +189,7 @@ async function hold(peer: RunningPeer, address: string, count: number): Promise<
 }
 
 /** What a process keeps when all is over: the first and the last figure of a leak. */
-async function memoryAfter(peer: RunningPeer): Promise<Figures | undefined> {
+export async function memoryAfter(peer: RunningPeer): Promise<Figures | undefined> {
   const pids = await peer.pids();
   return pids.length === 0 ? undefined : { residentMegabytes: residentBytes(pids) / 1e6 };
 }

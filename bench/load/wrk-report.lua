@@ -1,4 +1,12 @@
--- Given to wrk by -s: prints one line of JSON that bench/load/wrk.ts reads.
+-- Given to wrk by -s: prints one line of JSON that bench/load/wrk.ts reads. The word "post" after the URL: POSTs.
+function init(words)
+  if words[1] == "post" then
+    wrk.method = "POST"
+    wrk.body = string.rep("nodemesh ", 11) .. "\n"
+    wrk.headers["Content-Type"] = "text/plain"
+  end
+end
+
 function done(summary)
   local e = summary.errors
   io.write(string.format(

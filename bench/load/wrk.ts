@@ -3,7 +3,7 @@
  * Every generator runs inside the stage's namespace and reports plain numbers. It must never know which proxy it
  * talks to.
  */
-import type { Stage } from "../stage/stage.ts";
+import type { ClientPod } from "../stage/stage.ts";
 
 /** What one run of wrk saw; its latencies are of a closed loop, and left out. */
 export interface WrkResult {
@@ -21,15 +21,18 @@ export interface WrkLoad {
   readonly seconds: number;
   /** Asks the server to close after each answer: every request has a connection of its own. */
   readonly close: boolean;
+  /** Sends POSTs with a body of 100 B instead of GETs. */
+  readonly post?: boolean;
 }
 
 const REPORT = new URL("./wrk-report.lua", import.meta.url).pathname;
 
 /** Runs wrk in the stage's client pod. Rejects when it fails or an answer was not right. */
-export async function runWrk(stage: Stage, load: WrkLoad): Promise<WrkResult> {
+export async function runWrk(stage: ClientPod, load: WrkLoad): Promise<WrkResult> {
   const argv = ["wrk", "-t1", `-c${load.connections}`, `-d${load.seconds}s`, "-s", REPORT];
   if (load.close) argv.push("-H", "Connection: close");
-  const done = await stage.run([...argv, load.url], load.seconds * 1000 + 20_000);
+  const wish = load.post === true ? ["--", "post"] : [];
+  const done = await stage.run([...argv, load.url, ...wish], load.seconds * 1000 + 20_000);
   const line = done.stdout.trim().split("\n").at(-1) ?? "";
   if (done.code !== 0 || !line.startsWith("{"))
     throw new Error(`wrk failed: ${done.stdout}${done.stderr}`);

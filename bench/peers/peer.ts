@@ -1,7 +1,7 @@
 /** The contestants of the bench: how each is started and where it is dialled. */
 import type { Service } from "../harness/process.ts";
 import { untilAnswers } from "../stage/namespaces.ts";
-import type { Stage } from "../stage/stage.ts";
+import type { ClientPod, Stage } from "../stage/stage.ts";
 
 /** A contestant that is running. */
 export interface RunningPeer extends AsyncDisposable {
@@ -14,7 +14,7 @@ export interface RunningPeer extends AsyncDisposable {
   /** Replaces its processes by new ones that have carried nothing yet, and waits until they serve. */
   renew(): Promise<void>;
   /** Where its load generators run: the stage's client pod, or one of its own. */
-  readonly stage: Stage;
+  readonly stage: ClientPod;
   /** A pod that can be enrolled and un-enrolled while it runs, where the contestant knows such a thing. */
   readonly enrolment?: { readonly stage: Stage; set(enabled: boolean): Promise<void> };
 }

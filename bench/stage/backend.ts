@@ -21,7 +21,11 @@ http {
   keepalive_requests 1000000000; keepalive_timeout 1h; client_body_temp_path ${folder};
   proxy_temp_path ${folder}; fastcgi_temp_path ${folder}; uwsgi_temp_path ${folder}; scgi_temp_path ${folder};
   open_file_cache max=10; open_file_cache_valid 1h;
-  server { listen ${BACKEND_PORT} backlog=8192; root ${folder}; default_type text/plain; }
+  # A static file refuses POST: it is answered like a GET, whose content was read and thrown away.
+  server {
+    listen ${BACKEND_PORT} backlog=8192; root ${folder}; default_type text/plain;
+    error_page 405 =200 $uri;
+  }
 }
 `,
   );

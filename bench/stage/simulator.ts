@@ -13,6 +13,7 @@ import type { DaemonState } from "../../deploy/sim/mesh/daemon.ts";
 import { simPaths } from "../../deploy/sim/paths.ts";
 import { runProgram, type Service, startService, until } from "../harness/process.ts";
 import { BACKEND_PORT, writeBackend } from "./backend.ts";
+import { manifests } from "./manifests.ts";
 import type { Stage } from "./stage.ts";
 
 /** Name of the simulation; two benches at once need two. */
@@ -172,54 +173,4 @@ function serviceOf(status: StatusReport, name: string): StatusReport["services"]
 
 function serviceAddress(status: StatusReport, name: string): string {
   return `${serviceOf(status, name).clusterIPs[0]}:80`;
-}
-
-function manifests(command: readonly string[]): string {
-  const nginx = { name: "nginx", image: "nginx", command };
-  return JSON.stringify({
-    apiVersion: "v1",
-    kind: "List",
-    items: [
-      {
-        apiVersion: "apps/v1",
-        kind: "Deployment",
-        metadata: { name: "backend" },
-        spec: {
-          replicas: 3,
-          selector: { matchLabels: { app: "backend" } },
-          template: {
-            metadata: { labels: { app: "backend" } },
-            spec: { containers: [{ ...nginx, ports: [{ containerPort: BACKEND_PORT }] }] },
-          },
-        },
-      },
-      service("backend", "http"),
-      service("opaque", "tcp"),
-      ...["plain", "meshed", "fresh"].map(clientPod),
-    ],
-  });
-}
-
-function service(name: string, appProtocol: string): object {
-  return {
-    apiVersion: "v1",
-    kind: "Service",
-    metadata: { name, annotations: { "mesh/load-balancing": "round-robin" } },
-    spec: {
-      selector: { app: "backend" },
-      ports: [{ name: "main", appProtocol, port: 80, targetPort: BACKEND_PORT }],
-    },
-  };
-}
-
-function clientPod(name: string): object {
-  return {
-    apiVersion: "v1",
-    kind: "Pod",
-    metadata: { name, annotations: name === "meshed" ? { "mesh/enabled": "true" } : {} },
-    spec: {
-      terminationGracePeriodSeconds: 1,
-      containers: [{ name: "client", image: "nodemesh/sleep" }],
-    },
-  };
 }

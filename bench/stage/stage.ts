@@ -18,16 +18,20 @@ export const ANSWER_BYTES: Readonly<Record<AnswerSize, number>> = {
   bulk: 64 * 1024 * 1024,
 };
 
+/** Where load generators run. */
+export interface ClientPod {
+  /** Runs a load generator in the client pod to its end. */
+  run(argv: readonly string[], timeoutMs: number): Promise<CommandOutput>;
+  /** Starts a client in the client pod that stays. */
+  client(argv: readonly string[]): Service;
+}
+
 /** A client pod and three backends. */
-export interface Stage extends AsyncDisposable {
+export interface Stage extends ClientPod, AsyncDisposable {
   /** `ADDRESS:PORT` of the backends. */
   readonly backends: readonly string[];
   /** What a client without any proxy dials: `ADDRESS:PORT`. */
   readonly direct: string;
-  /** Runs a load generator in the client pod to its end. */
-  run(argv: readonly string[], timeoutMs: number): Promise<CommandOutput>;
   /** Starts a peer's proxy process in the client pod's network, as a sidecar would be. */
   sidecar(argv: readonly string[]): Service;
-  /** Starts a client in the client pod that stays. */
-  client(argv: readonly string[]): Service;
 }
