@@ -56,7 +56,7 @@ export const SIM_LEVELS: readonly Level[] = [
       },
       {
         "word": "logs",
-        "help": "the last output of a pod's container (256 KiB are kept)"
+        "help": "the last output of a pod's container, of an agent or of control (256 KiB)"
       },
       {
         "word": "status",
@@ -588,7 +588,7 @@ export const SIM_LEVELS: readonly Level[] = [
           "-f",
           "--follow"
         ],
-        "help": "go on until the pod is gone, or Ctrl-C"
+        "help": "go on until the pod or the simulation is gone, or Ctrl-C"
       },
       {
         "names": [

@@ -4,7 +4,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bindMount, mountBpf, setPropagation } from "../../agent/kernel/namespace-calls.ts";
+import { compile } from "../../control/compile/compile.ts";
 import type { Pod } from "../../control/k8s/api/pod.ts";
+import { applyChanges, EMPTY_WORLD } from "../../control/world.ts";
 import { createCgroup } from "./cgroups.ts";
 import { removeAll, removeLeftovers, supervisorMark } from "./cleanup.ts";
 import { Cluster } from "./cluster/cluster.ts";
@@ -13,6 +15,7 @@ import { systemObjects } from "./cluster/system-objects.ts";
 import { ClusterDns } from "./dns/server.ts";
 import { ClusterIpBalancer } from "./lb/cluster-ip.ts";
 import { virtualPorts } from "./lb/tables.ts";
+import { type AgentView, askAgent, setUpTrouble } from "./mesh/agent-admin.ts";
 import { Mesh } from "./mesh/mesh.ts";
 import { createFabric } from "./net/fabric.ts";
 import { nodePlan } from "./net/plan.ts";
@@ -30,6 +33,15 @@ export interface SimulationOptions {
   /** Data workers per agent. */
   readonly workers: number;
   readonly log: (line: string) => void;
+}
+
+/** A pod that should be in the mesh and is not. */
+export interface Outsider {
+  readonly pod: Pod;
+  /** In words. */
+  readonly why: string;
+  /** Its agent tried and can't; else it is only not so far yet. */
+  readonly trouble: boolean;
 }
 
 /** A running simulation. */
@@ -77,7 +89,7 @@ export class Simulation {
     }
   }
 
-  /** Waits until all pods are ready and all agents have acknowledged; throws what is missing after the time. */
+  /** Waits until all pods are ready and in the mesh where they belong there, and all agents; throws what is missing after the time. */
   async untilReady(
     timeoutMs: number,
     onProgress: (line: string) => void,
@@ -107,14 +119,55 @@ export class Simulation {
     }
     const agents = (await this.mesh?.agents()) ?? [];
     const waiting = agents.find((agent) => !agent.ready);
-    return waiting === undefined ? "" : `agent/${waiting.node} (${waiting.awaiting})`;
+    if (waiting !== undefined) return `agent/${waiting.node} (${waiting.awaiting})`;
+    const outside = await this.outsiders();
+    const first = outside.find(({ trouble }) => trouble) ?? outside[0];
+    return first === undefined ? "" : `${podName(first.pod)} (${first.why})`;
+  }
+
+  /** Pods that are ready and belong into the mesh, but are not in it by their agents' own words. */
+  async outsiders(): Promise<readonly Outsider[]> {
+    const views = await this.agentViews();
+    const enrolled = this.enrolled();
+    return this.cluster.pods().flatMap((pod): readonly Outsider[] => {
+      const { uid, deletionTimestamp } = pod.metadata;
+      const view = views.get(pod.spec.nodeName);
+      if (view === undefined || !enrolled.has(uid) || !isReady(pod)) return [];
+      if (deletionTimestamp !== undefined) return [];
+      const seen = view.pods.find((one) => one.uid === uid);
+      const trouble = seen && setUpTrouble(seen);
+      if (trouble !== undefined)
+        return [{ pod, trouble: true, why: `could not be set up in the mesh: ${trouble}` }];
+      return seen?.state === "caught"
+        ? []
+        : [{ pod, trouble: false, why: "its agent does not catch it yet" }];
+    });
+  }
+
+  /** Uids of the pods that belong into the mesh, by control's own rules. */
+  enrolled(): ReadonlySet<string> {
+    const changes = this.cluster.store
+      .all()
+      .map(({ object }) => ({ kind: "apply" as const, object }));
+    const { workloads } = compile(applyChanges(EMPTY_WORLD, changes));
+    return new Set([...workloads.values()].flatMap((one) => (one.enrolment ? [one.uid] : [])));
+  }
+
+  /** What the agents that answer say of themselves, by node. */
+  async agentViews(): Promise<ReadonlyMap<string, AgentView>> {
+    if (this.mesh === undefined) return new Map();
+    const asked = this.cluster.nodes.map(async ({ name }) => {
+      const view = await askAgent(nodePaths(this.sim, name).agentAdmin);
+      return view === undefined ? [] : [[name, view] as const];
+    });
+    return new Map((await Promise.all(asked)).flat());
   }
 
   /** Why a pod will not become ready by waiting alone. */
   #illness(pod: Pod): string | undefined {
     const runner = this.cluster.runner(pod.metadata.uid);
     const trouble = runner?.trouble;
-    return trouble === undefined ? undefined : `pod/${pod.metadata.name}: ${trouble}`;
+    return trouble === undefined ? undefined : `${podName(pod)}: ${trouble}`;
   }
 
   #balance(): void {
@@ -134,6 +187,11 @@ export class Simulation {
       await removeAll(this.sim);
     }
   }
+}
+
+/** How a pod is named in messages: with its namespace where that is not the default one. */
+export function podName({ metadata: { name, namespace } }: Pod): string {
+  return namespace === "default" ? `pod/${name}` : `pod/${name} in namespace ${namespace}`;
 }
 
 /** A directory that is a mount of its own, shared: unmounting here then also unmounts in pods' mount namespaces. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { problemsOf, shortcomings } from "../../deploy/sim/api/check.ts";
 import type { RawObject } from "../../deploy/sim/cluster/raw.ts";
-import { lastLines } from "../../deploy/sim/commands/logs.ts";
+import { lastLines, parseLogSource } from "../../deploy/sim/commands/logs.ts";
 import { flag, replicaCount, seconds } from "../../deploy/sim/commands/numbers.ts";
 import { age, objectTable } from "../../deploy/sim/commands/object-tables.ts";
 import { parseVictims } from "../../deploy/sim/commands/processes.ts";
@@ -189,4 +189,38 @@ test("what an object asks for in vain is said", () => {
   assert.match(words, /volumes are not simulated/);
   assert.match(words, /variable PASSWORD stays empty/);
   assert.deepEqual(shortcomings(deployment({})), []);
+});
+
+test("a Service hears that its families are overridden, when they are", () => {
+  const said = (spec: object): string =>
+    shortcomings({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web" },
+      spec: { ports: [{ port: 80 }], ...spec },
+    } as RawObject).join("\n");
+  const dual = ["IPv4", "IPv6"];
+  assert.match(said({ ipFamilies: ["IPv4"] }), /^service\/web: ipFamilies \[IPv4\] is overridden/);
+  assert.match(said({ ipFamilies: ["IPv6", "IPv4"] }), /ipFamilies \[IPv6, IPv4\] is overridden/);
+  assert.match(said({ ipFamilyPolicy: "SingleStack" }), /ipFamilyPolicy SingleStack is overridden/);
+  assert.match(said({ clusterIP: "None", ipFamilies: ["IPv6"] }), /overridden/);
+  assert.equal(said({}), "");
+  assert.equal(said({ ipFamilies: null }), "");
+  assert.equal(said({ ipFamilyPolicy: "RequireDualStack", ipFamilies: dual }), "");
+  assert.equal(said({ type: "ExternalName", ipFamilies: ["IPv4"] }), "");
+});
+
+test("logs: processes of the mesh by their names, everything else is a pod's container", () => {
+  const of = (word: string, container?: string) =>
+    parseLogSource(word, { container, namespace: "default" });
+  assert.deepEqual(of("agent/node-1"), { kind: "daemon", name: "agent/node-1" });
+  assert.deepEqual(of("control"), { kind: "daemon", name: "control" });
+  const pod = { namespace: "default", selector: {}, all: false, kind: "Pod", names: ["control"] };
+  assert.deepEqual(of("pod/control"), { kind: "container", target: pod });
+  assert.deepEqual(of("pod/control", "main"), {
+    kind: "container",
+    target: pod,
+    container: "main",
+  });
+  assert.throws(() => of("control", "main"), /has no containers/);
 });

@@ -63,7 +63,29 @@ export function shortcomings(raw: RawObject): readonly string[] {
     ),
   ];
   const name = nameOf({ kind: raw.kind, name: raw.metadata.name });
+  if (raw.kind === "Service")
+    said.push(familyShortcoming(raw.spec as LooseServiceSpec | undefined));
   return said.filter((words) => words !== false).map((words) => `${name}: ${words}`);
+}
+
+/** Every Service with an address gets one of each family, whatever it asks for (see cluster/service-addresses.ts). */
+function familyShortcoming(spec: LooseServiceSpec | undefined): string | false {
+  if (spec?.type === "ExternalName") return false;
+  const families = list(spec?.ipFamilies);
+  const policy = spec?.ipFamilyPolicy ?? undefined;
+  const asked = [
+    families.length > 0 && families.join() !== "IPv4,IPv6" && `ipFamilies [${families.join(", ")}]`,
+    policy === "SingleStack" && "ipFamilyPolicy SingleStack",
+  ].filter((words) => words !== false);
+  if (asked.length === 0) return false;
+  return `${asked.join(" and ")} ${asked.length === 1 ? "is" : "are"} overridden: every Service of the simulator has IPv4 and IPv6, in this order`;
+}
+
+/** The fields of a Service that are looked at, as anybody may have written them. */
+interface LooseServiceSpec {
+  readonly type?: unknown;
+  readonly ipFamilies?: readonly unknown[] | null;
+  readonly ipFamilyPolicy?: unknown;
 }
 
 interface LooseContainer {

@@ -1,12 +1,13 @@
 /** The verbs on a running simulation. */
 
+import { readLog } from "../mesh/log-file.ts";
 import { nodePaths } from "../paths.ts";
 import type { Simulation } from "../simulation.ts";
 import { applyObjects } from "./apply.ts";
 import { awaitState } from "./await-state.ts";
 import { deleteTargets, mark, scale } from "./change.ts";
 import { getObjects } from "./get.ts";
-import type { Reply, Request } from "./protocol.ts";
+import type { LogSource, Reply, Request, Target } from "./protocol.ts";
 import { reportStatus } from "./status.ts";
 import { findPod, findTarget, noneFound } from "./targets.ts";
 
@@ -41,7 +42,7 @@ export async function operate(
     case "locate":
       return locate(sim, request);
     case "wait":
-      if (request.until) return awaitState(sim.cluster, request.until, request.timeoutMs);
+      if (request.until) return awaitState(sim, request.until, request.timeoutMs);
       await sim.untilReady(request.timeoutMs, () => undefined);
       return { lines: ["everything is ready"], problems: [] };
   }
@@ -83,17 +84,40 @@ function daemonOf(sim: Simulation, name: string) {
   return daemon;
 }
 
-function logs(sim: Simulation, request: Of<"logs">): Reply {
-  const { metadata } = findPod(sim.cluster, request.target);
-  const buffer = sim.cluster.runner(metadata.uid)?.log(request.container);
-  const piece = buffer?.since(request.from ?? 0) ?? Buffer.alloc(0);
-  const log = {
-    namespace: metadata.namespace,
-    pod: metadata.name,
-    base64: piece.toString("base64"),
+function logs(sim: Simulation, { source, from }: Of<"logs">): Reply {
+  const piece =
+    source.kind === "daemon"
+      ? daemonOutput(sim, source.name, from)
+      : containerOutput(sim, source, from);
+  const { bytes, next } = piece;
+  const log = { source: piece.source, base64: bytes.toString("base64"), next };
+  return { lines: [], problems: [], log };
+}
+
+interface Output {
+  readonly source: LogSource;
+  readonly bytes: Buffer;
+  readonly next: number;
+}
+
+function daemonOutput(sim: Simulation, name: string, from: number | undefined): Output {
+  return { source: { kind: "daemon", name }, ...readLog(daemonOf(sim, name).logFile, from) };
+}
+
+function containerOutput(
+  sim: Simulation,
+  { target, container }: Extract<LogSource, { kind: "container" }>,
+  from: number | undefined,
+): Output {
+  const { metadata } = findPod(sim.cluster, target);
+  const buffer = sim.cluster.runner(metadata.uid)?.log(container);
+  const { namespace, name } = metadata;
+  const pod: Target = { kind: "Pod", namespace, names: [name], selector: {}, all: false };
+  return {
+    source: { kind: "container", target: pod, ...(container === undefined ? {} : { container }) },
+    bytes: buffer?.since(from ?? 0) ?? Buffer.alloc(0),
     next: buffer?.total ?? 0,
   };
-  return { lines: [], problems: [], log };
 }
 
 function locate(sim: Simulation, request: Of<"locate">): Reply {

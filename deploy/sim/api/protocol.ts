@@ -46,8 +46,7 @@ export type Request =
   | { readonly verb: "revive"; readonly name: string }
   | {
       readonly verb: "logs";
-      readonly target: Target;
-      readonly container?: string;
+      readonly source: LogSource;
       /** Only what was said after so many bytes, as an earlier answer's `next` had it. */
       readonly from?: number;
     }
@@ -65,11 +64,17 @@ export interface Awaited {
 /** kubectl's conditions that the simulator knows, and `deleted`. */
 export type AwaitedState = "Ready" | "Available" | "Complete" | "Failed" | "deleted";
 
-/** A piece of a container's output. */
+/** Whose output `sim logs` shows. */
+export type LogSource =
+  /** A container of a pod: the first one when none is named. */
+  | { readonly kind: "container"; readonly target: Target; readonly container?: string }
+  /** A process of the mesh: `control` or `agent/NODE`. */
+  | { readonly kind: "daemon"; readonly name: string };
+
+/** A piece of output. */
 export interface LogPiece {
-  /** The pod that was chosen. */
-  readonly namespace: string;
-  readonly pod: string;
+  /** Whose it is: the pod that was chosen, when a Deployment or the like was named. */
+  readonly source: LogSource;
   /** Bytes of the output in base64: a piece may end in the middle of a letter. */
   readonly base64: string;
   /** Count of all bytes so far: `from` of the next question. */
@@ -146,6 +151,8 @@ export interface PodReport {
   readonly path: PodPath;
   /** The agent's own word for the pod's state, for example `caught` or `leaving`. */
   readonly agentState?: string;
+  /** What the agent says of that state, where it says more: why the pod could not be set up. */
+  readonly agentDetail?: string;
   readonly netns: string;
   readonly cgroup: string;
   /** Why it is not running, when it is not. */

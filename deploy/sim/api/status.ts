@@ -1,11 +1,9 @@
 /** What `sim status` reports, gathered from the objects, the kubelets and the mesh's processes. */
 
 import { join } from "node:path";
-import { compile } from "../../../control/compile/compile.ts";
 import type { Pod } from "../../../control/k8s/api/pod.ts";
-import { applyChanges, EMPTY_WORLD } from "../../../control/world.ts";
 import { isReady } from "../cluster/endpoints.ts";
-import { type AgentView, askAgent } from "../mesh/agent-admin.ts";
+import type { AgentView } from "../mesh/agent-admin.ts";
 import { AGENT_METRICS_PORT } from "../mesh/mesh.ts";
 import type { NodePlan } from "../net/plan.ts";
 import { nodePaths } from "../paths.ts";
@@ -16,8 +14,8 @@ import type { NodeStatus, PodReport, ServiceReport, StatusReport } from "./proto
 export async function reportStatus(sim: Simulation): Promise<StatusReport> {
   const control = sim.mesh?.controlState();
   const agents = (await sim.mesh?.agents()) ?? [];
-  const views = await agentViews(sim);
-  const enrolled = enrolledPods(sim);
+  const views = await sim.agentViews();
+  const enrolled = sim.enrolled();
   return {
     name: sim.sim.name,
     awaiting: await sim.awaited(),
@@ -38,18 +36,6 @@ export async function reportStatus(sim: Simulation): Promise<StatusReport> {
     ),
     services: serviceReports(sim),
   };
-}
-
-type AgentViews = ReadonlyMap<string, AgentView>;
-
-/** The agents that answer, by node. */
-async function agentViews(sim: Simulation): Promise<AgentViews> {
-  if (sim.mesh === undefined) return new Map();
-  const asked = sim.cluster.nodes.map(async ({ name }) => {
-    const view = await askAgent(nodePaths(sim.sim, name).agentAdmin);
-    return view === undefined ? [] : [[name, view] as const];
-  });
-  return new Map((await Promise.all(asked)).flat());
 }
 
 function nodeStatus(sim: Simulation, node: NodePlan): NodeStatus {
@@ -101,18 +87,15 @@ interface Circumstances {
 function pathOf(
   pod: Pod,
   { enrolled, mesh, view }: Circumstances,
-): Pick<PodReport, "path" | "agentState"> {
+): Pick<PodReport, "path" | "agentState" | "agentDetail"> {
   if (view === undefined) return { path: enrolled && mesh ? "unknown" : "direct" };
-  const state = view.pods.find(({ uid }) => uid === pod.metadata.uid)?.state;
-  if (state === undefined) return { path: "direct" };
-  return { path: state === "caught" ? "proxy" : "direct", agentState: state };
-}
-
-/** Uids of the pods in the mesh, by control's own rules. */
-function enrolledPods(sim: Simulation): ReadonlySet<string> {
-  const changes = sim.cluster.store.all().map(({ object }) => ({ kind: "apply" as const, object }));
-  const { workloads } = compile(applyChanges(EMPTY_WORLD, changes));
-  return new Set([...workloads.values()].flatMap((one) => (one.enrolment ? [one.uid] : [])));
+  const seen = view.pods.find(({ uid }) => uid === pod.metadata.uid);
+  if (seen === undefined) return { path: "direct" };
+  return {
+    path: seen.state === "caught" ? "proxy" : "direct",
+    agentState: seen.state,
+    ...(seen.detail === "" ? {} : { agentDetail: seen.detail }),
+  };
 }
 
 function serviceReports(sim: Simulation): readonly ServiceReport[] {

@@ -1,8 +1,8 @@
-/** `sim logs`: what a container said, and with -f what it goes on saying. */
+/** `sim logs`: what a container or a process of the mesh said, and with -f what it goes on saying. */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError } from "commander";
-import type { LogPiece, Target } from "../api/protocol.ts";
+import type { LogPiece, LogSource } from "../api/protocol.ts";
 import { call, type Terminal } from "./context.ts";
 import { parseOne } from "./resource-args.ts";
 
@@ -20,57 +20,60 @@ interface LogOptions {
 export function addLogs(program: Command, terminal: Terminal): void {
   program
     .command("logs")
-    .description("the last output of a pod's container (256 KiB are kept)")
-    .argument("<target>", "pod name or KIND/NAME")
+    .description("the last output of a pod's container, of an agent or of control (256 KiB)")
+    .argument(
+      "<target>",
+      "pod name or KIND/NAME; agent/NODE; control (a pod of that name: pod/control)",
+    )
     .argument("[container]", "which container; the first by default")
     .option("-n, --namespace <name>", "namespace", "default")
     .option("-c, --container <name>", "which container; the first by default")
-    .option("-f, --follow", "go on until the pod is gone, or Ctrl-C")
+    .option("-f, --follow", "go on until the pod or the simulation is gone, or Ctrl-C")
     .option("--tail <lines>", "only the last lines; -1 = all that is kept", lineCount, -1)
     .action(
       async (word: string, second: string | undefined, options: LogOptions, command: Command) => {
         const container = options.container ?? second;
-        const asker = new Asker(command, container);
-        const first = await asker.ask(parseOne(word, options.namespace));
+        const source = parseLogSource(word, { container, namespace: options.namespace });
+        const first = await askFor(command, source);
         terminal.write(lastLines(Buffer.from(first.base64, "base64"), options.tail));
-        if (options.follow === true) await follow(asker, first, terminal);
+        if (options.follow === true) await follow(command, first, terminal);
       },
     );
 }
 
-/** Asks one container again and again. */
-class Asker {
-  readonly #command: Command;
-  readonly #container: string | undefined;
-
-  constructor(command: Command, container: string | undefined) {
-    this.#command = command;
-    this.#container = container;
+/** Whose output the words of the command line mean. Throws InvalidArgumentError. */
+export function parseLogSource(
+  word: string,
+  { container, namespace }: { readonly container: string | undefined; readonly namespace: string },
+): LogSource {
+  if (word !== "control" && !word.startsWith("agent/")) {
+    const target = parseOne(word, namespace);
+    return { kind: "container", target, ...(container === undefined ? {} : { container }) };
   }
-
-  async ask(target: Target, from?: number): Promise<LogPiece> {
-    const { log, problems } = await call(this.#command, {
-      verb: "logs",
-      target,
-      ...(this.#container === undefined ? {} : { container: this.#container }),
-      ...(from === undefined ? {} : { from }),
-    });
-    const [problem] = problems;
-    if (log === undefined) throw new Error(problem ?? "the supervisor gave no log");
-    return log;
-  }
+  if (container !== undefined)
+    throw new InvalidArgumentError(`${word} is a process of the mesh and has no containers`);
+  return { kind: "daemon", name: word };
 }
 
-/** The pod that was chosen first stays the one, also when a Deployment was named. */
-async function follow(asker: Asker, first: LogPiece, terminal: Terminal): Promise<void> {
-  const { namespace } = first;
-  const target: Target = { kind: "Pod", namespace, names: [first.pod], selector: {}, all: false };
+async function askFor(command: Command, source: LogSource, from?: number): Promise<LogPiece> {
+  const { log, problems } = await call(command, {
+    verb: "logs",
+    source,
+    ...(from === undefined ? {} : { from }),
+  });
+  const [problem] = problems;
+  if (log === undefined) throw new Error(problem ?? "the supervisor gave no log");
+  return log;
+}
+
+/** What was chosen first stays the one, also when a Deployment was named. */
+async function follow(command: Command, first: LogPiece, terminal: Terminal): Promise<void> {
   let { next } = first;
   for (;;) {
     await sleep(POLL_MS);
     let piece: LogPiece;
     try {
-      piece = await asker.ask(target, next);
+      piece = await askFor(command, first.source, next);
     } catch {
       // The pod is gone, or the simulation with it: that is the end of its output.
       return;

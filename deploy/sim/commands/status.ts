@@ -1,7 +1,7 @@
 /** `sim status`: everything at a glance, or as JSON. */
 
 import { type Command, Option } from "commander";
-import type { StatusReport } from "../api/protocol.ts";
+import type { PodReport, StatusReport } from "../api/protocol.ts";
 import type { DaemonState } from "../mesh/daemon.ts";
 import { ask, type Terminal } from "./context.ts";
 import { table } from "./table.ts";
@@ -42,7 +42,7 @@ function describe(status: StatusReport): readonly string[] {
           : pod.phase + (pod.message === undefined ? "" : `: ${pod.message}`),
         String(pod.restarts),
         pod.addresses.join(" "),
-        pod.enrolled ? `enrolled (${pod.path})` : "-",
+        meshCell(pod),
       ]),
     ),
     "",
@@ -56,6 +56,15 @@ function describe(status: StatusReport): readonly string[] {
       ]),
     ),
   ];
+}
+
+/** Whether the pod is in the mesh, and what its agent has to say about that. */
+function meshCell({ enrolled, path, ready, agentDetail }: PodReport): string {
+  if (!enrolled) return "-";
+  if (agentDetail === undefined) return `enrolled (${path})`;
+  // A pod that has not begun or has ended has no network that could be set up.
+  const trouble = path === "direct" && ready ? "could not be set up: " : "";
+  return `enrolled (${path}; ${trouble}${agentDetail})`;
 }
 
 function meshLines(status: StatusReport): readonly string[] {

@@ -14,6 +14,13 @@ export interface AgentPod {
   readonly uid: string;
   /** `caught`, `leaving`, `out` or `failed`. */
   readonly state: string;
+  /** Why it is in that state, where there is a reason to tell; else empty. */
+  readonly detail: string;
+}
+
+/** Why a pod that belongs into the mesh is not in it, by its agent's own word; undefined when it is. */
+export function setUpTrouble({ state, detail }: AgentPod): string | undefined {
+  return state === "failed" || state === "out" ? detail || state : undefined;
 }
 
 /** What the kernel's programs of a node have counted, by event. */

@@ -55,6 +55,11 @@ export class Daemon {
     return this.#spec.name;
   }
 
+  /** The file that it writes its log to, through all restarts. */
+  get logFile(): string {
+    return this.#spec.logFile;
+  }
+
   /** How it is now. */
   get state(): DaemonState {
     const restarts = this.#restarts;
