@@ -126,6 +126,22 @@ test("a port the owner calls opaque is never parsed", () => {
   assert.equal(planned.understanding, "opaque");
 });
 
+test("a pod dialled by its address is carried as bytes where its owner says so, enrolled or not", () => {
+  const opaquePorts = [{ first: 8000, last: 8100 }];
+  const { enrolment: _, ...outside } = workload("order", "10.1.1.3", { ports: ORDER.ports });
+  const servers = [
+    { ...outside, opaquePorts },
+    { ...outside, enrolment: { ...DEFAULT_ENROLMENT, opaquePorts } },
+  ];
+  for (const server of servers) {
+    const planned = decide(accepted("10.1.0.2:40000", "10.1.1.3:8080"), world(USER, server));
+    assert.ok(typeof planned === "object");
+    assert.equal(planned.understanding, "opaque");
+  }
+  const silent = decide(accepted("10.1.0.2:40000", "10.1.1.3:8080"), world(USER, outside));
+  assert.ok(typeof silent === "object" && silent.understanding === "http");
+});
+
 test("the listener's own port, an unknown pod and a foreign source address are refused with a reason", () => {
   const directory = world(USER, ORDER);
   assert.equal(decide(accepted("10.1.1.3:1", "10.1.0.2:15001"), directory), "direct-hit");

@@ -1,6 +1,6 @@
 /** Stage plan: where the bytes go and how they are understood. Pure: a Permit in, a Plan out. */
 
-import { DEFAULT_ENROLMENT, type PortRange } from "#model/enrolment.ts";
+import { includesPort } from "#model/enrolment.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { Permit } from "./authorize.ts";
 import type { ServicePortEntry } from "./directory.ts";
@@ -72,9 +72,10 @@ function outboundUnderstanding({ source, target, destination }: Outbound): Under
   if (isOpaque(source, destination.port)) return "opaque";
   switch (target.kind) {
     case "service":
+      // Control has put into it what the pods behind say of their ports.
       return understandingOf(target.entry.port.protocol);
     case "pod":
-      return understandingOf(declaredOf(target.workload, destination.port));
+      return podUnderstanding(target.workload, destination.port);
     case "stranger":
       // Nothing is known about it, and nothing can be balanced: touch as little as possible.
       return "opaque";
@@ -84,15 +85,18 @@ function outboundUnderstanding({ source, target, destination }: Outbound): Under
 function planInbound({ source, client, target, destination }: Inbound): Plan {
   return {
     direction: "inbound",
-    understanding: isOpaque(target, destination.port)
-      ? "opaque"
-      : understandingOf(declaredOf(target, destination.port)),
+    understanding: podUnderstanding(target, destination.port),
     nextHop: { kind: "fixed", address: destination, workload: target },
     origin: { kind: "client-address", address: client.address },
     source,
     destination,
     clientAddress: client.address,
   };
+}
+
+/** How a pod's own port is understood, by whoever reaches it: its owner's word first. */
+function podUnderstanding(workload: Workload, port: number): Understanding {
+  return isOpaque(workload, port) ? "opaque" : understandingOf(declaredOf(workload, port));
 }
 
 function declaredOf(workload: Workload, port: number): DeclaredProtocol {
@@ -105,10 +109,6 @@ function understandingOf(protocol: DeclaredProtocol): Understanding {
   return "opaque";
 }
 
-function isOpaque(workload: Workload, port: number): boolean {
-  return contains((workload.enrolment ?? DEFAULT_ENROLMENT).opaquePorts, port);
-}
-
-function contains(ranges: readonly PortRange[], port: number): boolean {
-  return ranges.some((range) => range.first <= port && port <= range.last);
+function isOpaque({ enrolment, opaquePorts = [] }: Workload, port: number): boolean {
+  return includesPort(enrolment?.opaquePorts ?? opaquePorts, port);
 }

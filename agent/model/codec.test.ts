@@ -23,6 +23,7 @@ const WORKLOAD: Workload = {
     excludeOutboundPorts: [{ first: 25, last: 26 }],
     includeOutboundCidrs: ["10.0.0.0/8"],
   },
+  opaquePorts: [{ first: 3306, last: 3306 }],
   ports: [{ port: 8080, protocol: "http" }],
 };
 
@@ -113,6 +114,7 @@ test("a wrong field refuses the whole and is named", () => {
     [["upsertWorkloads", 0], null, "upsertWorkloads[0]"],
     [["upsertWorkloads", 0, "uid"], 7, "upsertWorkloads[0].uid"],
     [["upsertWorkloads", 0, "sandboxUid"], "", "upsertWorkloads[0].sandboxUid"],
+    [["upsertWorkloads", 0, "opaquePorts", 0, "last"], 1, "upsertWorkloads[0].opaquePorts[0].last"],
     [["upsertWorkloads", 0, "addresses", 1], "FD00::2", "upsertWorkloads[0].addresses[1]"],
     [["upsertWorkloads", 0, "enrolment", "fail"], "ajar", "upsertWorkloads[0].enrolment.fail"],
     [

@@ -153,6 +153,7 @@ function readBase(place: Place, version: number): number | "nothing" {
 function readWorkload(place: Place): Workload {
   const enrolment = optional(field(place, "enrolment"), readEnrolment);
   const sandboxUid = optional(field(place, "sandboxUid"), name);
+  const opaquePorts = optional(field(place, "opaquePorts"), (p) => list(p, readRange, MAX_FEW));
   return {
     uid: name(field(place, "uid")),
     ...(sandboxUid !== undefined && { sandboxUid }),
@@ -163,6 +164,7 @@ function readWorkload(place: Place): Workload {
     node: text(field(place, "node"), 512),
     addresses: list(field(place, "addresses"), readAddress, MAX_FEW),
     ...(enrolment !== undefined && { enrolment }),
+    ...(opaquePorts !== undefined && { opaquePorts }),
     ports: list(field(place, "ports"), readWorkloadPort, MAX_FEW),
   };
 }

@@ -6,6 +6,11 @@ export interface PortRange {
   readonly last: number;
 }
 
+/** Whether a port is in one of the ranges. */
+export function includesPort(ranges: readonly PortRange[], port: number): boolean {
+  return ranges.some(({ first, last }) => first <= port && port <= last);
+}
+
 /** What happens to a pod's new connections while its agent is dead. */
 export type FailPolicy = "open" | "closed";
 

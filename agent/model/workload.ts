@@ -1,6 +1,6 @@
 /** Pods as the data plane knows them. */
 
-import type { Enrolment } from "./enrolment.ts";
+import type { Enrolment, PortRange } from "./enrolment.ts";
 
 /** One pod. */
 export interface Workload {
@@ -26,6 +26,11 @@ export interface Workload {
   readonly addresses: readonly string[];
   /** undefined: the mesh leaves this pod alone. */
   readonly enrolment?: Enrolment;
+  /**
+   * Of a pod without enrolment: ports whose bytes its clients' agents shall not read (mesh/opaque-ports); absent = none.
+   * Of an enrolled pod its enrolment says it.
+   */
+  readonly opaquePorts?: readonly PortRange[];
   /** What Services and containers declare about the pod's TCP ports, by number: the protocol of inbound traffic. */
   readonly ports: readonly WorkloadPort[];
 }

@@ -198,21 +198,6 @@ test("headless Services have no entry, but their protocols count for their pods"
   assert.deepEqual(workloads.get("uid-db-0")?.ports, [{ port: 5432, protocol: "tcp" }]);
 });
 
-test("Services that disagree about a pod's port: the first by name wins, the other is told", () => {
-  const both = (name: string, appProtocol: string): Loose[] => [
-    service(name, { clusterIP: "None", ports: [{ port: 80, appProtocol }] }),
-    slice(name, [{ port: 8080 }], [endpoint("10.1.0.2", "a")]),
-  ];
-  const { workloads, conditions } = compile(
-    worldOf(pod("a", "10.1.0.2"), ...both("y", "tcp"), ...both("x", "http")),
-  );
-  assert.deepEqual(workloads.get("uid-a")?.ports, [{ port: 8080, protocol: "http" }]);
-  assert.deepEqual(
-    conditions.map(({ ref, reason }) => [ref.name, reason]),
-    [["y", "protocol-conflict"]],
-  );
-});
-
 test("a Service of another namespace has no say about a pod's ports", () => {
   const elsewhere = ({ metadata, ...rest }: Loose): Loose => ({
     ...rest,
@@ -305,10 +290,11 @@ const anyObject: fc.Arbitrary<Loose> = fc
     host: fc.boolean(),
     ready: fc.boolean(),
     protocol: fc.constantFrom("http", "tcp", "odd"),
+    opaque: fc.constantFrom("80", "8080", ""),
     kind: fc.constantFrom("Namespace", "Pod", "Service", "EndpointSlice"),
   })
-  .map(({ name, ip, flag, host, ready, protocol, kind }) => {
-    const annotations = { "mesh/enabled": flag };
+  .map(({ name, ip, flag, host, ready, protocol, opaque, kind }) => {
+    const annotations = { "mesh/enabled": flag, "mesh/opaque-ports": opaque };
     if (kind === "Namespace") return namespace("shop", annotations);
     if (kind === "Pod")
       return pod(name, ip, { meta: { annotations }, spec: { hostNetwork: host } });

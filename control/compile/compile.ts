@@ -10,7 +10,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { readEnrolmentWords } from "#model/annotations.ts";
 import type { Service } from "#model/service.ts";
-import type { Workload, WorkloadPort } from "#model/workload.ts";
+import type { Workload } from "#model/workload.ts";
 import type { Namespace } from "../k8s/api/cluster.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import type { Pod } from "../k8s/api/pod.ts";
@@ -18,7 +18,9 @@ import type { EndpointSlice, Service as KubeService } from "../k8s/api/service.t
 import { EMPTY_WORLD, type World, worldKey } from "../world.ts";
 import { type Claimant, type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
 import { mergeDeclaredPorts } from "./declared-ports.ts";
+import { type Heeded, heedOpaqueWords, NOTHING_HEEDED, opaqueWords } from "./opaque-words.ts";
 import { patched } from "./patched.ts";
+import type { PodPort } from "./protocol.ts";
 import { podFinder } from "./selection.ts";
 import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
 import { type CompiledService, compileService, podKey, servicesSlices } from "./services.ts";
@@ -49,11 +51,13 @@ interface Memo {
   readonly world: World;
   readonly namespaces: ReadonlyMap<string, Entry<Namespace, NamespaceWords>>;
   readonly services: ReadonlyMap<string, Entry<ServiceInput, Tellable<CompiledService>>>;
-  readonly ports: ReadonlyMap<string, readonly WorkloadPort[]>;
+  readonly ports: ReadonlyMap<string, readonly PodPort[]>;
   readonly portConditions: readonly Condition[];
   readonly meshed: Meshed;
   readonly pods: ReadonlyMap<string, Entry<PodInput, Tellable<CompiledPod>>>;
   readonly group: { readonly pods: Group<CompiledPod>; readonly services: Group<CompiledService> };
+  /** The Services as they are told. */
+  readonly heeded: Heeded<Tellable<CompiledService>>;
   readonly workloads: Resolved<Workload>;
   /** Services with virtual addresses. */
   readonly virtual: Resolved<Service>;
@@ -80,7 +84,7 @@ interface ServiceInput {
 interface PodInput {
   readonly pod: Pod;
   readonly namespace: NamespaceWords;
-  readonly ports: readonly WorkloadPort[];
+  readonly ports: readonly PodPort[];
   readonly meshes: readonly string[];
 }
 
@@ -100,13 +104,14 @@ export const EMPTY_COMPILATION: Compilation = {
     meshed: UNMESHED,
     pods: new Map(),
     group: { pods: NO_GROUP, services: NO_GROUP },
+    heeded: NOTHING_HEEDED,
     workloads: UNCONTESTED,
     virtual: UNCONTESTED,
   },
 };
 
 const NO_WORDS: NamespaceWords = { words: {}, conditions: [] };
-const NO_PORTS: readonly WorkloadPort[] = [];
+const NO_PORTS: readonly PodPort[] = [];
 const NO_SLICES: readonly EndpointSlice[] = [];
 const NO_MESHES: readonly string[] = [];
 
@@ -139,7 +144,7 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
   );
   const wordsOf = ({ metadata }: Pod): NamespaceWords =>
     namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
-  const portsOf = ({ metadata }: Pod): readonly WorkloadPort[] =>
+  const portsOf = ({ metadata }: Pod): readonly PodPort[] =>
     ports.get(podKey(metadata.namespace, metadata.uid)) ?? NO_PORTS;
   const meshesOf = ({ metadata }: Pod): readonly string[] =>
     meshed.byPod.get(metadata.uid) ?? NO_MESHES;
@@ -170,7 +175,10 @@ export function compile(world: World, previous: Compilation = EMPTY_COMPILATION)
     services: groupOf(services, old.group.services),
   };
   const unknown = unknownPorts(group.services.outputs, () => podFinder(world, slices));
-  const partial = { world, namespaces, services, ports, portConditions, meshed, pods, group };
+  const heeded = heed(group, old);
+  const partial = {
+    ...{ world, namespaces, services, ports, portConditions, meshed, pods, group, heeded },
+  };
   return assemble(partial, unknown, previous);
 }
 
@@ -181,7 +189,8 @@ function assemble(
   previous: Compilation,
 ): Compilation {
   const before = previous.memo;
-  const { pods, services } = partial.group;
+  const { pods } = partial.group;
+  const services = { ...partial.group.services, outputs: partial.heeded.outputs };
   const overflow = overflowOf([pods, services]);
   const toldOf = <C extends Told>({ outputs: all }: { readonly outputs: readonly C[] }) =>
     without(all, overflow.leftOut);
@@ -205,6 +214,14 @@ function assemble(
     conditions: conditions.sort(byPlace),
     memo,
   };
+}
+
+/** The Services by what the pods behind them say; as before when neither has changed. */
+function heed({ pods, services }: Memo["group"], old: Memo): Memo["heeded"] {
+  const { heeded, group } = old;
+  const words = pods === group.pods ? heeded.words : opaqueWords(pods.outputs, heeded.words);
+  if (services === group.services && words === heeded.words) return heeded;
+  return heedOpaqueWords(services.outputs, words, heeded);
 }
 
 /** The group of these entries; the old one where they are the same map. */

@@ -29,6 +29,7 @@ const POD_FIELDS: Readonly<Record<keyof Workload, string>> = {
   node: "spec.nodeName",
   addresses: "status.podIPs",
   enrolment: "metadata.annotations",
+  opaquePorts: "metadata.annotations",
   ports: "spec.containers",
 };
 

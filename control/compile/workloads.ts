@@ -7,11 +7,12 @@ import {
   resolveEnrolment,
   type WordProblem,
 } from "#model/annotations.ts";
+import type { Enrolment, PortRange } from "#model/enrolment.ts";
 import type { Workload, WorkloadPort } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { type KubeObject, objectRef } from "../k8s/api/decode.ts";
 import { containerPorts, type Pod } from "../k8s/api/pod.ts";
-import { protocolOfName } from "./protocol.ts";
+import { type PodPort, protocolOfName } from "./protocol.ts";
 
 /** What a namespace says for its pods. */
 export interface NamespaceWords {
@@ -27,6 +28,8 @@ export interface CompiledPod {
   /** metadata.creationTimestamp; decides who keeps an address. */
   readonly created: string;
   readonly source: Pod;
+  /** Ports whose bytes its owner wants nobody to read, enrolled or not; empty when it has finished. */
+  readonly opaquePorts: readonly PortRange[];
   readonly conditions: readonly Condition[];
 }
 
@@ -34,7 +37,7 @@ export interface CompiledPod {
 export interface PodContext {
   readonly namespace: EnrolmentWords;
   /** The ports that Services declare for it. */
-  readonly declared: readonly WorkloadPort[];
+  readonly declared: readonly PodPort[];
   /** Keys of the ServiceMeshes that enrol it. */
   readonly meshes: readonly string[];
 }
@@ -58,7 +61,9 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
   const reachable = addresses.texts.length > 0 || spec.hostNetwork;
   // Its node's agent catches it before its containers run, if it hears of it that early.
   const starting = wanted !== undefined && spec.nodeName !== "";
-  const absent = isFinished(pod) || !(reachable || starting);
+  const finished = isFinished(pod);
+  const absent = finished || !(reachable || starting);
+  const opaquePorts = finished ? [] : opaquePortsOf(said.value, namespace);
   const value: Workload = {
     uid: metadata.uid,
     ...(sandboxUid.value !== undefined && { sandboxUid: sandboxUid.value }),
@@ -68,11 +73,30 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
     serviceAccount: spec.serviceAccountName,
     node: spec.nodeName,
     addresses: addresses.texts,
-    ...(wanted !== undefined && !spec.hostNetwork && { enrolment: wanted }),
+    ...enrolmentOf(spec.hostNetwork ? undefined : wanted, opaquePorts),
     ports: portsOf(pod, declared),
   };
-  const created = metadata.creationTimestamp ?? "";
-  return { value: absent ? undefined : value, key: metadata.uid, created, source: pod, conditions };
+  return {
+    value: absent ? undefined : value,
+    key: metadata.uid,
+    created: metadata.creationTimestamp ?? "",
+    source: pod,
+    opaquePorts,
+    conditions,
+  };
+}
+
+function opaquePortsOf(pod: EnrolmentWords, namespace: EnrolmentWords): readonly PortRange[] {
+  return pod.opaquePorts ?? namespace.opaquePorts ?? [];
+}
+
+/** Its owner's word on its ports counts for its clients without the mesh too. */
+function enrolmentOf(
+  enrolment: Enrolment | undefined,
+  opaquePorts: readonly PortRange[],
+): Pick<Workload, "enrolment" | "opaquePorts"> {
+  if (enrolment !== undefined) return { enrolment };
+  return opaquePorts.length === 0 ? {} : { opaquePorts };
 }
 
 /** The conditions of an object whose mesh annotations have problems. */
@@ -168,12 +192,12 @@ function ownerOf({ metadata }: Pod): string {
   return owner.name.endsWith(suffix) ? owner.name.slice(0, -suffix.length) : owner.name;
 }
 
-/** Container ports, with the protocol of a Service before that of the port's own name. */
-function portsOf(pod: Pod, declared: readonly WorkloadPort[]): readonly WorkloadPort[] {
+/** Container ports, with what Services say of them before the port's own name. */
+function portsOf(pod: Pod, declared: readonly PodPort[]): readonly WorkloadPort[] {
   const ports = new Map<number, WorkloadPort>();
   for (const { containerPort: port, name, protocol } of containerPorts(pod.spec))
     if (protocol === "TCP") ports.set(port, { port, protocol: protocolOfName(name) });
-  for (const said of declared)
-    if (said.protocol !== "detect" || !ports.has(said.port)) ports.set(said.port, said);
+  for (const { port, protocol, said } of declared)
+    if (said || !ports.has(port)) ports.set(port, { port, protocol });
   return [...ports.values()].sort((a, b) => a.port - b.port);
 }
