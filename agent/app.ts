@@ -5,6 +5,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import type { AgentConfig } from "./config.ts";
 import { MeshBpf } from "./kernel/bpf.ts";
@@ -47,6 +48,9 @@ export interface App {
 /** How often the access log is written. */
 const FLUSH_MS = 250;
 
+/** How long a port that declares what is not spoken there is known to control after it was last seen. */
+const MISDECLARED_MS = 30 * 60_000;
+
 /** How often idle series are looked for. */
 const COLLECT_MS = 60_000;
 
@@ -65,7 +69,8 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   parts.defer(() => {
     if (clean) bpf.uninstall();
   });
-  const workers = makeWorkers(inputs, telemetry);
+  const misdeclared = new MisdeclaredPorts(MISDECLARED_MS, () => performance.now());
+  const workers = makeWorkers(inputs, telemetry, misdeclared);
   await workers.start();
   parts.defer(() => workers.stop());
 
@@ -77,7 +82,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   parts.use(new HeartbeatWriter(bpf.maps.heartbeat));
 
   const store = new SnapshotStore(Date.now);
-  await follow({ inputs, store, workers, redirect, parts, onSynced: synced });
+  await follow({ inputs, store, workers, redirect, misdeclared, parts, onSynced: synced });
 
   const port = await openPages({
     ...{ config, log, parts, store, workers, redirect, readiness },
@@ -104,7 +109,11 @@ function makeLocator({ pods, proc }: AgentConfig): PodLocator {
   return new ProcLocator({ proc, cgroups: "/sys/fs/cgroup" });
 }
 
-function makeWorkers({ config, log, onFatal }: AppInputs, { blocks, rings }: Telemetry): Workers {
+function makeWorkers(
+  { config, log, onFatal }: AppInputs,
+  { blocks, rings }: Telemetry,
+  misdeclared: MisdeclaredPorts,
+): Workers {
   return new Workers({
     count: config.workers,
     metrics: blocks,
@@ -118,6 +127,7 @@ function makeWorkers({ config, log, onFatal }: AppInputs, { blocks, rings }: Tel
       accessLog: config.accessLog,
     },
     onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
+    onMisdeclared: (port) => misdeclared.renew(port),
     onDeath: (index, error) =>
       onFatal(new Error(`data worker ${index} died: ${error.stack ?? error.message}`)),
   });
@@ -158,6 +168,7 @@ interface Following {
   readonly store: SnapshotStore;
   readonly workers: Workers;
   readonly redirect: Redirect;
+  readonly misdeclared: MisdeclaredPorts;
   readonly parts: AsyncDisposableStack;
   readonly onSynced: () => void;
 }
@@ -199,6 +210,7 @@ async function follow(following: Following): Promise<void> {
       file.keep(snapshot);
       following.onSynced();
     },
+    misdeclared: following.misdeclared,
     onStatus: (status) => logStatus(log, status),
     signal: control.signal,
     random: Math.random,

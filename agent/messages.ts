@@ -2,6 +2,7 @@
 
 import type { MessagePort } from "node:worker_threads";
 import type { PortRange } from "#model/enrolment.ts";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DataLimits, DataTimeouts } from "./config.ts";
 
@@ -68,6 +69,8 @@ export type FromWorker =
   | { readonly kind: "pod-empty"; readonly uid: string }
   | { readonly kind: "drained" }
   | { readonly kind: "answer"; readonly id: number; readonly rows: readonly Row[] }
+  /** Something else than HTTP is spoken on a port that declares it; said once in ten minutes for each. */
+  | { readonly kind: "misdeclared"; readonly port: MisdeclaredPort }
   | { readonly kind: "bug"; readonly text: string };
 
 /** One row of an answer: flat, JSON-able. */

@@ -4,6 +4,7 @@
  */
 
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { refuse } from "#model/refusal.ts";
 import { serviceKey } from "#model/service.ts";
 import type { Channel } from "./engine/channel.ts";
@@ -20,6 +21,7 @@ import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
 import { Directory } from "./flow/directory.ts";
+import { misdeclaredPort } from "./flow/misdeclared.ts";
 import { LocalPod, type WorkerTally } from "./flow/pod.ts";
 import type { TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
@@ -39,6 +41,9 @@ const HOUSEKEEPING_MS = 1000;
  * connection's (its FIN). Waiting costs nothing: new connections are elsewhere already.
  */
 const QUIET_MS = 1000;
+
+/** How often main hears again of a port that declares what is not spoken there. */
+const MISDECLARED_AGAIN_MS = 10 * 60_000;
 
 /** Room beside the largest head for the lines that the mesh adds. */
 const HEAD_ROOM_BYTES = 1024;
@@ -65,6 +70,10 @@ class DataWorker {
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
   readonly #pods: Map<string, ServedPod> = new Map();
+  readonly #misdeclared: MisdeclaredPorts = new MisdeclaredPorts(
+    MISDECLARED_AGAIN_MS,
+    () => this.#loop.now,
+  );
   readonly #tally: WorkerTally = { carried: 0 };
   readonly #drained: Timer = new Timer({ onTimer: () => this.#tellDrained() });
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
@@ -111,6 +120,11 @@ class DataWorker {
       maxConnections: limits.maxConnections,
       maxConnectionsPerPod: limits.maxConnectionsPerPod,
       draining: () => this.#draining,
+      misdeclared: (plan, spoken) => {
+        const port = misdeclaredPort(plan, spoken);
+        if (port !== undefined && this.#misdeclared.note(port))
+          this.#tell({ kind: "misdeclared", port });
+      },
       dial: plaintext(loop, { connectTimeoutMs: timeouts.connectMs, ...this.#init }),
       heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
       slots: this.#slots,

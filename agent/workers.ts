@@ -5,6 +5,7 @@
  */
 
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import { wakeLoop } from "./engine/loop.ts";
 import { libc } from "./kernel/ffi.ts";
@@ -34,6 +35,8 @@ export interface WorkersInputs {
   readonly logs: readonly (SharedArrayBuffer | undefined)[];
   /** A worker's thread ended, or a handler threw: the text says what. */
   readonly onBug: (text: string) => void;
+  /** Something else than HTTP is spoken on a port that declares it; again every ten minutes while it lasts. */
+  readonly onMisdeclared: (port: MisdeclaredPort) => void;
   readonly onDeath: (index: number, error: Error) => void;
 }
 
@@ -177,6 +180,7 @@ export class Workers implements PodUsers {
 
   #heard(from: Running, message: FromWorker): void {
     if (message.kind === "bug") this.#inputs.onBug(message.text);
+    if (message.kind === "misdeclared") this.#inputs.onMisdeclared(message.port);
     for (const waiting of [...this.#expected])
       if (waiting.match(from, message)) this.#expected.splice(this.#expected.indexOf(waiting), 1);
   }

@@ -14,6 +14,7 @@ import {
 } from "../agent/telemetry/get-server.ts";
 import type { ControlConfig, KubernetesConfig, ListenAddress } from "./config.ts";
 import { Departures } from "./departure.ts";
+import type { Condition } from "./k8s/api/condition.ts";
 import { loadKubeConfig } from "./k8s/kubeconfig.ts";
 import { AGENT_SET, agentSet, RESOURCES } from "./k8s/resources.ts";
 import { KubernetesSource, type ResourceState } from "./k8s/source.ts";
@@ -26,6 +27,7 @@ import { AgentRegistry } from "./publish/agents.ts";
 import { Publisher } from "./publish/publisher.ts";
 import { PublishServer, type PublishServerOptions } from "./publish/server.ts";
 import { startReplica } from "./replica.ts";
+import { MisdeclaredReports } from "./report/misdeclared.ts";
 import { type ControlStatus, statusPage } from "./status-page.ts";
 
 /** What the process gives: its log, clock and a name that no other control process has. */
@@ -55,6 +57,8 @@ interface Core {
   readonly agents: AgentRegistry;
   readonly pipeline: Pipeline;
   readonly metrics: ControlMetrics;
+  /** What agents report of users' objects. */
+  readonly reports: MisdeclaredReports;
   /** Whether this replica leads; set once there is an election. Alone it does. */
   leading: () => boolean;
   /** How each collection of the API is followed; set once there are any. */
@@ -75,7 +79,9 @@ export async function startControl(config: ControlConfig, seams: ControlSeams): 
     metrics.acks.inc({ verdict: refusal ? "refused" : "taken" });
     if (refusal) seams.log("nack", { node, nack: agents.get(node)?.nacks[0] });
   };
-  const server = new PublishServer({ ...admission, publisher, agents, onAck });
+  const onMisdeclared: PublishServerOptions["onMisdeclared"] = (node, ports) =>
+    core.reports.take(node, ports);
+  const server = new PublishServer({ ...admission, publisher, agents, onAck, onMisdeclared });
   const listen = await listenOn(server.server, config.listen);
   started.defer(() => server.close());
   started.defer(() => farewell?.());
@@ -94,8 +100,14 @@ function makeCore(seams: ControlSeams): Core {
   const metrics = makeMetrics({ publisher, agents, pipeline });
   pipeline.observe(metrics);
   const readiness = new Readiness();
+  const reports = new MisdeclaredReports({
+    compilation: () => pipeline.compilation,
+    isConnected: (node) => agents.get(node)?.connected === true,
+    now: () => performance.now(),
+    onNew: (node, port) => seams.log("misdeclared-port", { node, ...port }),
+  });
   const alone = { leading: () => true, resources: () => [] };
-  return { seams, readiness, publisher, agents, pipeline, metrics, ...alone };
+  return { seams, readiness, publisher, agents, pipeline, metrics, reports, ...alone };
 }
 
 /** Who answers, by path. */
@@ -107,13 +119,17 @@ async function openWindows(
   config: ControlConfig,
   started: AsyncDisposableStack,
 ): Promise<Omit<Control["addresses"], "listen">> {
-  const { readiness, metrics, pipeline, agents, publisher } = core;
+  const { readiness, metrics, agents, publisher } = core;
+  const conditions = (): readonly Condition[] => [
+    ...core.pipeline.conditions(),
+    ...core.reports.conditions(),
+  ];
   const status = (): ControlStatus =>
     statusPage({
       snapshot: publisher.snapshot,
       leader: core.leading(),
       agents: agents.list(),
-      conditions: pipeline.conditions(),
+      conditions: conditions(),
       resources: core.resources(),
     });
   const windows = {
@@ -123,7 +139,7 @@ async function openWindows(
     "/status": () => json(status()),
   };
   const admin = {
-    "/conditions": () => json(pipeline.conditions()),
+    "/conditions": () => json(conditions()),
     "/agents": () => json(agents.list()),
     "/snapshot": () => json(publisher.snapshot),
     "/ready": () => ready(readiness),
@@ -170,7 +186,7 @@ async function startOnCluster(
   settings: KubernetesConfig,
   started: AsyncDisposableStack,
 ): Promise<Admission> {
-  const { readiness, pipeline, publisher, agents, metrics, seams } = core;
+  const { readiness, pipeline, publisher, agents, metrics, reports, seams } = core;
   const { log, epoch, signal } = seams;
   const kube = loadKubeConfig(settings.kubeconfig);
   const authorityOpen = readiness.await("the mesh's CA");
@@ -194,6 +210,7 @@ async function startOnCluster(
   const replica = await startReplica({
     ...{ kube, settings, pipeline, epoch, log, signal },
     statuses: () => pipeline.statuses(),
+    reports,
     onRefusal: (reason) => metrics.refusedAgents.inc({ reason }),
   });
   started.use(replica);

@@ -52,6 +52,11 @@ export class Pipeline {
     return this.#world;
   }
 
+  /** What the world means, as of the last compilation. */
+  get compilation(): Compilation {
+    return this.#compilation;
+  }
+
   /** All problems: of the source and of the compiler. */
   conditions(): readonly Condition[] {
     return [...(this.#sourceConditions?.() ?? []), ...this.#compilation.conditions];

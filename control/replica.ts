@@ -22,7 +22,8 @@ import { ApiEndpoint } from "./k8s/endpoint.ts";
 import { Election } from "./leader/election.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { PublishServerOptions } from "./publish/server.ts";
-import { Reporter } from "./report/reporter.ts";
+import type { MisdeclaredReports } from "./report/misdeclared.ts";
+import { Reporter, type ReporterOptions } from "./report/reporter.ts";
 import type { WantedStatus } from "./report/status.ts";
 import { uidIn } from "./report/uid.ts";
 import { type Authority, servingNames } from "./tls/authority.ts";
@@ -38,6 +39,8 @@ export interface ReplicaOptions {
   readonly pipeline: Pick<Pipeline, "world" | "conditions">;
   /** What each ServiceMesh should say now. */
   readonly statuses: () => readonly WantedStatus[];
+  /** What agents that are connected here report of users' objects. */
+  readonly reports: Pick<MisdeclaredReports, "some" | "conditions">;
   /** A name that no other control process has. */
   readonly epoch: string;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -82,6 +85,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
     }),
   );
   const duties = startDuties(options, { calls, store, serving });
+  started.defer(startTelling(options, calls));
   // After the election, which ends the term, and before the connections that the duties still use.
   started.defer(duties.ended);
   const election = started.use(duties.election);
@@ -102,15 +106,9 @@ function startDuties(
   const { kube, settings, pipeline, statuses, epoch, log } = options;
   const { namespace, identity } = settings;
   const reporter = new Reporter({
-    core: kube.makeApiClient(CoreV1Api),
-    custom: kube.makeApiClient(CustomObjectsApi),
-    calls,
-    identity,
+    ...reporting(options, calls),
     conditions: () => pipeline.conditions(),
     statuses,
-    uidOf: (ref) => uidIn(pipeline.world, ref),
-    now: Date.now,
-    onProblem: (problem) => log("not-reported", { problem }),
   });
   let terms: readonly Promise<void>[] = [];
   const election = new Election({
@@ -133,6 +131,45 @@ function startDuties(
     await Promise.all(terms);
   };
   return { election, ended };
+}
+
+/** What both of a replica's reporters work with. */
+function reporting(
+  { kube, settings, pipeline, log }: ReplicaOptions,
+  calls: ApiCalls,
+): Omit<ReporterOptions, "conditions" | "statuses"> {
+  return {
+    core: kube.makeApiClient(CoreV1Api),
+    custom: kube.makeApiClient(CustomObjectsApi),
+    calls,
+    identity: settings.identity,
+    uidOf: (ref) => uidIn(pipeline.world, ref),
+    now: Date.now,
+    onProblem: (problem) => log("not-reported", { problem }),
+  };
+}
+
+/**
+ * Tells what agents report. Each replica tells what its own agents do, leader or not: a port has one Event, since its name
+ * is made of the port, so that two replicas find each other's. Returns how to stop.
+ */
+function startTelling(options: ReplicaOptions, calls: ApiCalls): () => Promise<void> {
+  const stop = new AbortController();
+  const stopped = new Promise<void>((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  const { reports } = options;
+  const reporter = new Reporter({
+    ...reporting(options, calls),
+    conditions: () => reports.conditions(),
+    statuses: () => [],
+  });
+  // Mostly nobody reports anything: then the API server is not asked what was told.
+  const telling = Promise.race([reports.some(), stopped]).then(() => reporter.run(stop.signal));
+  return async () => {
+    stop.abort();
+    await telling;
+  };
 }
 
 function admission(options: ReplicaOptions, calls: ApiCalls): Pick<Replica, "admit" | "onRefused"> {

@@ -11,6 +11,7 @@ import {
 import { connect as connectSocket } from "node:net";
 import { FORMAT } from "#model/codec.ts";
 import { encodeFrame } from "#model/frames.ts";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { Snapshot } from "#model/snapshot.ts";
 
 /** Where control listens. */
@@ -207,10 +208,16 @@ export async function openSnapshots(
 
 /**
  * Tells control on the stream of snapshots what is enforced: one small frame, without an answer. A request for each ack
- * would cost both sides three times as much.
+ * would cost both sides three times as much. An ack may say too which ports declare what is not spoken there, all that are
+ * known; controls that know nothing of that take it as an ack.
  */
-export function ackOn(stream: ClientHttp2Stream, { epoch, version }: Position): void {
-  stream.write(encodeFrame(Buffer.from(JSON.stringify({ epoch, version }))));
+export function ackOn(
+  stream: ClientHttp2Stream,
+  { epoch, version }: Position,
+  misdeclared?: readonly MisdeclaredPort[],
+): void {
+  const ack = { epoch, version, ...(misdeclared !== undefined && { misdeclared }) };
+  stream.write(encodeFrame(Buffer.from(JSON.stringify(ack))));
 }
 
 /** Sends an ack by a request of its own; resolves when control has taken it, rejects with why it has not. */

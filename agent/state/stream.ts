@@ -7,6 +7,7 @@ import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeDelta } from "#model/codec.ts";
 import { FrameReader } from "#model/frames.ts";
+import type { MisdeclaredPorts } from "#model/misdeclared.ts";
 import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import { Backoff } from "./backoff.ts";
@@ -40,6 +41,8 @@ export interface FollowOptions {
    * a nack, and after a while the newest snapshot is tried again), and may be empty.
    */
   readonly enforce: (snapshot: Snapshot, delta: SnapshotDelta) => Promise<void>;
+  /** Ports that declare what is not spoken there: control is told when they become others. */
+  readonly misdeclared?: Pick<MisdeclaredPorts, "revision" | "list">;
   /** Told of every change of state. Must not throw. */
   readonly onStatus: (status: StreamStatus) => void;
   /** Ends following. */
@@ -89,12 +92,16 @@ async function followOnce(
   // Session errors also end its streams, where they are waited for.
   session.on("error", () => {});
   try {
-    const link: Link = { options, session, backoff, memory, repeated: Promise.resolve() };
+    const link: Link = {
+      ...{ options, session, backoff, memory, repeated: Promise.resolve() },
+      ...{ stream: undefined, toldMisdeclared: 0 },
+    };
     watchPeer(session, options.pingMs ?? DEFAULT_PING_MS, () => alive(link));
     const request = { node: options.node, have: haveOf(options, memory.resync) };
     const stream = await openSnapshots(session, request, ANSWER_TIMEOUT_MS);
     options.onStatus({ kind: "connected" });
-    await takeMessages({ ...link, stream });
+    link.stream = stream;
+    await takeMessages(link, stream);
     return "control closed the stream";
   } catch (cause) {
     return messageOf(cause);
@@ -131,11 +138,10 @@ interface Link {
   readonly memory: Memory;
   /** The last repetition of an ack: resolves when it is answered or has failed. */
   repeated: Promise<void>;
-}
-
-/** A connection on which control has accepted. */
-interface Following extends Link {
-  readonly stream: ClientHttp2Stream;
+  /** Of snapshots, once control has accepted. */
+  stream: ClientHttp2Stream | undefined;
+  /** Revision of the misdeclared ports that control was told of on this connection; it begins with none. */
+  toldMisdeclared: number;
 }
 
 /** Control has answered a ping. It sends news at once, so a peer that answers and is quiet has none. */
@@ -146,6 +152,17 @@ function alive(link: Link): void {
   // Control sees a renewed token only with a request, and acks are none: without this the stream would be refused when
   // the old token ends.
   if (hasNewToken(session)) link.repeated = link.repeated.then(() => repeatAck(link));
+  tellMisdeclared(link);
+}
+
+/** With the last ack, which control takes once more. A ping after the port was seen is early enough. */
+function tellMisdeclared(link: Link): void {
+  const { options, stream } = link;
+  const { misdeclared } = options;
+  if (misdeclared === undefined || misdeclared.revision === link.toldMisdeclared) return;
+  if (stream === undefined || stream.destroyed) return;
+  ackOn(stream, options.store.current, misdeclared.list());
+  link.toldMisdeclared = misdeclared.revision;
 }
 
 /** Shows a renewed token with the last ack. What goes wrong is tried again at the next ping; the old token may do yet. */
@@ -159,9 +176,9 @@ async function repeatAck({ options, session, memory }: Link): Promise<void> {
  * Takes messages one after the other. While one is being enforced nothing is read, so control holds back
  * and sends the sum of what happened meanwhile.
  */
-async function takeMessages(link: Following): Promise<void> {
+async function takeMessages(link: Link, stream: ClientHttp2Stream): Promise<void> {
   const reader = new FrameReader();
-  for await (const piece of link.stream as AsyncIterable<Buffer>) {
+  for await (const piece of stream as AsyncIterable<Buffer>) {
     const messages = reader.push(piece);
     if (messages === "too-long") throw new Error("control sent a message above the limit");
     for (const message of messages) await takeMessage(link, message);
@@ -169,7 +186,7 @@ async function takeMessages(link: Following): Promise<void> {
 }
 
 /** Throws to give the connection up. */
-async function takeMessage(link: Following, message: Uint8Array): Promise<void> {
+async function takeMessage(link: Link, message: Uint8Array): Promise<void> {
   link.memory.upToDate = false;
   const decoded = decodeDelta(message);
   if (decoded.kind === "malformed") {
@@ -186,7 +203,7 @@ async function takeMessage(link: Following, message: Uint8Array): Promise<void> 
   await enforce(link, applied.snapshot, delta);
 }
 
-async function enforce(link: Following, snapshot: Snapshot, delta: SnapshotDelta): Promise<void> {
+async function enforce(link: Link, snapshot: Snapshot, delta: SnapshotDelta): Promise<void> {
   const { epoch, version } = snapshot;
   const { memory } = link;
   try {
@@ -205,8 +222,9 @@ async function enforce(link: Following, snapshot: Snapshot, delta: SnapshotDelta
 }
 
 /** On the stream, where nothing is waited for; a renewed token has to be shown, and that is answered. */
-async function acknowledge({ options, session, stream }: Following, ack: Position): Promise<void> {
-  if (hasNewToken(session)) await sendAck(session, { node: options.node, ...ack });
+async function acknowledge({ options, session, stream }: Link, ack: Position): Promise<void> {
+  if (stream === undefined || hasNewToken(session))
+    await sendAck(session, { node: options.node, ...ack });
   else ackOn(stream, ack);
 }
 

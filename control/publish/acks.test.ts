@@ -1,6 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type AckVerdict, parseNodeName, readAck, readStreamAck, takeAck } from "./acks.ts";
+import { MAX_MISDECLARED } from "#model/misdeclared.ts";
+import {
+  type AckVerdict,
+  MAX_ACK_BYTES,
+  parseNodeName,
+  readAck,
+  readStreamAck,
+  takeAck,
+} from "./acks.ts";
 import { AgentRegistry } from "./agents.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
@@ -53,6 +61,37 @@ test("an ack on a stream says epoch and version, and nothing else is one", () =>
     ),
   ];
   for (const message of others) assert.equal(readStreamAck(message), undefined, message);
+});
+
+test("an ack on a stream may name misdeclared ports; what can't be read of them is left out", () => {
+  const known = [
+    { kind: "service", service: "shop/order", port: 80, spoken: "http2" },
+    { kind: "pod", pod: "u1", port: 8080, spoken: "other" },
+  ];
+  const odd = [
+    null,
+    { kind: "gateway", service: "x", port: 80, spoken: "tls" },
+    { kind: "pod", pod: "u1", port: 0, spoken: "tls" },
+    { kind: "pod", pod: "u1", port: 80, spoken: "quic" },
+    { kind: "service", service: "x".repeat(513), port: 80, spoken: "tls" },
+  ];
+  const read = (misdeclared: unknown): unknown =>
+    readStreamAck(JSON.stringify({ epoch: "e", version: 3, misdeclared }));
+  const ack = { epoch: "e", version: 3 };
+  assert.deepEqual(read([...odd, ...known]), { ...ack, misdeclared: known });
+  assert.deepEqual(read([]), { ...ack, misdeclared: [] });
+  assert.deepEqual(read("many"), { ...ack, misdeclared: [] });
+  const many = Array.from({ length: 100 }, (_, i) => ({ ...known[0], port: i + 1 }));
+  assert.deepEqual(read(many), { ...ack, misdeclared: many.slice(0, MAX_MISDECLARED) });
+  const longest = Array.from({ length: MAX_MISDECLARED }, (_, i) => ({
+    ...{ kind: "service", service: "x".repeat(256), port: 65_535 - i, spoken: "proxy" },
+  }));
+  const message = JSON.stringify({
+    epoch: "e".repeat(128),
+    version: 2 ** 52,
+    misdeclared: longest,
+  });
+  assert.ok(message.length <= MAX_ACK_BYTES, `${message.length} bytes`);
 });
 
 test("of one stream and epoch the newest ack counts, in whatever order they arrive", () => {

@@ -1,6 +1,7 @@
 /** Acknowledgements: small JSON messages, by POST or on the agent's own stream, checked strictly. */
 
 import { z } from "zod";
+import { MAX_MISDECLARED, MISSPOKEN, type MisdeclaredPort } from "#model/misdeclared.ts";
 import type { AgentRegistry } from "./agents.ts";
 import type { Position } from "./publisher.ts";
 
@@ -48,17 +49,41 @@ export type AckReading =
   | { readonly kind: "ack"; readonly ack: AckWords }
   | { readonly kind: "refused"; readonly problem: string };
 
+/** An ack on a stream. */
+export interface StreamAck extends Position {
+  /** Present = all ports that declare what is not spoken there, as far as the agent knows. */
+  readonly misdeclared?: readonly MisdeclaredPort[];
+}
+
 /**
  * Reads an ack that came on the stream of its agent; undefined for anything else. By hand: there are as many as messages,
  * and zod took as long as the parser.
  */
-export function readStreamAck(message: string): Position | undefined {
+export function readStreamAck(message: string): StreamAck | undefined {
   const said = parseJson(message);
   if (typeof said !== "object" || said === null) return undefined;
-  const { epoch, version }: Partial<Record<keyof Position, unknown>> = said;
+  const { epoch, version, misdeclared }: Partial<Record<keyof StreamAck, unknown>> = said;
   const isEpoch = typeof epoch === "string" && epoch !== "" && epoch.length <= MAX_EPOCH;
   if (!isEpoch || !isVersion(version)) return undefined;
-  return { epoch, version };
+  return misdeclared === undefined
+    ? { epoch, version }
+    : { epoch, version, misdeclared: readMisdeclared(misdeclared) };
+}
+
+const PORT_FIELDS = { port: z.int().min(1).max(65_535), spoken: z.enum(MISSPOKEN) };
+
+const misdeclaredPort: z.ZodType<MisdeclaredPort> = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("service"), service: z.string().max(512), ...PORT_FIELDS }),
+  z.object({ kind: z.literal("pod"), pod: z.string().max(512), ...PORT_FIELDS }),
+]);
+
+/** What can be read of it: a newer agent may know of more kinds. */
+function readMisdeclared(value: unknown): readonly MisdeclaredPort[] {
+  if (!Array.isArray(value)) return [];
+  return value.slice(0, MAX_MISDECLARED).flatMap((one: unknown) => {
+    const result = misdeclaredPort.safeParse(one);
+    return result.success ? [result.data] : [];
+  });
 }
 
 function isVersion(value: unknown): value is number {

@@ -2,7 +2,8 @@
 
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { FrameReader } from "#model/frames.ts";
-import { MAX_ACK_BYTES, readStreamAck } from "./acks.ts";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
+import { MAX_ACK_BYTES, readStreamAck, type StreamAck } from "./acks.ts";
 import type { AgentLink, AgentRegistry } from "./agents.ts";
 import type { Position, Publisher } from "./publisher.ts";
 
@@ -18,6 +19,8 @@ export interface AgentStreamOptions {
   readonly agents: AgentRegistry;
   /** Told of every ack. */
   readonly onAck: () => void;
+  /** Told of all ports that, as the agent knows, declare what is not spoken there. */
+  readonly onMisdeclared: (ports: readonly MisdeclaredPort[]) => void;
 }
 
 /**
@@ -41,22 +44,25 @@ export function serveAgent(options: AgentStreamOptions): void {
 }
 
 /** The agent is known since the stream was admitted. What is no ack ends the stream: the agent comes back. */
-function takeAcks({ stream, node, agents, onAck }: AgentStreamOptions): void {
+function takeAcks(options: AgentStreamOptions): void {
+  const { stream, node, agents, onAck, onMisdeclared } = options;
   const reader = new FrameReader(MAX_ACK_BYTES);
   stream.on("data", (piece: Buffer) => {
     const messages = reader.push(piece);
-    const acks = messages === "too-long" ? [undefined] : messages.map(positionIn);
+    const acks = messages === "too-long" ? [undefined] : messages.map(ackIn);
     for (const ack of acks) {
       if (ack === undefined) return stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
-      agents.acked(node, ack);
+      const { misdeclared, ...position } = ack;
+      agents.acked(node, position);
       onAck();
+      if (misdeclared !== undefined) onMisdeclared(misdeclared);
     }
   });
 }
 
 const decoder = new TextDecoder();
 
-function positionIn(message: Uint8Array): Position | undefined {
+function ackIn(message: Uint8Array): StreamAck | undefined {
   return readStreamAck(decoder.decode(message));
 }
 

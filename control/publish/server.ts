@@ -14,6 +14,7 @@ import {
   type ServerHttp2Stream,
 } from "node:http2";
 import type { Socket } from "node:net";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import { MAX_ACK_BYTES, parseNodeName, readAck, takeAck } from "./acks.ts";
 import { serveAgent } from "./agent-stream.ts";
 import type { AgentRegistry } from "./agents.ts";
@@ -45,6 +46,8 @@ export interface PublishServerOptions {
   readonly onRefused?: (node: string, problem: string) => void;
   /** Told of every ack (refusal false) and nack (true). */
   readonly onAck?: (node: string, refusal: boolean) => void;
+  /** Told of all ports that, as a node's agent knows, declare what is not spoken there. */
+  readonly onMisdeclared?: (node: string, ports: readonly MisdeclaredPort[]) => void;
 }
 
 /** A yes, and when to ask again; or a no with HTTP's status and the cause in words. */
@@ -135,7 +138,7 @@ export class PublishServer {
     url: URL,
     authorization: string | undefined,
   ): Promise<void> {
-    const { publisher, agents, onAck } = this.#options;
+    const { publisher, agents, onAck, onMisdeclared } = this.#options;
     const node = parseNodeName(url.searchParams.get("node"));
     if (node === undefined) {
       answer(stream, 400, "node: must be a node's name");
@@ -153,7 +156,10 @@ export class PublishServer {
     const have = parsePosition(url.searchParams.get("have"));
     const format = parseFormat(url.searchParams.get("format"));
     const taken = (): void => onAck?.(node, false);
-    serveAgent({ stream, node, have, format, publisher, agents, onAck: taken });
+    serveAgent({
+      ...{ stream, node, have, format, publisher, agents, onAck: taken },
+      onMisdeclared: (ports) => onMisdeclared?.(node, ports),
+    });
   }
 
   async #admit(

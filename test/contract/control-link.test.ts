@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { test } from "node:test";
 import { encodeDelta } from "#model/codec.ts";
 import { encodeFrame } from "#model/frames.ts";
+import { type MisdeclaredPort, MisdeclaredPorts } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import { SnapshotStore } from "../../agent/state/store.ts";
@@ -259,4 +260,30 @@ test("an agent with a malformed name is told so", async () => {
     last?.kind === "lost" && last.problem,
     "control answered 400: node: must be a node's name",
   );
+});
+
+test("control hears of misdeclared ports when they become others, and again after a loss", async () => {
+  const witness = new Witness();
+  const first = await startControl("e1", witness);
+  first.publisher.publish(partsOf(["a"]));
+  const misdeclared = new MisdeclaredPorts(60_000, () => 0);
+  const tls: MisdeclaredPort = { kind: "service", service: "shop/order", port: 80, spoken: "tls" };
+  const proxy: MisdeclaredPort = { kind: "pod", pod: "a", port: 8080, spoken: "proxy" };
+  await using agent = startAgent(first.port, witness, { misdeclared });
+  await witness.until("synced", () => agent.statuses.at(-1)?.kind === "synced");
+  misdeclared.note(tls);
+  await witness.until("the first port", () => first.misdeclared.length === 1);
+  misdeclared.note(tls);
+  misdeclared.note(proxy);
+  await witness.until("both", () => first.misdeclared.length === 2);
+  assert.deepEqual(first.misdeclared, [[tls], [tls, proxy]]);
+  first.publisher.publish(partsOf(["a", "b"], first.publisher.snapshot));
+  await witness.until("version 2", () => first.agents.get("n1")?.acked?.version === 2);
+  await first[Symbol.asyncDispose]();
+  await using second = await startControl("e2", witness, first.port);
+  second.publisher.publish(partsOf(["a"]));
+  await witness.until("another control", () => second.misdeclared.length === 1);
+  assert.deepEqual(second.misdeclared, [[tls, proxy]]);
+  assert.equal(first.misdeclared.length, 2, "nothing is said twice on one connection");
+  assert.equal(second.agents.get("n1")?.acked?.version, 1);
 });

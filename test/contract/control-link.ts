@@ -4,6 +4,7 @@
  */
 
 import type { AddressInfo } from "node:net";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { Snapshot } from "#model/snapshot.ts";
 import { connectCleartext } from "../../agent/state/session.ts";
 import { SnapshotStore } from "../../agent/state/store.ts";
@@ -37,6 +38,8 @@ export class Witness {
 export interface TestControl extends AsyncDisposable {
   readonly publisher: Publisher;
   readonly agents: AgentRegistry;
+  /** Every list of misdeclared ports that came. */
+  readonly misdeclared: (readonly MisdeclaredPort[])[];
   readonly port: number;
 }
 
@@ -48,7 +51,14 @@ export async function startControl(
 ): Promise<TestControl> {
   const publisher = new Publisher(epoch);
   const agents = new AgentRegistry(() => new Date());
-  const options = { publisher, agents, pingMs: 200, onAck: () => witness.changed() };
+  const misdeclared: (readonly MisdeclaredPort[])[] = [];
+  const options = {
+    ...{ publisher, agents, pingMs: 200, onAck: () => witness.changed() },
+    onMisdeclared: (_node: string, ports: readonly MisdeclaredPort[]) => {
+      misdeclared.push(ports);
+      witness.changed();
+    },
+  };
   const server = new PublishServer(options);
   const { promise, resolve } = Promise.withResolvers<void>();
   server.server.listen(port, "127.0.0.1", resolve);
@@ -58,6 +68,7 @@ export async function startControl(
   return {
     publisher,
     agents,
+    misdeclared,
     port: address.port,
     [Symbol.asyncDispose]: () => server.close(),
   };

@@ -4,6 +4,7 @@
  */
 
 import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
+import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { Endpoint, Service } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
@@ -70,6 +71,8 @@ export class WorkerRig implements AsyncDisposable {
   /** Port of VIP for the service named at creation. */
   readonly port: number;
   readonly bugs: string[] = [];
+  /** What the worker said of ports that declare what is not spoken there. */
+  readonly misdeclared: MisdeclaredPort[] = [];
   readonly #collector: Collector = new Collector({ clock: () => performance.now() });
   /** The listener behind VIP; the worker has a duplicate. */
   readonly listenerFd: number;
@@ -110,6 +113,7 @@ export class WorkerRig implements AsyncDisposable {
         accessLog: 0,
       },
       onBug: (text) => this.bugs.push(text),
+      onMisdeclared: (port) => this.misdeclared.push(port),
       onDeath: (index, error) => this.bugs.push(`worker ${index}: ${error.stack}`),
     });
   }

@@ -26,6 +26,8 @@ export type ConditionReason =
   | "unknown-port"
   /** Two Services declare different protocols for one port of a pod. */
   | "protocol-conflict"
+  /** Clients speak something else than the HTTP/1 that a port declares; it is carried as bytes. */
+  | "misdeclared-port"
   /** A pod says mesh/enabled=false while a ServiceMesh would enrol it; the pod wins. */
   | "enrolment-conflict"
   /** A ServiceMesh names a Service that is not there. */

@@ -112,6 +112,7 @@ class Lab {
         looked();
         return [];
       },
+      reports: { some: () => new Promise(() => {}), conditions: () => [] },
       epoch: identity,
       log: () => {},
       onRefusal: () => {},
