@@ -19,6 +19,7 @@ import { openPages } from "./pages.ts";
 import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
 import { ProcLocator } from "./redirect/proc-locator.ts";
 import { Redirect } from "./redirect/redirect.ts";
+import { Absence } from "./state/absence.ts";
 import { readSnapshotFile, SnapshotFile } from "./state/file.ts";
 import { connectCleartext, connectTls } from "./state/session.ts";
 import { SnapshotStore } from "./state/store.ts";
@@ -127,6 +128,10 @@ function makeWorkers(
       accessLog: config.accessLog,
     },
     onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
+    onFallback: (service) =>
+      log("warn", "no known endpoint answers and control is away: going to the ClusterIP", {
+        service,
+      }),
     onMisdeclared: (port) => misdeclared.renew(port),
     onDeath: (index, error) =>
       onFatal(new Error(`data worker ${index} died: ${error.stack ?? error.message}`)),
@@ -200,6 +205,7 @@ async function follow(following: Following): Promise<void> {
     following.onSynced();
     log("info", "started from the last good snapshot", { version: kept.snapshot.version });
   }
+  const absence = parts.use(new Absence((away) => workers.control(away)));
   const control = new AbortController();
   const followed = followControl({
     connect: () => connectControl(config),
@@ -211,7 +217,10 @@ async function follow(following: Following): Promise<void> {
       following.onSynced();
     },
     misdeclared: following.misdeclared,
-    onStatus: (status) => logStatus(log, status),
+    onStatus: (status) => {
+      logStatus(log, status);
+      absence.hear(status);
+    },
     signal: control.signal,
     random: Math.random,
   });

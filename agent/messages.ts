@@ -58,6 +58,8 @@ export type ToWorker =
   | { readonly kind: "drain" }
   /** The drain's deadline has passed; `drained` follows. */
   | { readonly kind: "cut" }
+  /** Control is away for long (state/absence.ts), or back. */
+  | { readonly kind: "control"; readonly away: boolean }
   | { readonly kind: "stop" }
   | { readonly kind: "ask"; readonly id: number; readonly question: Question };
 
@@ -71,6 +73,8 @@ export type FromWorker =
   | { readonly kind: "answer"; readonly id: number; readonly rows: readonly Row[] }
   /** Something else than HTTP is spoken on a port that declares it; said once in ten minutes for each. */
   | { readonly kind: "misdeclared"; readonly port: MisdeclaredPort }
+  /** Control is away and no known endpoint of the Service answers: its connections go to its ClusterIP. Said once a minute. */
+  | { readonly kind: "fell-back"; readonly service: string }
   | { readonly kind: "bug"; readonly text: string };
 
 /** One row of an answer: flat, JSON-able. */

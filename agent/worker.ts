@@ -7,6 +7,7 @@ import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { refuse } from "#model/refusal.ts";
 import { serviceKey } from "#model/service.ts";
+import type { Workload } from "#model/workload.ts";
 import type { Channel } from "./engine/channel.ts";
 import { type Accepted, type Listener, listen } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
@@ -21,7 +22,9 @@ import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
 import { Directory } from "./flow/directory.ts";
+import { decideFallback, FallbackWarnings, fallbackFacts, serviceOf } from "./flow/fallback.ts";
 import { misdeclaredPort } from "./flow/misdeclared.ts";
+import type { Plan } from "./flow/plan.ts";
 import { LocalPod, type WorkerTally } from "./flow/pod.ts";
 import type { TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
@@ -44,6 +47,9 @@ const QUIET_MS = 1000;
 
 /** How often main hears again of a port that declares what is not spoken there. */
 const MISDECLARED_AGAIN_MS = 10 * 60_000;
+
+/** How often main hears again of a Service whose connections go to its ClusterIP. */
+const FELL_BACK_AGAIN_MS = 60_000;
 
 /** Room beside the largest head for the lines that the mesh adds. */
 const HEAD_ROOM_BYTES = 1024;
@@ -74,6 +80,8 @@ class DataWorker {
     MISDECLARED_AGAIN_MS,
     () => this.#loop.now,
   );
+  readonly #fellBack = new FallbackWarnings(() => this.#loop.now, FELL_BACK_AGAIN_MS);
+  #controlAway = false;
   readonly #tally: WorkerTally = { carried: 0 };
   readonly #drained: Timer = new Timer({ onTimer: () => this.#tellDrained() });
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
@@ -120,6 +128,7 @@ class DataWorker {
       maxConnections: limits.maxConnections,
       maxConnectionsPerPod: limits.maxConnectionsPerPod,
       draining: () => this.#draining,
+      fallback: (plan) => this.#fallback(plan),
       misdeclared: (plan, spoken) => {
         const port = misdeclaredPort(plan, spoken);
         if (port !== undefined && this.#misdeclared.note(port))
@@ -157,6 +166,16 @@ class DataWorker {
     });
   }
 
+  #fallback(plan: Plan): Plan["destination"] | undefined {
+    const workload = (uid: string): Workload | undefined => this.#directory.workload(uid);
+    const facts = fallbackFacts(plan, this.#controlAway, workload);
+    if (decideFallback(facts) === "refuse") return undefined;
+    const service = serviceOf(plan);
+    this.#metrics.counter("fallbacks", { dst_service: service }).add(1);
+    if (this.#fellBack.warns(service)) this.#tell({ kind: "fell-back", service });
+    return plan.destination;
+  }
+
   #tell(message: FromWorker): void {
     this.#port.postMessage(message);
   }
@@ -190,6 +209,9 @@ class DataWorker {
         return;
       case "cut":
         this.#cut();
+        return;
+      case "control":
+        this.#controlAway = message.away;
         return;
       case "stop":
         this.#loop.stop();

@@ -37,6 +37,8 @@ export interface WorkersInputs {
   readonly onBug: (text: string) => void;
   /** Something else than HTTP is spoken on a port that declares it; again every ten minutes while it lasts. */
   readonly onMisdeclared: (port: MisdeclaredPort) => void;
+  /** Control is away and no known endpoint of the Service answers; again every minute while it lasts. */
+  readonly onFallback: (service: string) => void;
   readonly onDeath: (index: number, error: Error) => void;
 }
 
@@ -135,6 +137,11 @@ export class Workers implements PodUsers {
     return this.#ask(question);
   }
 
+  /** Control is away for long, or back. */
+  control(away: boolean): void {
+    this.#tellAll({ kind: "control", away });
+  }
+
   /** Ends the threads. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -180,6 +187,7 @@ export class Workers implements PodUsers {
 
   #heard(from: Running, message: FromWorker): void {
     if (message.kind === "bug") this.#inputs.onBug(message.text);
+    if (message.kind === "fell-back") this.#inputs.onFallback(message.service);
     if (message.kind === "misdeclared") this.#inputs.onMisdeclared(message.port);
     for (const waiting of [...this.#expected])
       if (waiting.match(from, message)) this.#expected.splice(this.#expected.indexOf(waiting), 1);

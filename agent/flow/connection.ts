@@ -1,6 +1,5 @@
 /** The story of a connection: accept → identify → authorize → look → plan → carry → record. */
 
-import type { Misspoken } from "#model/misdeclared.ts";
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Channel } from "../engine/channel.ts";
 import type { HeldBytes } from "../transport/held-bytes.ts";
@@ -26,8 +25,6 @@ export interface FlowContext extends HttpContext {
   readonly tie: Tie;
   readonly maxConnections: number;
   readonly maxConnectionsPerPod: number;
-  /** A connection of this plan, on a port that is declared HTTP, speaks something else. To be called once for each. */
-  readonly misdeclared: (plan: Plan, spoken: Misspoken) => void;
   /** Whether the agent is shutting down: what was accepted in the last moment is served, but only once. */
   readonly draining: () => boolean;
 }

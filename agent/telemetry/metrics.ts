@@ -82,6 +82,7 @@ const LABELS = {
     "reason",
   ],
   retry: ["dst_service", "result"],
+  service: ["dst_service"],
   endpoint: ["dst_service", "port", "state"],
   certificate: ["namespace", "service_account"],
   event: ["event"],
@@ -161,6 +162,13 @@ const METRICS = {
     source: "worker",
     help: "Requests sent again to another endpoint (result: sent), or not for want of budget (result: no-budget).",
     labels: "retry",
+  },
+  fallbacks: {
+    name: "nodemesh_cluster_ip_fallbacks_total",
+    kind: "counter",
+    source: "worker",
+    help: "Connections that went to the Service's ClusterIP because control was away and no known endpoint answered.",
+    labels: "service",
   },
   endpointState: {
     name: "nodemesh_endpoint_state",

@@ -71,6 +71,8 @@ export class WorkerRig implements AsyncDisposable {
   /** Port of VIP for the service named at creation. */
   readonly port: number;
   readonly bugs: string[] = [];
+  /** Services of which the worker said that their connections go to the ClusterIP. */
+  readonly fallbacks: string[] = [];
   /** What the worker said of ports that declare what is not spoken there. */
   readonly misdeclared: MisdeclaredPort[] = [];
   readonly #collector: Collector = new Collector({ clock: () => performance.now() });
@@ -113,6 +115,7 @@ export class WorkerRig implements AsyncDisposable {
         accessLog: 0,
       },
       onBug: (text) => this.bugs.push(text),
+      onFallback: (service) => this.fallbacks.push(service),
       onMisdeclared: (port) => this.misdeclared.push(port),
       onDeath: (index, error) => this.bugs.push(`worker ${index}: ${error.stack}`),
     });

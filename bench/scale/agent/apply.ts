@@ -175,6 +175,7 @@ function makeWorkers(): Workers {
     count: WORKERS,
     metrics: blocks,
     logs: blocks.map(() => undefined),
+    onFallback: () => fail("nothing is dialled"),
     onMisdeclared: () => fail("nothing is spoken"),
     settings: {
       node: "n1",

@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { ABSENT_AFTER_MS, Absence } from "./absence.ts";
+import type { StreamStatus } from "./stream.ts";
+
+const LOST: StreamStatus = { kind: "lost", problem: "gone", retryInMs: 1 };
+const SYNCED: StreamStatus = { kind: "synced", epoch: "e", version: 1 };
+
+test("control is away when it was lost for long, and back with a snapshot in force", ({ mock }) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const told: boolean[] = [];
+  using absence = new Absence((away) => told.push(away));
+  absence.hear({ kind: "connecting" });
+  absence.hear(LOST);
+  mock.timers.tick(ABSENT_AFTER_MS - 1);
+  // What it tries meanwhile neither shortens nor lengthens it.
+  for (const status of [{ kind: "connecting" } as const, { kind: "connected" } as const, LOST])
+    absence.hear(status);
+  assert.deepEqual(told, []);
+  mock.timers.tick(1);
+  assert.deepEqual(told, [true]);
+  absence.hear(LOST);
+  absence.hear({ kind: "connected" });
+  mock.timers.tick(2 * ABSENT_AFTER_MS);
+  assert.deepEqual(told, [true]);
+  absence.hear(SYNCED);
+  absence.hear(SYNCED);
+  assert.deepEqual(told, [true, false]);
+});
+
+test("who comes back in time was never away", ({ mock }) => {
+  mock.timers.enable({ apis: ["setTimeout"] });
+  const told: boolean[] = [];
+  using absence = new Absence((away) => told.push(away));
+  for (let i = 0; i < 3; i++) {
+    absence.hear(LOST);
+    mock.timers.tick(ABSENT_AFTER_MS - 1);
+    absence.hear(SYNCED);
+  }
+  mock.timers.tick(ABSENT_AFTER_MS);
+  assert.deepEqual(told, []);
+});
