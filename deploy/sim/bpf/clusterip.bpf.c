@@ -2,9 +2,9 @@
 //
 // ClusterIPs for every process of the simulation, in or out of the mesh: stands
 // for kube-proxy. Attached to the simulation's own cgroup, the parent of the
-// nodes' cgroups, so it runs after an agent's programs: what the agent has
-// marked as its own is left alone, because there the ClusterIP itself must
-// reach the proxy. connect() and sendmsg() replace a ClusterIP by an endpoint;
+// nodes' cgroups, so it runs after an agent's programs: a connection that they
+// have caught is left alone, because there the ClusterIP itself must reach the
+// proxy; the agent's own are served like anybody's. connect() and sendmsg() replace a ClusterIP by an endpoint;
 // recvmsg() and getpeername() give it back. May include the mesh's words; must
 // not share its maps.
 #include "../../../bpf/mesh.h"
@@ -86,12 +86,9 @@ static __always_inline struct address ipv6_of(struct bpf_sock_addr *ctx) {
                read_once(ctx->user_ip6[2]), read_once(ctx->user_ip6[3])}};
 }
 
-static __always_inline int is_the_meshs(struct bpf_sock_addr *ctx) {
+static __always_inline int is_caught(struct bpf_sock_addr *ctx) {
   struct bpf_sock *socket = ctx->sk;
-  if (!socket)
-    return 0;
-  __u32 mark = socket->mark & MARK_MASK;
-  return mark == MARK_CAUGHT || mark == MARK_INBOUND || mark == MARK_UPSTREAM;
+  return socket && (socket->mark & MARK_MASK) == MARK_CAUGHT;
 }
 
 static __always_inline int refuse(void) {
@@ -104,7 +101,7 @@ static __always_inline int refuse(void) {
 // endpoints.
 static __always_inline int translate(struct bpf_sock_addr *ctx,
                                      struct endpoint *to) {
-  if (is_the_meshs(ctx))
+  if (is_caught(ctx))
     return 0;
   struct service_key key = {.address = to->address,
                             .port = to->port,
