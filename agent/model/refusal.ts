@@ -8,8 +8,10 @@ const HELP = {
   denied: "an authorization policy denies this connection",
   "no-policy-data": "no snapshot is known yet, so nothing can be allowed",
   "no-endpoints": "the service has no ready endpoint",
-  "connect-refused": "the chosen endpoint refused the connection",
-  "connect-timeout": "the chosen endpoint did not answer in time (is a NetworkPolicy in the way?)",
+  "connect-refused":
+    "the chosen endpoint refused the connection, or a rule of the pod's own iptables (--uid-owner?) did",
+  "connect-timeout":
+    "the chosen endpoint did not answer in time (is a NetworkPolicy, or a rule of the pod's own iptables, in the way?)",
   "connect-failed": "the chosen endpoint could not be reached",
   "upstream-reset": "the endpoint closed or reset before it answered",
   "upstream-malformed": "the endpoint's answer is not valid HTTP/1.1",
