@@ -2,12 +2,14 @@
 import { setTimeout as pause } from "node:timers/promises";
 
 const LOOK_EVERY_MS = 10;
+/** What takes a second alone may take ten beside others; who promises a shorter time says so. */
+const PATIENCE_MS = 20_000;
 
-/** Resolves once `holds()` is true; rejects with `what` after `deadlineMs` (default 5,000). */
+/** Resolves once `holds()` is true; rejects with `what` after `deadlineMs` (default 20,000). */
 export async function until(
   what: string,
   holds: () => boolean | Promise<boolean>,
-  deadlineMs = 5000,
+  deadlineMs: number = PATIENCE_MS,
 ): Promise<void> {
   const deadline = performance.now() + deadlineMs;
   while (!(await holds())) {
