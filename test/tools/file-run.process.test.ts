@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { isAlive } from "../support/is-alive.ts";
+import { until } from "../support/until.ts";
 import { type FileOptions, type FileResult, runFile } from "./file-run.ts";
 
 /** Runs a test file's text. */
@@ -22,9 +24,9 @@ async function result(text: string, options: Partial<FileOptions> = {}): Promise
 
 const HANGS = `
   import { test } from "node:test";
-  test("hangs", () => new Promise((resolve) => setTimeout(resolve, 3_000)));
+  test("hangs", () => new Promise((resolve) => setTimeout(resolve, 1_500)));
   test("works", () => {});`;
-const HANGS_LONG: string = HANGS.replace("3_000", "25_000");
+const HANGS_LONG: string = HANGS.replace("1_500", "25_000");
 
 test("a test that hangs fails after the time for a test, and the next one runs", async () => {
   const { passed, failures } = await result(HANGS, { testTimeoutMs: 200 });
@@ -51,6 +53,20 @@ test("an aborted file ends at once, and has failed", async () => {
   assert.equal(passed, 0);
   assert.match(failures.join(), /aborted/);
   assert.ok(performance.now() - from < 15_000);
+});
+
+test("a file that is ended takes with it what it started", async () => {
+  const { failures } = await result(
+    `
+    import { spawn } from "node:child_process";
+    import { test } from "node:test";
+    const child = spawn("sleep", ["1000"]);
+    console.log("pid:" + child.pid);
+    test("hangs", () => new Promise(() => setTimeout(() => {}, 25_000)));`,
+    { timeoutMs: 4_000 },
+  );
+  const pid = Number(/pid:(\d+)/.exec(failures.join())?.[1]);
+  await until("it has ended", () => !isAlive(pid));
 });
 
 test("a file counts what it ran, and tells failures with what it printed", async () => {

@@ -100,11 +100,21 @@ async function execute(
   return ending;
 }
 
+/** Ends the file's process and those that it started. */
 async function end(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
-  child.kill("SIGTERM");
-  const clock = setTimeout(() => child.kill("SIGKILL"), ENDING_MS);
+  signalAll(child, "SIGTERM");
+  const clock = setTimeout(() => signalAll(child, "SIGKILL"), ENDING_MS);
   await exited;
   clearTimeout(clock);
+}
+
+/** It leads a process group, since it is detached. */
+function signalAll({ pid }: ChildProcess, signal: "SIGTERM" | "SIGKILL"): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 async function leftBy(

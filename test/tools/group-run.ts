@@ -73,11 +73,12 @@ export async function runFiles(
     say(`${results.size} of ${files.length} files are through`);
   };
   while (waiting.length + running.size > 0) {
-    const isOver = signal?.aborted === true;
-    if (isOver) for (const one of waiting.splice(0)) results.set(one, broken(one, "was not begun"));
+    if (signal?.aborted === true)
+      for (const one of waiting.splice(0)) results.set(one, broken(one, "was not begun"));
     const next = nextFile(waiting, [...running.keys()], concurrency);
     if (next === undefined) {
-      await Promise.race(running.values());
+      // With nothing running it is over.
+      if (running.size > 0) await Promise.race(running.values());
       continue;
     }
     waiting.splice(waiting.indexOf(next), 1);
