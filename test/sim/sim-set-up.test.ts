@@ -1,9 +1,9 @@
 /** What the simulator says of the mesh itself: its processes' logs, pods that can't be set up, overridden wishes. */
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
+import { bindMount, detachMount } from "../../agent/kernel/namespace-calls.ts";
 import { SimLab } from "../support/sim-lab.ts";
 import { until } from "../support/until.ts";
 
@@ -51,8 +51,8 @@ async function podOf(prefix: string): Promise<ListedPod> {
 
 /** While it lasts the agent opens a namespace of another kind in the pod's place, and setns(2) refuses that. */
 function hideNamespace(netns: string): Disposable {
-  execFileSync("mount", ["--bind", "/proc/self/ns/uts", netns]);
-  return { [Symbol.dispose]: () => void execFileSync("umount", [netns]) };
+  bindMount("/proc/self/ns/uts", netns);
+  return { [Symbol.dispose]: () => void detachMount(netns) };
 }
 
 test("logs shows what an agent and control say, and with -f what the next agent says", async () => {
@@ -124,16 +124,23 @@ test("wait for a Deployment warns of its pod that could not be set up", async ()
   assert.match(stderr, new RegExp(`^warning: pod/${name} could not be set up in the mesh: `, "m"));
 });
 
-test("after wait an annotated pod is in the mesh", async () => {
+test("wait waits for the agent of an annotated pod, however long control takes", async () => {
   await lab.sim("annotate", "pod", "shy", "mesh/enabled=false", "--overwrite");
   await until("it left", async () => (await podOf("shy")).path === "direct");
-  for (let flip = 0; flip < 3; flip++) {
+  const { control } = JSON.parse(await lab.sim("status", "-o", "json")) as {
+    readonly control: { readonly pid: number };
+  };
+  process.kill(control.pid, "SIGSTOP");
+  try {
     await lab.sim("annotate", "pod", "shy", "mesh/enabled=true", "--overwrite");
-    await lab.sim("wait");
-    assert.equal((await podOf("shy")).path, "proxy");
-    await lab.sim("annotate", "pod", "shy", "mesh/enabled=false", "--overwrite");
-    await until("it left", async () => (await podOf("shy")).path === "direct");
+    const { code, stderr } = await lab.run("wait", "--timeout", "1");
+    assert.equal(code, 1);
+    assert.match(stderr, /pod\/shy \(its agent does not catch it yet\)/);
+  } finally {
+    process.kill(control.pid, "SIGCONT");
   }
+  await lab.sim("wait");
+  assert.equal((await podOf("shy")).path, "proxy");
 });
 
 test("apply says that it overrides ipFamilies, and takes the Service", async () => {
