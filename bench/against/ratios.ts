@@ -7,8 +7,11 @@ import { APART } from "./loads.ts";
 export const OLD = "old";
 export const NEW = "new";
 
-/** A cost has grown when it did in every round by more than this: below, two runs of one commit differ as much. */
+/** A cost has grown when it did in every round by more than this. */
 export const LIMIT = 1.03;
+
+/** With fewer rounds the least of them is above the limit by chance too often: half of one and a quarter of two. */
+export const ROUNDS_TO_JUDGE = 5;
 
 /** What became of one figure of one load. */
 export interface Ratio {
@@ -58,7 +61,8 @@ function orderOf({ workload, figure }: Cell): number {
   return Number(workload.startsWith(APART)) * 10 + [...FIGURES.keys()].indexOf(figure);
 }
 
-function verdictOf({ workload, figure }: Cell, { min }: Spread): Ratio["verdict"] {
+function verdictOf({ workload, figure, ratios }: Cell, { min }: Spread): Ratio["verdict"] {
+  if (ratios.length < ROUNDS_TO_JUDGE) return "told";
   if (workload.startsWith(APART) || FIGURES.get(figure)?.cost !== true) return "told";
   return min > LIMIT ? "missed" : "kept";
 }
