@@ -64,7 +64,7 @@ export class Pipeline {
 
   /** What each ServiceMesh shall say of itself. */
   statuses(): readonly ServiceMeshStatus[] {
-    return meshStatuses(this.#compilation.memo.meshed.meshes, this.#compilation.workloads);
+    return meshStatuses(this.#compilation.meshed.meshes, this.#compilation.workloads);
   }
 
   /** Reports to these from now on. */

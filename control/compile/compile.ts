@@ -3,11 +3,11 @@
  * becomes a condition, the rest compiles). May import control/world.ts, control/k8s/api and agent/model;
  * must never do I/O, read a clock or keep state between calls but what the caller hands back in.
  *
- * Given the previous compilation, results of untouched objects are taken over by identity, so that a small
- * change costs a few milliseconds in a world of thousands and the publisher sees what changed by `!==`.
+ * This file: the stages and what each is made of. Given the previous compilation, results of untouched objects are taken
+ * over by identity (stages.ts), so that a small change costs a few milliseconds in a world of thousands and the publisher
+ * sees what changed by `!==`.
  */
 
-import { isDeepStrictEqual } from "node:util";
 import { readEnrolmentWords } from "#model/annotations.ts";
 import type { Service } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
@@ -15,15 +15,21 @@ import type { Namespace } from "../k8s/api/cluster.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import type { Pod } from "../k8s/api/pod.ts";
 import type { EndpointSlice, Service as KubeService } from "../k8s/api/service.ts";
-import { EMPTY_WORLD, type World, worldKey } from "../world.ts";
-import { type Claimant, type Resolved, resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
-import { mergeDeclaredPorts } from "./declared-ports.ts";
-import { type Heeded, heedOpaqueWords, NOTHING_HEEDED, opaqueWords } from "./opaque-words.ts";
-import { patched } from "./patched.ts";
+import { type World, worldKey } from "../world.ts";
+import { resolveAddressConflicts, UNCONTESTED } from "./conflicts.ts";
+import { type MergedPorts, mergeDeclaredPorts } from "./declared-ports.ts";
+import { heedOpaqueWords, NO_OPAQUE_WORDS, opaqueWords } from "./opaque-words.ts";
 import type { PodPort } from "./protocol.ts";
 import { podFinder } from "./selection.ts";
 import { compileMeshes, type Meshed, UNMESHED } from "./service-meshes.ts";
-import { type CompiledService, compileService, podKey, servicesSlices } from "./services.ts";
+import {
+  type CompiledService,
+  compileService,
+  podKey,
+  type SlicesByService,
+  servicesSlices,
+} from "./services.ts";
+import { type Memo, NO_MEMO, outputs, type Results, Stages, unlessSame } from "./stages.ts";
 import {
   bytesOf,
   overflowOf,
@@ -42,72 +48,21 @@ export interface Compilation {
   /** By `namespace/name`. */
   readonly services: ReadonlyMap<string, Service>;
   readonly conditions: readonly Condition[];
-  /** Intermediate results, for the next call. */
+  /** Each Service as it was compiled, headless or not, by `namespace/name`. */
+  readonly compiledServices: Results<CompiledService>;
+  readonly meshed: Meshed;
+  /** For the next call. */
   readonly memo: Memo;
 }
-
-/** Results by key, each beside the inputs it was made of. */
-interface Memo {
-  readonly world: World;
-  readonly namespaces: ReadonlyMap<string, Entry<Namespace, NamespaceWords>>;
-  readonly services: ReadonlyMap<string, Entry<ServiceInput, Tellable<CompiledService>>>;
-  readonly ports: ReadonlyMap<string, readonly PodPort[]>;
-  readonly portConditions: readonly Condition[];
-  readonly meshed: Meshed;
-  readonly pods: ReadonlyMap<string, Entry<PodInput, Tellable<CompiledPod>>>;
-  readonly group: { readonly pods: Group<CompiledPod>; readonly services: Group<CompiledService> };
-  /** The Services as they are told. */
-  readonly heeded: Heeded<Tellable<CompiledService>>;
-  readonly workloads: Resolved<Workload>;
-  /** Services with virtual addresses. */
-  readonly virtual: Resolved<Service>;
-}
-
-interface Entry<I, O> {
-  readonly input: I;
-  readonly output: O;
-}
-
-/** The results of one kind, and what all of them say together. */
-interface Group<C> {
-  readonly entries: ReadonlyMap<string, Entry<unknown, Tellable<C>>>;
-  readonly outputs: readonly Tellable<C>[];
-  readonly bytes: number;
-  readonly conditions: readonly Condition[];
-}
-
-interface ServiceInput {
-  readonly service: KubeService;
-  readonly slices: readonly EndpointSlice[];
-}
-
-interface PodInput {
-  readonly pod: Pod;
-  readonly namespace: NamespaceWords;
-  readonly ports: readonly PodPort[];
-  readonly meshes: readonly string[];
-}
-
-const NO_GROUP: Group<never> = { entries: new Map(), outputs: [], bytes: 0, conditions: [] };
 
 /** The compilation of the empty world. */
 export const EMPTY_COMPILATION: Compilation = {
   workloads: new Map(),
   services: new Map(),
   conditions: [],
-  memo: {
-    world: EMPTY_WORLD,
-    namespaces: new Map(),
-    services: new Map(),
-    ports: new Map(),
-    portConditions: [],
-    meshed: UNMESHED,
-    pods: new Map(),
-    group: { pods: NO_GROUP, services: NO_GROUP },
-    heeded: NOTHING_HEEDED,
-    workloads: UNCONTESTED,
-    virtual: UNCONTESTED,
-  },
+  compiledServices: new Map(),
+  meshed: UNMESHED,
+  memo: NO_MEMO,
 };
 
 const NO_WORDS: NamespaceWords = { words: {}, conditions: [] };
@@ -117,203 +72,169 @@ const NO_MESHES: readonly string[] = [];
 
 /** Compiles a world. The result depends on the world alone; `previous` only saves work. */
 export function compile(world: World, previous: Compilation = EMPTY_COMPILATION): Compilation {
-  const old = previous.memo;
-  const namespaces = remake({
-    objects: world.namespaces,
-    old: old.namespaces,
-    fits: Object.is,
-    inputOf: (namespace: Namespace) => namespace,
-    make: readNamespace,
+  const stages = new Stages(previous.memo);
+  const namespaces = stages.each("namespaces", {
+    ...{ objects: world.namespaces, around: [] },
+    inputsOf: (namespace: Namespace) => [namespace] as const,
+    make: ([namespace]) => readNamespace(namespace),
   });
-  const slices = servicesSlices(world.endpointSlices.values());
-  const services = remake({
-    objects: world.services,
-    old: old.services,
-    fits: (input, service, key) =>
-      input.service === service && sameItems(input.slices, slices.get(key) ?? NO_SLICES),
-    inputOf: (service: KubeService, key): ServiceInput => ({
-      service,
-      slices: slices.get(key) ?? NO_SLICES,
-    }),
-    make: (input: ServiceInput) => tellableService(compileService(input.service, input.slices)),
-  });
-  const { ports, portConditions } = declaredPorts(services, old);
-  const meshed = compileMeshes(
-    { world, slices, portsOf: (key) => services.get(key)?.output.ports ?? [] },
-    old.meshed,
+  const slices = stages.once("slices", [world.endpointSlices], ([all], before?: SlicesByService) =>
+    servicesSlices(all.values(), before),
   );
-  const wordsOf = ({ metadata }: Pod): NamespaceWords =>
-    namespaces.get(metadata.namespace)?.output ?? NO_WORDS;
-  const portsOf = ({ metadata }: Pod): readonly PodPort[] =>
-    ports.get(podKey(metadata.namespace, metadata.uid)) ?? NO_PORTS;
-  const meshesOf = ({ metadata }: Pod): readonly string[] =>
-    meshed.byPod.get(metadata.uid) ?? NO_MESHES;
-  // Mostly nothing around the pods has changed: then looking at the pods alone will do.
-  const settled =
-    namespaces === old.namespaces && ports === old.ports && meshed.byPod === old.meshed.byPod;
-  const remakePods = (): Memo["pods"] =>
-    remake({
-      objects: world.pods,
-      old: old.pods,
-      fits: (input, pod) =>
-        input.pod === pod &&
-        (settled ||
-          (input.namespace === wordsOf(pod) &&
-            input.ports === portsOf(pod) &&
-            input.meshes === meshesOf(pod))),
-      inputOf: (pod: Pod): PodInput => ({
+  const services = stages.each("services", {
+    ...{ objects: world.services, around: [slices] },
+    inputsOf: (service: KubeService, key) => [service, slices.get(key) ?? NO_SLICES] as const,
+    make: ([service, own]) => tellableService(compileService(service, own)),
+  });
+  const declared = declaredPorts(stages, services);
+  const meshed = stages.once(
+    "meshes",
+    [world.serviceMeshes, world.services, world.pods, slices, services],
+    ([serviceMeshes, services, pods, slices, compiled], before?: Meshed) =>
+      compileMeshes(
+        {
+          world: { serviceMeshes, services, pods },
+          slices,
+          portsOf: (key) => compiled.get(key)?.output.ports ?? [],
+        },
+        before ?? UNMESHED,
+      ),
+  );
+  const pods = compilePods(stages, world.pods, { namespaces, ports: declared.ports, meshed });
+  const told = tellTogether(stages, pods, services);
+  const unknown = stages.once(
+    "unknown ports",
+    [told.services, world.pods, slices],
+    ([services, pods, slices]) => unknownPorts(services, () => podFinder({ pods }, slices)),
+  );
+  const conditions = stages.once(
+    "conditions",
+    [namespaces, declared.portConditions, unknown, meshed.meshes, told.conditions],
+    ([namespaces, ports, unknown, meshes, told]) =>
+      [
+        ...outputs(namespaces).flatMap((words) => words.conditions),
+        ...meshes.flatMap((mesh) => mesh.conditions),
+        ...ports,
+        ...unknown,
+        ...told,
+      ].sort(byPlace),
+  );
+  const { memo } = stages;
+  return { ...told.parts, conditions, compiledServices: services, meshed, memo };
+}
+
+/** The ports that Services declare for each pod; as before when no Service declares otherwise. */
+function declaredPorts(stages: Stages, services: Results<CompiledService>): MergedPorts {
+  const declaring = stages.once(
+    "declaring",
+    [services],
+    ([services], before?: readonly CompiledService[]) =>
+      unlessSame(before, outputs(services), ({ declared }) => declared),
+  );
+  return stages.once("declared ports", [declaring], ([services], before?: MergedPorts) =>
+    mergeDeclaredPorts(services, before?.ports ?? new Map()),
+  );
+}
+
+/** What is around the pods. */
+interface PodsContext {
+  readonly namespaces: Results<NamespaceWords>;
+  readonly ports: MergedPorts["ports"];
+  readonly meshed: Meshed;
+}
+
+function compilePods(
+  stages: Stages,
+  objects: World["pods"],
+  { namespaces, ports, meshed: { byPod } }: PodsContext,
+): Results<Tellable<CompiledPod>> {
+  return stages.each("pods", {
+    ...{ objects, around: [namespaces, ports, byPod] },
+    inputsOf: (pod: Pod) => {
+      const { namespace, uid } = pod.metadata;
+      return [
         pod,
-        namespace: wordsOf(pod),
-        ports: portsOf(pod),
-        meshes: meshesOf(pod),
-      }),
-      make: compileWorkload,
-    });
-  const pods = settled && world.pods === old.world.pods ? old.pods : remakePods();
-  const group = {
-    pods: groupOf(pods, old.group.pods),
-    services: groupOf(services, old.group.services),
-  };
-  const unknown = unknownPorts(group.services.outputs, () => podFinder(world, slices));
-  const heeded = heed(group, old);
-  const partial = {
-    ...{ world, namespaces, services, ports, portConditions, meshed, pods, group, heeded },
-  };
-  return assemble(partial, unknown, previous);
+        namespaces.get(namespace)?.output ?? NO_WORDS,
+        ports.get(podKey(namespace, uid)) ?? NO_PORTS,
+        byPod.get(uid) ?? NO_MESHES,
+      ] as const;
+    },
+    make: ([pod, { words }, declared, meshes]) =>
+      tellablePod(compilePod(pod, { namespace: words, declared, meshes })),
+  });
 }
 
-/** Resolves what only shows when all are seen together, and lays out the result. */
-function assemble(
-  partial: Omit<Memo, "workloads" | "virtual">,
-  unknown: readonly Condition[],
-  previous: Compilation,
-): Compilation {
-  const before = previous.memo;
-  const { pods } = partial.group;
-  const services = { ...partial.group.services, outputs: partial.heeded.outputs };
-  const overflow = overflowOf([pods, services]);
-  const toldOf = <C extends Told>({ outputs: all }: { readonly outputs: readonly C[] }) =>
-    without(all, overflow.leftOut);
-  const workloads = resolveAddressConflicts(toldOf(pods), before.workloads);
-  const virtual = resolveAddressConflicts(toldOf(services), before.virtual);
-  const memo: Memo = { ...partial, workloads, virtual };
-  const conditions = [
-    ...[...memo.namespaces.values()].flatMap(({ output }) => output.conditions),
-    ...services.conditions,
-    ...memo.portConditions,
-    ...unknown,
-    ...memo.meshed.meshes.flatMap((mesh) => mesh.conditions),
-    ...pods.conditions,
-    ...overflow.conditions,
-    ...virtual.conditions,
-    ...workloads.conditions,
-  ];
+/** What comes of pods and Services when all are seen together. */
+interface ToldTogether {
+  readonly parts: Pick<Compilation, "workloads" | "services">;
+  readonly services: readonly CompiledService[];
+  readonly conditions: readonly Condition[];
+}
+
+function tellTogether(
+  stages: Stages,
+  podResults: Results<Tellable<CompiledPod>>,
+  serviceResults: Results<Tellable<CompiledService>>,
+): ToldTogether {
+  const pods = stages.once("pod group", [podResults], ([results]) => groupOf(results));
+  const words = stages.once("opaque words", [pods], ([pods], before?: typeof NO_OPAQUE_WORDS) =>
+    opaqueWords(pods.outputs, before ?? NO_OPAQUE_WORDS),
+  );
+  const heeded = stages.each("heeded services", {
+    ...{ objects: serviceResults, around: [words] },
+    inputsOf: ({ output }) => [output, words] as const,
+    make: ([service, words]) => heedOpaqueWords(service, words),
+  });
+  const services = stages.once("service group", [heeded], ([results]) => groupOf(results));
+  const overflow = stages.once("overflow", [pods, services], (groups) => overflowOf(groups));
+  const workloads = stages.once(
+    "workloads",
+    [pods.outputs, overflow],
+    ([all, { leftOut }], before?: ReturnType<typeof resolveAddressConflicts<Workload>>) =>
+      resolveAddressConflicts(without(all, leftOut), before ?? UNCONTESTED),
+  );
+  const virtual = stages.once(
+    "virtual services",
+    [services.outputs, overflow],
+    ([all, { leftOut }], before?: ReturnType<typeof resolveAddressConflicts<Service>>) =>
+      resolveAddressConflicts(without(all, leftOut), before ?? UNCONTESTED),
+  );
+  const conditions = stages.once(
+    "conditions of what is told",
+    [services, pods, overflow, virtual, workloads],
+    (all) => all.flatMap(({ conditions }) => conditions),
+  );
   return {
-    workloads: workloads.byKey,
-    services: virtual.byKey,
-    conditions: conditions.sort(byPlace),
-    memo,
+    parts: { workloads: workloads.byKey, services: virtual.byKey },
+    services: services.outputs,
+    conditions,
   };
 }
 
-/** The Services by what the pods behind them say; as before when neither has changed. */
-function heed({ pods, services }: Memo["group"], old: Memo): Memo["heeded"] {
-  const { heeded, group } = old;
-  const words = pods === group.pods ? heeded.words : opaqueWords(pods.outputs, heeded.words);
-  if (services === group.services && words === heeded.words) return heeded;
-  return heedOpaqueWords(services.outputs, words, heeded);
+/** The results of one kind, and what all of them say together. */
+interface Group<C> {
+  readonly outputs: readonly C[];
+  readonly bytes: number;
+  readonly conditions: readonly Condition[];
 }
 
-/** The group of these entries; the old one where they are the same map. */
-function groupOf<C extends Claimant<unknown> & { readonly conditions: readonly Condition[] }>(
-  entries: Group<C>["entries"],
-  before: Group<C>,
+function groupOf<C extends Told & { readonly conditions: readonly Condition[] }>(
+  results: Results<C>,
 ): Group<C> {
-  if (entries === before.entries) return before;
-  const all = outputs(entries);
-  return {
-    entries,
-    outputs: all,
-    bytes: bytesOf(all),
-    conditions: all.flatMap(({ conditions }) => conditions),
-  };
+  const all = outputs(results);
+  const conditions: Condition[] = [];
+  // Nearly all have none: flatMap() would take most of the time of a change.
+  for (const one of all) if (one.conditions.length > 0) conditions.push(...one.conditions);
+  return { outputs: all, bytes: bytesOf(all), conditions };
 }
 
 function without<C extends Told>(all: readonly C[], leftOut: ReadonlySet<Told>): readonly C[] {
   return leftOut.size === 0 ? all : all.filter((one) => !leftOut.has(one));
 }
 
-function outputs<I, O>(entries: ReadonlyMap<string, Entry<I, O>>): readonly O[] {
-  return Array.from(entries.values(), (entry) => entry.output);
-}
-
-/** How one kind of result is made of one kind of object. */
-interface Recipe<T, I, O extends object> {
-  readonly objects: ReadonlyMap<string, T>;
-  readonly old: ReadonlyMap<string, Entry<I, O>>;
-  /** Whether the result of these inputs is still right. */
-  readonly fits: (input: I, object: T, key: string) => boolean;
-  readonly inputOf: (object: T, key: string) => I;
-  readonly make: (input: I) => O;
-}
-
-/** One result for each object; the old one where it fits, and the old map when all do. */
-function remake<T, I, O extends object>(recipe: Recipe<T, I, O>): ReadonlyMap<string, Entry<I, O>> {
-  const { objects, old } = recipe;
-  const fresh: [string, Entry<I, O>][] = [];
-  for (const [key, object] of objects) {
-    const before = old.get(key);
-    if (before !== undefined && recipe.fits(before.input, object, key)) continue;
-    const input = recipe.inputOf(object, key);
-    const output = recipe.make(input);
-    fresh.push([
-      key,
-      { input, output: before === undefined ? output : reuse(before.output, output) },
-    ]);
-  }
-  return patched(old, fresh, objects);
-}
-
-/** The new output with each field that says the same as before taken over by identity. */
-function reuse<O extends object>(before: O, now: O): O {
-  const fields = Object.entries(now).map(([name, value]: [string, unknown]) => {
-    const known: unknown = Reflect.get(before, name);
-    return [name, isDeepStrictEqual(known, value) ? known : value];
-  });
-  // The same fields with equal values: still an O.
-  return Object.fromEntries(fields) as O;
-}
-
 function readNamespace(namespace: Namespace): NamespaceWords {
   const { value, problems } = readEnrolmentWords(namespace.metadata);
   return { words: value, conditions: wordConditions(namespace, problems) };
-}
-
-function compileWorkload({
-  pod,
-  namespace,
-  ports: declared,
-  meshes,
-}: PodInput): Tellable<CompiledPod> {
-  return tellablePod(compilePod(pod, { namespace: namespace.words, declared, meshes }));
-}
-
-function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((item, i) => item === b[i]);
-}
-
-/** The ports that Services declare for each pod; the old ones when no Service declares otherwise. */
-function declaredPorts(
-  services: Memo["services"],
-  old: Memo,
-): Pick<Memo, "ports" | "portConditions"> {
-  const unchanged =
-    services.size === old.services.size &&
-    [...services].every(
-      ([key, { output }]) => old.services.get(key)?.output.declared === output.declared,
-    );
-  if (unchanged) return old;
-  return mergeDeclaredPorts(outputs(services), old.ports);
 }
 
 function byPlace(a: Condition, b: Condition): number {

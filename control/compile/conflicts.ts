@@ -39,7 +39,7 @@ export function resolveAddressConflicts<T extends Addressed>(
   before: Resolved<T>,
 ): Resolved<T> {
   if (claimants === before.claimants) return before;
-  const fresh = before.conditions.length === 0 ? quietChanges(claimants, before.byKey) : undefined;
+  const fresh = before.conditions.length === 0 ? quietChanges(claimants, before) : undefined;
   if (fresh !== undefined)
     return { byKey: patched(before.byKey, fresh, before.byKey), conditions: [], claimants };
   const { owners, contested } = findOwners(claimants);
@@ -61,19 +61,22 @@ export function resolveAddressConflicts<T extends Addressed>(
  */
 function quietChanges<T extends Addressed>(
   claimants: readonly Claimant<T>[],
-  before: ReadonlyMap<string, T>,
+  before: Resolved<T>,
 ): readonly (readonly [string, T])[] | undefined {
   const fresh: (readonly [string, T])[] = [];
   let present = 0;
-  for (const { key, value } of claimants) {
+  for (const [i, claimant] of claimants.entries()) {
+    const { key, value } = claimant;
     if (value === undefined) continue;
     present++;
-    const known = before.get(key);
+    // Mostly they come in the order of before: then nothing has to be looked up.
+    if (claimant === before.claimants[i]) continue;
+    const known = before.byKey.get(key);
     if (known === value) continue;
     if (!isDeepStrictEqual(known?.addresses, value.addresses)) return undefined;
     fresh.push([key, value]);
   }
-  return present === before.size ? fresh : undefined;
+  return present === before.byKey.size ? fresh : undefined;
 }
 
 type Addressed = { readonly addresses: readonly string[] };

@@ -49,10 +49,10 @@ export function misdeclaredConditions(
 function servicePlace(
   key: string,
   port: number,
-  { services, memo }: Compilation,
+  { services, compiledServices }: Compilation,
 ): readonly Omit<Place, "spoken">[] {
   const told = services.get(key)?.ports.find((one) => one.port === port);
-  const compiled = memo.services.get(key)?.output;
+  const compiled = compiledServices.get(key)?.output;
   const declaring = compiled?.ports.find((one) => one.port === port);
   // Told as tcp: a pod behind it has opaque ports, and what was seen was seen before.
   if (compiled === undefined || declaring === undefined || told?.protocol !== "http") return [];
@@ -76,7 +76,7 @@ function portKey(pod: string, port: number): string {
 /** All of them are looked for at once, as there are many endpoints. */
 function leadingPorts(
   ports: readonly MisdeclaredPort[],
-  { workloads, memo }: Compilation,
+  { workloads, compiledServices }: Compilation,
 ): Leading {
   const leading = new Map<string, Omit<Place, "spoken">[]>();
   for (const seen of ports) {
@@ -85,7 +85,7 @@ function leadingPorts(
       leading.set(portKey(podKey(workload.namespace, workload.uid), seen.port), []);
   }
   if (leading.size === 0) return leading;
-  for (const { output } of memo.services.values())
+  for (const { output } of compiledServices.values())
     for (const port of output.ports.filter(({ protocol }) => protocol === "http"))
       for (const key of podPortsBehind(output, port)) leading.get(key)?.push(placeOf(output, port));
   return leading;

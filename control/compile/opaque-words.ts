@@ -33,40 +33,13 @@ export function opaqueWords(pods: readonly CompiledPod[], before: OpaqueWords): 
   return isDeepStrictEqual(now, before) ? before : now;
 }
 
-/** Services as they were compiled, as they are told, and by which words. */
-export interface Heeded<C> {
-  readonly words: OpaqueWords;
-  readonly told: ReadonlyMap<C, C>;
-  readonly outputs: readonly C[];
-}
-
-/** No Service, and no word. */
-export const NOTHING_HEEDED: Heeded<never> = {
-  words: NO_OPAQUE_WORDS,
-  told: new Map<never, never>(),
-  outputs: [],
-};
-
 /**
- * The Services with the protocol `tcp` for each port that leads to an opaque port of any pod, also of one that is not
- * ready: bytes reach those that would take HTTP too, the other way round it would not be so. What changed neither itself
- * nor by other words is taken over from `before` by identity; `services` itself where nobody says anything.
+ * The Service with the protocol `tcp` for each port that leads to an opaque port of any pod, also of one that is not
+ * ready: bytes reach those that would take HTTP too, the other way round it would not be so.
  */
-export function heedOpaqueWords<C extends CompiledService>(
-  services: readonly C[],
-  words: OpaqueWords,
-  before: Heeded<C>,
-): Heeded<C> {
-  if (words.byPod.size === 0) return { words, told: new Map(), outputs: services };
-  const known = words === before.words ? before.told : new Map<C, C>();
-  const told = new Map<C, C>();
-  for (const service of services) told.set(service, known.get(service) ?? heed(service, words));
-  return { words, told, outputs: [...told.values()] };
-}
-
-function heed<C extends CompiledService>(service: C, words: OpaqueWords): C {
+export function heedOpaqueWords<C extends CompiledService>(service: C, words: OpaqueWords): C {
   const { value } = service;
-  if (value === undefined) return service;
+  if (value === undefined || words.byPod.size === 0) return service;
   const isOpaque = (endpoint: Endpoint): boolean => isOpaqueEndpoint(value, endpoint, words);
   const opaque = value.ports.map(
     (port) => port.protocol !== "tcp" && port.endpoints.some(isOpaque),

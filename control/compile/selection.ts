@@ -9,7 +9,7 @@ export type PodFinder = (service: Service) => readonly Pod[];
 
 /** Finds pods of a world by the Services' selectors; costs a look at all pods, and one at a namespace's for each question. */
 export function podFinder(
-  world: World,
+  world: Pick<World, "pods">,
   slices: ReadonlyMap<string, readonly EndpointSlice[]>,
 ): PodFinder {
   const byNamespace = Map.groupBy(world.pods.values(), ({ metadata }) => metadata.namespace);

@@ -55,8 +55,8 @@ function enrolled({ workloads }: Compilation): string {
     .join();
 }
 
-function statusOf({ memo, workloads }: Compilation): ReturnType<typeof meshStatuses>[number] {
-  const [status] = meshStatuses(memo.meshed.meshes, workloads);
+function statusOf({ meshed, workloads }: Compilation): ReturnType<typeof meshStatuses>[number] {
+  const [status] = meshStatuses(meshed.meshes, workloads);
   assert.ok(status !== undefined);
   return status;
 }
@@ -140,7 +140,7 @@ test("a Service that is not there, one of another namespace, and an unknown trac
     "ServiceMesh/tracer unknown-tracer spec.tracers[1]",
     "ServiceMesh/foreign foreign-service spec.intercept.http[0].service.namespace",
   ]);
-  const accepted = meshStatuses(compiled.memo.meshed.meshes, compiled.workloads).map(
+  const accepted = meshStatuses(compiled.meshed.meshes, compiled.workloads).map(
     ({ name, status }) => `${name} ${status.conditions[0]?.reason}`,
   );
   assert.deepEqual(accepted.sort(), [
@@ -216,7 +216,7 @@ test("with the ServiceMesh gone its pods are out again; the rest keeps its ident
   const second = compile(applyChanges(world, [{ kind: "delete", ref }]), first);
   assert.equal(enrolled(second), "");
   assert.equal(second.workloads.get("other"), first.workloads.get("other"));
-  assert.deepEqual(meshStatuses(second.memo.meshed.meshes, second.workloads), []);
+  assert.deepEqual(meshStatuses(second.meshed.meshes, second.workloads), []);
 });
 
 const anyText: fc.Arbitrary<string> = fc
@@ -257,7 +257,7 @@ test("meshes compiled step by step give what compiling from scratch gives", () =
         const whole = compile(world);
         assert.deepEqual(compiled.workloads, whole.workloads);
         assert.deepEqual(compiled.conditions, whole.conditions);
-        assert.deepEqual(compiled.memo.meshed, whole.memo.meshed);
+        assert.deepEqual(compiled.meshed, whole.meshed);
       }
     }),
     { numRuns: 100 },

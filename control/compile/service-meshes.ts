@@ -64,7 +64,7 @@ const TRACERS: ReadonlySet<string> = new Set(["http"]);
 
 /** What ServiceMeshes are compiled of. */
 export interface MeshInputs {
-  readonly world: World;
+  readonly world: Pick<World, "serviceMeshes" | "services" | "pods">;
   readonly slices: ReadonlyMap<string, readonly EndpointSlice[]>;
   /** The TCP ports of a Service, by its key. */
   readonly portsOf: (key: string) => readonly CompiledPort[];

@@ -22,6 +22,7 @@ import type {
   TargetRef,
 } from "../k8s/api/service.ts";
 import { protocolOfApp, protocolOfName } from "./protocol.ts";
+import { sameItems } from "./stages.ts";
 import { wordConditions } from "./workloads.ts";
 
 /** A Service's compilation. */
@@ -61,10 +62,14 @@ const DEFAULT_AFFINITY_SECONDS = 10_800;
 /** The best state wins when two slices name one endpoint, as they do while it moves between them. */
 const RANK: Readonly<Record<EndpointState, number>> = { ready: 2, draining: 1, unready: 0 };
 
-/** Each Service's slices by `namespace/name`, in order of their names. */
+/** Slices by the Service that they belong to, in order of their names. */
+export type SlicesByService = ReadonlyMap<string, readonly EndpointSlice[]>;
+
+/** Each Service's slices by `namespace/name`; a list of the same slices is that of `before`. */
 export function servicesSlices(
   slices: Iterable<EndpointSlice>,
-): ReadonlyMap<string, readonly EndpointSlice[]> {
+  before: SlicesByService | undefined,
+): SlicesByService {
   const byService = new Map<string, EndpointSlice[]>();
   for (const slice of slices) {
     const { namespace, labels } = slice.metadata;
@@ -75,8 +80,13 @@ export function servicesSlices(
     if (known === undefined) byService.set(key, [slice]);
     else known.push(slice);
   }
-  for (const list of byService.values()) list.sort((a, b) => compare(nameOf(a), nameOf(b)));
-  return byService;
+  const lists = new Map<string, readonly EndpointSlice[]>();
+  for (const [key, list] of byService) {
+    if (list.length > 1) list.sort((a, b) => compare(nameOf(a), nameOf(b)));
+    const known = before?.get(key);
+    lists.set(key, known !== undefined && sameItems(known, list) ? known : list);
+  }
+  return lists;
 }
 
 /** Compiles a Service with its own slices. */

@@ -227,9 +227,9 @@ test("the documented ServiceMesh is found once its kind is defined, and enrols",
   await lab.define();
   await lab.mesh();
   await until("the ServiceMesh is known", () => lab.world.serviceMeshes.size === 1, 20_000);
-  const { memo, workloads, conditions } = compile(lab.world);
+  const { meshed, workloads, conditions } = compile(lab.world);
   assert.deepEqual(conditions, []);
-  const [status] = meshStatuses(memo.meshed.meshes, workloads);
+  const [status] = meshStatuses(meshed.meshes, workloads);
   assert.equal(status?.status.observedGeneration, 1);
   assert.deepEqual(
     status?.status.conditions.map(({ type, status: value, reason }) => [type, value, reason]),
