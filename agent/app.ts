@@ -256,12 +256,15 @@ function drainOf({ workers, redirect, log, deadlineMs }: Draining): Drain {
         name: "connections",
         // New connections go where mesh/fail sends them, without a moment in which they are refused for the drain.
         stopAccepting: () => redirect.release(),
-        idle: () => workers.drained(),
+        // A worker that died has ended the agent already: nothing is left to wait for.
+        idle: () => workers.drained().catch(() => {}),
         force: async () => {
           const { length } = await workers.ask("connections");
           if (length > 0)
             log("warn", "connections were cut at the drain deadline", { connections: length });
-          await workers.cut();
+          await workers.cut().catch((cause: unknown) => {
+            log("warn", "not every connection could be cut", { problem: String(cause) });
+          });
         },
       },
     ],

@@ -33,6 +33,7 @@ export interface PodInit {
   readonly uid: string;
   /** Number for fairness and budgets, never used twice. */
   readonly owner: number;
+  /** The pod's network namespace, for sockets that are opened there; the worker owns it from now on. -1: the process's own. */
   readonly netnsFd: number;
   /** Listening socket of this worker in the pod's namespace; the worker owns it from now on. */
   readonly listenerFd: number;
@@ -46,36 +47,57 @@ export interface PodInit {
 /** What can be asked of a worker for the admin socket. */
 export type Question = "connections" | "endpoints";
 
-/** From main to a worker. */
-export type ToWorker =
-  | { readonly kind: "snapshot"; readonly delta: SnapshotDelta }
-  | { readonly kind: "pod-added"; readonly pod: PodInit }
-  /** The kernel sends nothing new for the pod: `pod-idle` follows once nothing was carried for a while. It may be used again all the same. */
-  | { readonly kind: "pod-watched"; readonly uid: string }
-  /** Accept nothing more for the pod and cut everything; `pod-empty` follows. */
-  | { readonly kind: "pod-gone"; readonly uid: string }
-  /** The kernel sends nothing new: end idle connections, serve others once; `drained` follows once nothing was carried for a while. */
+/** What main wants of a worker. Each gets exactly one answer, whatever happens: see Answer. */
+export type Command =
+  /** Decide by this from now on. */
+  | { readonly kind: "apply"; readonly delta: SnapshotDelta }
+  /** Accept connections of the pod. The descriptors in it are the worker's, whatever the answer. */
+  | { readonly kind: "serve"; readonly pod: PodInit }
+  /** Answered once nothing of the pod was carried for a while (the kernel sends nothing new), at once for an unknown one. It may be used again all the same. */
+  | { readonly kind: "watch"; readonly uid: string }
+  /** Accept nothing more for the pod and cut everything: answered once it is forgotten, which takes a bounded time. */
+  | { readonly kind: "forget"; readonly uid: string }
+  /** The kernel sends nothing new: end idle connections, serve others once. Answered once nothing was carried for a while. */
   | { readonly kind: "drain" }
-  /** The drain's deadline has passed; `drained` follows. */
+  /** The drain's deadline has passed: answered once nothing is carried, which takes a bounded time. */
   | { readonly kind: "cut" }
   /** Control is away for long (state/absence.ts), or back. */
   | { readonly kind: "control"; readonly away: boolean }
-  | { readonly kind: "stop" }
-  | { readonly kind: "ask"; readonly id: number; readonly question: Question };
+  | { readonly kind: "ask"; readonly question: Question }
+  /** End the thread. */
+  | { readonly kind: "stop" };
 
-/** From a worker to main. */
-export type FromWorker =
-  | { readonly kind: "started"; readonly wakeFd: number }
-  | { readonly kind: "applied"; readonly version: number; readonly epoch: string }
-  | { readonly kind: "pod-idle"; readonly uid: string }
-  | { readonly kind: "pod-empty"; readonly uid: string }
-  | { readonly kind: "drained" }
-  | { readonly kind: "answer"; readonly id: number; readonly rows: readonly Row[] }
+/** The one answer to a command. */
+export type Answer =
+  | { readonly kind: "done" }
+  /** To `ask`. */
+  | { readonly kind: "rows"; readonly rows: readonly Row[] }
+  /** Main did not want to wait any longer. */
+  | { readonly kind: "cancelled" }
+  /** The worker threw, or could not do it; what the command began may be half done. */
+  | { readonly kind: "failed"; readonly problem: string };
+
+/** From main to a worker. Commands are begun in the order in which they were sent. */
+export type ToWorker =
+  /** `id`: this worker's other commands have other ones. */
+  | { readonly kind: "command"; readonly id: number; readonly command: Command }
+  /** The answer is not waited for any more: `cancelled`, unless it is on its way already. */
+  | { readonly kind: "cancel"; readonly id: number };
+
+/** What a worker says unasked. */
+export type News =
   /** Something else than HTTP is spoken on a port that declares it; said once in ten minutes for each. */
   | { readonly kind: "misdeclared"; readonly port: MisdeclaredPort }
   /** Control is away and no known endpoint of the Service answers: its connections go to its ClusterIP. Said once a minute. */
   | { readonly kind: "fell-back"; readonly service: string }
+  /** A handler threw, or something is not as it must be; the text says what. */
   | { readonly kind: "bug"; readonly text: string };
+
+/** From a worker to main. */
+export type FromWorker =
+  | { readonly kind: "started"; readonly wakeFd: number }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: Answer }
+  | News;
 
 /** One row of an answer: flat, JSON-able. */
 export type Row = Readonly<Record<string, string | number>>;

@@ -5,11 +5,11 @@
 
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
-import { refuse } from "#model/refusal.ts";
 import { serviceKey } from "#model/service.ts";
+import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
 import type { Channel } from "./engine/channel.ts";
-import { type Accepted, type Listener, listen } from "./engine/listen.ts";
+import type { Accepted } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
 import { relay } from "./engine/relay.ts";
 import { Timer } from "./engine/timers.ts";
@@ -25,25 +25,22 @@ import { Directory } from "./flow/directory.ts";
 import { decideFallback, FallbackWarnings, fallbackFacts, serviceOf } from "./flow/fallback.ts";
 import { misdeclaredPort } from "./flow/misdeclared.ts";
 import type { Plan } from "./flow/plan.ts";
-import { LocalPod, type WorkerTally } from "./flow/pod.ts";
+import type { LocalPod } from "./flow/pod.ts";
 import type { TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
-import type { FromWorker, PodInit, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
+import type { Answer, Command, FromWorker, Question, ToWorker, WorkerInit } from "./messages.ts";
 import { AccessLogger } from "./telemetry/access-log.ts";
 import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { HeadPool } from "./transport/head-pool.ts";
 import { HeadSlots } from "./transport/head-slots.ts";
 import { plaintext } from "./transport/plaintext.ts";
+import { Commands, DONE, type Outcome, type Reply } from "./worker/commands.ts";
+import { Departure } from "./worker/departure.ts";
+import { bounded, connectionRows, endpointRows } from "./worker/rows.ts";
+import { ServedPods } from "./worker/served-pods.ts";
 
 /** How often byte counters are brought up to date, idle connections expire and series are swept. */
 const HOUSEKEEPING_MS = 1000;
-
-/**
- * How long nothing must have been carried before a pod counts as idle and a drain as done, once the kernel sends nothing
- * new: handshakes that were under way end within it (three round trips of 300 ms), and what is left of the last
- * connection's (its FIN). Waiting costs nothing: new connections are elsewhere already.
- */
-const QUIET_MS = 1000;
 
 /** How often main hears again of a port that declares what is not spoken there. */
 const MISDECLARED_AGAIN_MS = 10 * 60_000;
@@ -54,18 +51,6 @@ const FELL_BACK_AGAIN_MS = 60_000;
 /** Room beside the largest head for the lines that the mesh adds. */
 const HEAD_ROOM_BYTES = 1024;
 
-/** Most rows of one answer to the admin socket. */
-const MAX_ROWS = 10_000;
-
-interface ServedPod {
-  readonly pod: LocalPod;
-  listener: Listener | undefined;
-  /** Main wants to know when nothing is carried any more. */
-  watched: boolean;
-  /** Fires when nothing was carried for a while. */
-  readonly quiet: Timer;
-}
-
 class DataWorker {
   readonly #init: WorkerInit;
   readonly #port: MessagePort;
@@ -75,18 +60,16 @@ class DataWorker {
   readonly #slots: HeadSlots = new HeadSlots();
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
-  readonly #pods: Map<string, ServedPod> = new Map();
+  readonly #pods: ServedPods;
+  readonly #departure: Departure;
+  readonly #commands: Commands;
   readonly #misdeclared: MisdeclaredPorts = new MisdeclaredPorts(
     MISDECLARED_AGAIN_MS,
     () => this.#loop.now,
   );
   readonly #fellBack = new FallbackWarnings(() => this.#loop.now, FELL_BACK_AGAIN_MS);
   #controlAway = false;
-  readonly #tally: WorkerTally = { carried: 0 };
-  readonly #drained: Timer = new Timer({ onTimer: () => this.#tellDrained() });
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
-  #draining = false;
-  #quietMs = QUIET_MS;
 
   constructor(init: WorkerInit) {
     this.#init = init;
@@ -101,14 +84,17 @@ class DataWorker {
     this.#directory = new Directory<EndpointSet>(
       endpointStates(init.node, balanceSettings(init.workers)),
     );
+    this.#pods = this.#buildPods();
+    this.#departure = new Departure(this.#loop, this.#pods);
     this.#context = this.#buildContext();
+    this.#commands = new Commands({
+      obey: (command, reply) => this.#obey(command, reply),
+      send: (id, answer) => this.#tell({ kind: "answer", id, answer }),
+      onBug: (error) => this.#bug(error),
+    });
     this.#loop.onWake = () => this.#receive();
     this.#loop.onTurnEnd = () => this.#slots.recycle();
-    this.#loop.onBug = (error) => {
-      if (error instanceof FatalError) throw error;
-      const text = error instanceof Error ? (error.stack ?? "") : String(error);
-      this.#tell({ kind: "bug", text });
-    };
+    this.#loop.onBug = (error) => this.#bug(error);
   }
 
   run(): void {
@@ -119,6 +105,20 @@ class DataWorker {
     this.#port.close();
   }
 
+  #buildPods(): ServedPods {
+    return new ServedPods({
+      loop: this.#loop,
+      onAccept: (pod, accepted) => this.#accept(pod, accepted),
+      onAcceptFailed: (errno, fatal) => this.#acceptFailed(errno, fatal),
+      onAddresses: (uid, addresses) => {
+        if (addresses === undefined) this.#directory.unlearn(uid);
+        else this.#directory.learn(uid, addresses);
+      },
+      onIdle: () => this.#departure.idle(),
+      onBug: (text) => this.#tell({ kind: "bug", text }),
+    });
+  }
+
   #buildContext(): FlowContext {
     const { limits, timeouts } = this.#init;
     const loop = this.#loop;
@@ -127,7 +127,7 @@ class DataWorker {
       serverFirst: new ServerFirstMemory(),
       maxConnections: limits.maxConnections,
       maxConnectionsPerPod: limits.maxConnectionsPerPod,
-      draining: () => this.#draining,
+      draining: () => this.#departure.begun,
       fallback: (plan) => this.#fallback(plan),
       misdeclared: (plan, spoken) => {
         const port = misdeclaredPort(plan, spoken);
@@ -180,59 +180,49 @@ class DataWorker {
     this.#port.postMessage(message);
   }
 
+  #bug(error: unknown): void {
+    if (error instanceof FatalError) throw error;
+    const text = error instanceof Error ? (error.stack ?? "") : String(error);
+    this.#tell({ kind: "bug", text });
+  }
+
   #receive(): void {
     for (;;) {
       const received: { message: ToWorker } | undefined = receiveMessageOnPort(this.#port);
       if (received === undefined) return;
-      this.#obey(received.message);
+      this.#commands.take(received.message);
     }
   }
 
-  #obey(message: ToWorker): void {
-    switch (message.kind) {
-      case "snapshot":
-        this.#directory.apply(message.delta);
-        this.#retirePools();
-        this.#tell({ kind: "applied", ...message.delta });
-        return;
-      case "pod-added":
-        this.#addPod(message.pod);
-        return;
-      case "pod-watched":
-        this.#watch(message.uid);
-        return;
-      case "pod-gone":
-        this.#remove(message.uid);
-        return;
+  #obey(command: Command, reply: Reply): Outcome {
+    switch (command.kind) {
+      case "apply":
+        return this.#apply(command.delta);
+      case "serve":
+        return this.#pods.serve(command.pod);
+      case "watch":
+        return this.#pods.watch(command.uid, reply);
+      case "forget":
+        return this.#pods.forget(command.uid, reply);
       case "drain":
-        this.#drain();
-        return;
+        return this.#departure.drain(reply);
       case "cut":
-        this.#cut();
-        return;
+        return this.#departure.cut(reply);
       case "control":
-        this.#controlAway = message.away;
-        return;
+        this.#controlAway = command.away;
+        return DONE;
+      case "ask":
+        return this.#answer(command.question);
       case "stop":
         this.#loop.stop();
-        return;
-      case "ask":
-        this.#tell({ kind: "answer", id: message.id, rows: this.#answer(message.question) });
+        return DONE;
     }
   }
 
-  #addPod(init: PodInit): void {
-    const pod = new LocalPod(init, this.#tally);
-    const quiet = new Timer({ onTimer: () => this.#tellIdle(served) });
-    const served: ServedPod = { pod, listener: undefined, watched: false, quiet };
-    this.#pods.set(init.uid, served);
-    this.#directory.learn(init.uid, init.addresses);
-    pod.onIdle = () => this.#report(served);
-    const from = { fd: init.listenerFd, owner: this.#loop.owner(init.owner) };
-    served.listener = listen(this.#loop, from, {
-      onAccept: (accepted) => this.#accept(pod, accepted),
-      onAcceptFailed: (errno, fatal) => this.#acceptFailed(errno, fatal),
-    });
+  #apply(delta: SnapshotDelta): Outcome {
+    this.#directory.apply(delta);
+    this.#retirePools();
+    return DONE;
   }
 
   #accept(pod: LocalPod, { channel, local, remote }: Accepted): void {
@@ -255,112 +245,27 @@ class DataWorker {
     });
   }
 
-  #watch(uid: string): void {
-    const served = this.#pods.get(uid);
-    if (served === undefined) this.#tell({ kind: "pod-idle", uid });
-    else served.watched = true;
-    if (served !== undefined) this.#report(served);
-  }
-
-  #remove(uid: string): void {
-    const served = this.#pods.get(uid);
-    if (served === undefined) {
-      this.#tell({ kind: "pod-empty", uid });
-      return;
-    }
-    served.listener?.close();
-    served.listener = undefined;
-    for (const one of [...served.pod.carried]) one.cut();
-    this.#report(served);
-  }
-
-  /** Tells main when nothing of the pod is carried; a removed pod is forgotten then. */
-  #report(served: ServedPod): void {
-    const { pod } = served;
-    if (pod.carried.size > 0) return;
-    if (this.#draining) this.#loop.arm(this.#drained, this.#quietMs);
-    if (served.watched) this.#loop.arm(served.quiet, QUIET_MS);
-    if (served.listener !== undefined) return;
-    const { uid } = pod;
-    this.#loop.cancel(served.quiet);
-    this.#tellIdle(served);
-    pod.closeIdle();
-    this.#pods.delete(uid);
-    this.#directory.unlearn(uid);
-    this.#loop.forgetOwner(pod.owner);
-    this.#tell({ kind: "pod-empty", uid });
-  }
-
-  #tellIdle(served: ServedPod): void {
-    const { uid, carried } = served.pod;
-    if (!served.watched || carried.size > 0) return;
-    served.watched = false;
-    this.#tell({ kind: "pod-idle", uid });
-  }
-
-  #drain(): void {
-    this.#draining = true;
-    for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.drain();
-    this.#loop.arm(this.#drained, this.#quietMs);
-  }
-
-  #cut(): void {
-    this.#quietMs = 0;
-    const why = refuse("drain-deadline", "the agent ended before the connection did");
-    for (const { pod } of this.#pods.values()) for (const one of [...pod.carried]) one.cut(why);
-    this.#loop.arm(this.#drained, this.#quietMs);
-  }
-
-  #tellDrained(): void {
-    for (const { pod } of this.#pods.values()) if (pod.carried.size > 0) return;
-    this.#tell({ kind: "drained" });
-  }
-
-  /** Endpoints that left or may not be used lose their idle connections at once: none is used by mistake. */
   #retirePools(): void {
     const usable = new Set<LiveEndpoint>();
     for (const { state } of this.#directory.active())
       for (const endpoint of state.endpoints) if (endpoint.state === "ready") usable.add(endpoint);
-    for (const { pod } of this.#pods.values()) pod.retirePools((endpoint) => usable.has(endpoint));
+    this.#pods.retirePools((endpoint) => usable.has(endpoint));
   }
 
   #keepHouse(): void {
-    const limit = this.#loop.now - this.#init.timeouts.poolIdleMs;
-    for (const { pod } of this.#pods.values()) {
-      for (const one of pod.carried) one.account();
-      pod.expireIdle(limit);
-    }
+    this.#pods.keepHouse(this.#loop.now - this.#init.timeouts.poolIdleMs);
     this.#gauges.update(this.#directory.active());
     this.#metrics.sweep();
     this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
   }
 
-  #answer(question: Question): Row[] {
-    const rows = question === "connections" ? this.#connections() : this.#endpoints();
-    const bounded: Row[] = [];
-    for (const row of rows) if (bounded.push(row) >= MAX_ROWS) break;
-    return bounded;
-  }
-
-  *#connections(): Generator<Row> {
-    const worker = this.#init.index;
-    for (const { pod } of this.#pods.values())
-      for (const one of pod.carried) yield { worker, pod: pod.uid, ...one.describe() };
-  }
-
-  *#endpoints(): Generator<Row> {
-    const worker = this.#init.index;
-    for (const { service, port, state } of this.#directory.active())
-      for (const { address, port: target, state: condition, health, active } of state.endpoints)
-        yield {
-          worker,
-          service: `${service.namespace}/${service.name}`,
-          port: port.port,
-          endpoint: `${address} ${target}`,
-          state: condition,
-          health,
-          active,
-        };
+  #answer(question: Question): Answer {
+    const { index } = this.#init;
+    const rows =
+      question === "connections"
+        ? connectionRows(index, this.#pods.pods())
+        : endpointRows(index, this.#directory);
+    return { kind: "rows", rows: bounded(rows) };
   }
 }
 

@@ -4,27 +4,17 @@
  * everything at once, `mesh/fail` holds, and the supervisor starts a fresh agent.
  */
 
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
-import { wakeLoop } from "./engine/loop.ts";
-import { libc } from "./kernel/ffi.ts";
+import { lastErrno, libc } from "./kernel/ffi.ts";
 import { localPortRange } from "./kernel/netns.ts";
 import { Sockets } from "./kernel/sockets.ts";
-import type { FromWorker, Question, Row, ToWorker, WorkerInit } from "./messages.ts";
+import type { Command, News, PodInit, Question, Row, WorkerInit } from "./messages.ts";
 import type { CaughtPod, PodUsers } from "./redirect/pod.ts";
+import { type Fulfilled, WorkerLink } from "./worker-link.ts";
 
 /** fcntl(2): duplicate a descriptor, close-on-exec. */
 const F_DUPFD_CLOEXEC = 1030;
-
-/**
- * V8's young generation of a worker. Nearly everything that a request allocates is garbage when the next one
- * comes, so a small one is as cheap to collect; V8's own choice (48) kept 60 MB more after short connections.
- */
-const YOUNG_GENERATION_MB = 6;
-
-/** How long the admin socket waits for a worker's answer. */
-const ANSWER_TIMEOUT_MS = 2000;
 
 /** What the workers are given, beside their own port and counters. */
 export interface WorkersInputs {
@@ -33,223 +23,162 @@ export interface WorkersInputs {
   /** One block of counters and (unless off) one access-log ring per worker. */
   readonly metrics: readonly SharedArrayBuffer[];
   readonly logs: readonly (SharedArrayBuffer | undefined)[];
-  /** A worker's thread ended, or a handler threw: the text says what. */
+  /** A handler threw: the text says what. */
   readonly onBug: (text: string) => void;
   /** Something else than HTTP is spoken on a port that declares it; again every ten minutes while it lasts. */
   readonly onMisdeclared: (port: MisdeclaredPort) => void;
   /** Control is away and no known endpoint of the Service answers; again every minute while it lasts. */
   readonly onFallback: (service: string) => void;
+  /** A worker's thread ended, or it does not answer any more: the agent has to end. */
   readonly onDeath: (index: number, error: Error) => void;
-}
-
-interface Running {
-  readonly index: number;
-  readonly thread: Worker;
-  readonly port: MessagePort;
-  wakeFd: number;
 }
 
 /** The data workers of one agent. */
 export class Workers implements PodUsers {
   readonly #inputs: WorkersInputs;
   readonly #system: Sockets = new Sockets();
-  readonly #running: Running[] = [];
-  readonly #expected: { match: (from: Running, message: FromWorker) => boolean }[] = [];
+  readonly #running: Set<WorkerLink> = new Set();
+  /** Aborted when a drain is not waited for any more. */
+  readonly #drain: AbortController = new AbortController();
   #nextOwner = 0;
-  #nextQuestion = 0;
-  #stopping = false;
 
   constructor(inputs: WorkersInputs) {
     this.#inputs = inputs;
   }
 
-  /** Starts the threads; resolves when all are turning. */
+  /** Starts the threads; resolves when all are turning, rejects when one can't. */
   async start(): Promise<void> {
-    const started: Promise<unknown>[] = [];
-    for (let index = 0; index < this.#inputs.count; index++) started.push(this.#startOne(index));
-    await Promise.all(started);
+    for (let index = 0; index < this.#inputs.count; index++) this.#running.add(this.#link(index));
+    await Promise.all(Array.from(this.#running, (worker) => worker.started()));
   }
 
   /** Number of threads running. */
   get count(): number {
-    return this.#running.length;
+    return this.#running.size;
   }
 
-  /** Gives every worker a delta; resolves when all decide by it. */
+  /** Gives every worker a delta; resolves when all decide by it. Rejects when one can't: give all of them a full one then. */
   async apply(delta: SnapshotDelta): Promise<void> {
-    const { epoch, version } = delta;
-    const applied = this.#each(
-      (message) =>
-        message.kind === "applied" && message.version === version && message.epoch === epoch,
-    );
-    this.#tellAll({ kind: "snapshot", delta });
-    await applied;
+    await this.#all({ kind: "apply", delta });
   }
 
   async added(pod: CaughtPod): Promise<void> {
-    const owner = this.#nextOwner++;
-    const localPorts = localPortRange(pod.netns);
-    for (const worker of this.#running) {
-      const listenerFd = this.#duplicate(pod.listeners[worker.index] ?? -1);
-      const address = this.#system.localAddress(listenerFd);
-      const listenerPort = typeof address === "number" ? 0 : address.port;
-      this.#tell(worker, {
-        kind: "pod-added",
-        pod: {
-          uid: pod.uid,
-          ...{ owner, netnsFd: pod.netns, listenerFd, listenerPort, addresses: pod.addresses },
-          localPorts,
-        },
-      });
-    }
-    // Messages are taken in order: an answer to any later question means that this one is done.
-    await this.#ask("endpoints");
+    const init = {
+      ...{ uid: pod.uid, owner: this.#nextOwner++, addresses: pod.addresses },
+      localPorts: localPortRange(pod.netns),
+    };
+    using undone = new DisposableStack();
+    const pods = Array.from(this.#running, (worker) => {
+      const descriptors = this.#descriptors(pod, worker, undone);
+      return { worker, command: { kind: "serve", pod: { ...init, ...descriptors } } as const };
+    });
+    // From here on they are the workers'.
+    undone.move();
+    await allOf(pods.map(({ worker, command }) => worker.give(command)));
   }
 
   async idle(uid: string, signal: AbortSignal): Promise<void> {
-    const idle = this.#each((message) => message.kind === "pod-idle" && message.uid === uid);
-    this.#tellAll({ kind: "pod-watched", uid });
-    await Promise.race([idle, aborted(signal)]);
+    await this.#all({ kind: "watch", uid }, signal);
   }
 
   async removed(uid: string): Promise<void> {
-    const empty = this.#each((message) => message.kind === "pod-empty" && message.uid === uid);
-    this.#tellAll({ kind: "pod-gone", uid });
-    await empty;
+    await this.#all({ kind: "forget", uid });
   }
 
-  /** Tells all to end what is idle and to serve only once; resolves when nothing is carried any more. */
+  /** Tells all to end what is idle and to serve only once; resolves when nothing is carried any more, or with cut(). */
   async drained(): Promise<void> {
-    const drained = this.#each((message) => message.kind === "drained");
-    this.#tellAll({ kind: "drain" });
-    await drained;
+    await this.#all({ kind: "drain" }, this.#drain.signal);
   }
 
-  /** Cuts every connection of a drain that is past its deadline; resolves when that is counted. */
+  /** Cuts every connection of a drain that is past its deadline; resolves when that is counted. Rejects when something is left. */
   async cut(): Promise<void> {
-    const drained = this.#each((message) => message.kind === "drained");
-    this.#tellAll({ kind: "cut" });
-    await Promise.race([drained, timeout(ANSWER_TIMEOUT_MS)]);
+    const cut = this.#all({ kind: "cut" });
+    this.#drain.abort();
+    await cut;
   }
 
   /** Asks every worker; rows of all. A worker that does not answer in time is left out. */
   async ask(question: Question): Promise<readonly Row[]> {
-    return this.#ask(question);
+    const answers = await Promise.allSettled(this.#give({ kind: "ask", question }));
+    return answers.flatMap((answer) =>
+      answer.status === "fulfilled" && answer.value.kind === "rows" ? answer.value.rows : [],
+    );
   }
 
   /** Control is away for long, or back. */
   control(away: boolean): void {
-    this.#tellAll({ kind: "control", away });
+    // A worker that does not take it is dead, which ends the agent.
+    this.#all({ kind: "control", away }).catch(() => {});
   }
 
   /** Ends the threads. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    const ended = this.#running.map(
-      ({ thread }) => new Promise<void>((resolve) => thread.once("exit", () => resolve())),
-    );
-    this.#tellAll({ kind: "stop" });
-    await Promise.all(ended);
+    await Promise.all(Array.from(this.#running, (worker) => worker.stop()));
+    this.#running.clear();
   }
 
-  #startOne(index: number): Promise<void> {
-    const { port1, port2 } = new MessageChannel();
-    const init: WorkerInit = {
-      ...this.#inputs.settings,
-      index,
-      workers: this.#inputs.count,
-      port: port2,
-      metrics: this.#inputs.metrics[index] as SharedArrayBuffer,
-      log: this.#inputs.logs[index],
+  #link(index: number): WorkerLink {
+    const { settings, count, metrics, logs, onDeath } = this.#inputs;
+    const init = {
+      ...settings,
+      ...{ index, workers: count, log: logs[index] },
+      metrics: metrics[index] as SharedArrayBuffer,
     };
-    const thread = new Worker(new URL("./worker.ts", import.meta.url), {
-      workerData: init,
-      transferList: [port2],
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
+    const link: WorkerLink = new WorkerLink(init, {
+      onNews: (news) => this.#heard(news),
+      onDeath: (error) => {
+        this.#running.delete(link);
+        onDeath(index, error);
+      },
     });
-    const worker: Running = { index, thread, port: port1, wakeFd: -1 };
-    thread.on("error", (error) => this.#inputs.onDeath(index, asError(error)));
-    thread.on("exit", (code) => {
-      const at = this.#running.indexOf(worker);
-      if (at >= 0) this.#running.splice(at, 1);
-      if (!this.#stopping) this.#inputs.onDeath(index, new Error(`thread ended with ${code}`));
-    });
-    return new Promise((resolve) => {
-      port1.on("message", (message: FromWorker) => {
-        if (message.kind === "started") {
-          worker.wakeFd = message.wakeFd;
-          this.#running.push(worker);
-          resolve();
-        } else this.#heard(worker, message);
-      });
-    });
+    return link;
   }
 
-  #heard(from: Running, message: FromWorker): void {
-    if (message.kind === "bug") this.#inputs.onBug(message.text);
-    if (message.kind === "fell-back") this.#inputs.onFallback(message.service);
-    if (message.kind === "misdeclared") this.#inputs.onMisdeclared(message.port);
-    for (const waiting of [...this.#expected])
-      if (waiting.match(from, message)) this.#expected.splice(this.#expected.indexOf(waiting), 1);
+  #heard(news: News): void {
+    const { onBug, onMisdeclared, onFallback } = this.#inputs;
+    switch (news.kind) {
+      case "bug":
+        onBug(news.text);
+        return;
+      case "misdeclared":
+        onMisdeclared(news.port);
+        return;
+      case "fell-back":
+        onFallback(news.service);
+    }
   }
 
-  /** Resolves when every worker has said something that matches. */
-  #each(match: (message: FromWorker) => boolean): Promise<void> {
-    const missing = new Set(this.#running);
-    if (missing.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#expected.push({
-        match: (from, message) => {
-          if (match(message)) missing.delete(from);
-          if (missing.size > 0) return false;
-          resolve();
-          return true;
-        },
-      });
-    });
+  /** Resolves when every worker has answered; rejects with the first that failed, when all others are done. */
+  async #all(command: Command, signal?: AbortSignal): Promise<void> {
+    await allOf(this.#give(command, signal));
   }
 
-  async #ask(question: Question): Promise<readonly Row[]> {
-    const id = this.#nextQuestion++;
-    const rows: Row[] = [];
-    const answered = this.#each((message) => {
-      if (message.kind !== "answer" || message.id !== id) return false;
-      rows.push(...message.rows);
-      return true;
-    });
-    this.#tellAll({ kind: "ask", id, question });
-    await Promise.race([answered, timeout(ANSWER_TIMEOUT_MS)]);
-    return rows;
-  }
-
-  #tellAll(message: ToWorker): void {
-    for (const worker of this.#running) this.#tell(worker, message);
-  }
-
-  #tell(worker: Running, message: ToWorker): void {
-    worker.port.postMessage(message);
-    wakeLoop(this.#system, worker.wakeFd);
+  #give(command: Command, signal?: AbortSignal): readonly Promise<Fulfilled>[] {
+    return Array.from(this.#running, (worker) => worker.give(command, signal));
   }
 
   /** The worker closes what it was given; the redirect keeps its own. */
-  #duplicate(fd: number): number {
-    return libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  #descriptors(
+    pod: CaughtPod,
+    worker: WorkerLink,
+    undone: DisposableStack,
+  ): Pick<PodInit, "netnsFd" | "listenerFd" | "listenerPort"> {
+    const duplicate = (fd: number): number => {
+      const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+      // -1 would be the agent's own namespace.
+      if (copy < 0) throw new Error(`no descriptor for a worker: errno ${lastErrno()}`);
+      undone.defer(() => this.#system.close(copy));
+      return copy;
+    };
+    const listenerFd = duplicate(pod.listeners[worker.index] ?? -1);
+    const address = this.#system.localAddress(listenerFd);
+    const listenerPort = typeof address === "number" ? 0 : address.port;
+    return { netnsFd: pod.netns < 0 ? -1 : duplicate(pod.netns), listenerFd, listenerPort };
   }
 }
 
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error));
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}
-
-function timeout(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds).unref();
-  });
+/** Half of a command's work must not go on behind the back of who was told that it failed. */
+async function allOf(answers: readonly Promise<Fulfilled>[]): Promise<void> {
+  for (const answer of await Promise.allSettled(answers))
+    if (answer.status === "rejected") throw answer.reason;
 }
