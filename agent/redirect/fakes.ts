@@ -174,8 +174,12 @@ export class FakeUsers implements PodUsers {
     return new Promise((resolve) => this.#idle.set(uid, resolve));
   }
 
+  /** Those whose connections do not end. */
+  readonly stuck: Map<string, Promise<void>> = new Map();
+
   async removed(uid: string): Promise<void> {
     this.told.push(`removed ${uid}`);
+    await this.stuck.get(uid);
   }
 
   /** Its last relayed connection ended. */

@@ -29,7 +29,7 @@ export interface PodUsers {
   added(pod: CaughtPod): Promise<void>;
   /** Resolves when no relayed connection of the pod is left; rejects or never resolves after `signal`. */
   idle(uid: string, signal: AbortSignal): Promise<void>;
-  /** Stop accepting and cut what is left. Resolves when no worker uses the pod's descriptors any more. */
+  /** Stop accepting and cut what is left. Resolves when no worker uses the pod's descriptors any more, within a bounded time. */
   removed(uid: string): Promise<void>;
 }
 
@@ -67,6 +67,12 @@ export type PodState =
       idle: boolean;
     };
 
+/**
+ * A pod whose connections take longer than this to be cut keeps nobody else waiting: it follows by itself. Cutting takes no
+ * time; what takes longer is a worker's trouble, and bounded there.
+ */
+const LONG_END_MS = 250;
+
 /** How long after a failure the set-up is tried again; twice as long after each, up to the last. */
 const FIRST_RETRY_MS = 25;
 const LAST_RETRY_MS = 1000;
@@ -82,6 +88,8 @@ export class PodRedirect {
   #retry: NodeJS.Timeout | undefined;
   #state: PodState = { kind: "out", why: "not-enrolled" };
   #running: Promise<void> | undefined;
+  /** Resolves with the end of the run, or earlier when that takes long. */
+  #settled: PromiseWithResolvers<void> = Promise.withResolvers();
   #again = false;
   #expelled = false;
   #closed = false;
@@ -117,10 +125,11 @@ export class PodRedirect {
   }
 
   /** Takes the pod out at once, cutting what is still relayed. Resolves when nothing of it is left. */
-  expel(): Promise<void> {
+  async expel(): Promise<void> {
     this.#expelled = true;
     this.#wanted = undefined;
-    return this.settle();
+    void this.settle();
+    await this.#running;
   }
 
   /**
@@ -133,11 +142,14 @@ export class PodRedirect {
     if (state.kind === "caught") this.#write(state.contents);
   }
 
-  /** Something may have changed outside: looks again. */
+  /** Something may have changed outside: looks again. Resolves when all is done, or when connections take long to end. */
   settle(): Promise<void> {
     this.#again = true;
-    this.#running ??= this.#run();
-    return this.#running;
+    if (this.#running === undefined) {
+      this.#settled = Promise.withResolvers();
+      this.#running = this.#run();
+    }
+    return this.#settled.promise;
   }
 
   /** Lets go of every descriptor, leaving the kernel as it is: for an agent that ends. */
@@ -162,6 +174,7 @@ export class PodRedirect {
       }
     }
     this.#running = undefined;
+    this.#settled.resolve();
   }
 
   async #step(): Promise<void> {
@@ -240,10 +253,10 @@ export class PodRedirect {
 
   /** The end of it. Without `undo` the namespace is gone or going, and everything in it with it. */
   async #remove(place: Place, { undo }: { readonly undo: boolean }): Promise<void> {
-    const { places, kernel, users } = this.#context;
+    const { places, kernel } = this.#context;
     const state = this.#state;
     if (state.kind === "leaving") state.waiting.abort();
-    await users.removed(this.uid);
+    await this.#cut();
     if (this.#closed) return;
     kernel.maps.listeners.delete(place.cookie);
     if (undo) places.undo(place);
@@ -253,6 +266,12 @@ export class PodRedirect {
     this.#state = { kind: "out", why: "not-enrolled" };
     // It may be wanted again, or be back under the same uid.
     this.#again = true;
+  }
+
+  /** Who waits for the pod waits no longer when this takes long. */
+  async #cut(): Promise<void> {
+    const long = setTimeout(() => this.#settled.resolve(), LONG_END_MS).unref();
+    await this.#context.users.removed(this.uid).finally(() => clearTimeout(long));
   }
 
   #write(contents: PodContents): void {
@@ -286,10 +305,10 @@ export class PodRedirect {
   }
 
   async #abandon(place: Place, contents: PodContents): Promise<void> {
-    const { places, kernel, users } = this.#context;
+    const { places, kernel } = this.#context;
     const steps = [
       () => kernel.maps.pods.delete(place.cookie),
-      () => users.removed(this.uid),
+      () => this.#cut(),
       () => kernel.maps.listeners.delete(place.cookie),
       () => places.undo(place),
       () => places.close(place),

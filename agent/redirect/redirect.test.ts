@@ -7,6 +7,7 @@ import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
 import type { Snapshot } from "#model/snapshot.ts";
 import { EMPTY_SNAPSHOT } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
+import { until } from "../../test/support/until.ts";
 import { type EnrolledWorkload, enrolledOn, podContents } from "./contents.ts";
 import { dump, FakeKernel, FakeLocator, FakePlaces, FakeUsers, fakeTables } from "./fakes.ts";
 import { Redirect } from "./redirect.ts";
@@ -98,6 +99,29 @@ test("a static pod is found by the uid its node knows, also when its mirror is m
   locator.move("hash", undefined);
   await turnOfLoop();
   assert.deepEqual(redirect.status(), [{ uid: "pod-9", state: "out", detail: "no-such-pod" }]);
+});
+
+test("a pod whose connections do not end holds up nobody's configuration, and follows by itself", async () => {
+  const { redirect, locator, users, kernel } = harness();
+  locator.move("hash", 7);
+  const mirror = { ...workload(8, {}), sandboxUid: "hash" };
+  await redirect.apply(snapshotOf([workload(1, {}), mirror]));
+  const end = Promise.withResolvers<void>();
+  for (const uid of ["pod-1", "pod-8"]) users.stuck.set(uid, end.promise);
+  locator.move("pod-1", undefined);
+  const anew = { ...workload(9, {}), sandboxUid: "hash" };
+  await redirect.apply(snapshotOf([workload(1, {}), workload(2, {}), anew]));
+  assert.ok(redirect.caught().some(({ uid }) => uid === "pod-2"));
+  await redirect.apply(snapshotOf([workload(2, {}), workload(3, {}), anew]));
+  assert.ok(redirect.caught().some(({ uid }) => uid === "pod-3"));
+  assert.ok(!users.told.includes("added pod-9"), "one owner of a namespace at a time");
+
+  end.resolve();
+  await until("the others follow", () => {
+    const caught = redirect.caught().map(({ uid }) => uid);
+    return caught.sort().join() === "pod-2,pod-3,pod-9";
+  });
+  assert.deepEqual([...kernel.attached].sort(), [2n, 3n, 7n]);
 });
 
 test("a pod that is not wanted any more is forgotten by the locator", async () => {

@@ -63,14 +63,14 @@ export class Redirect implements Disposable {
 
   /**
    * Brings every pod of this node to what the snapshot says. Resolves when all is enforced that can be: a
-   * pod that can't be found yet follows by itself. Never rejects; see status().
+   * pod that can't be found yet, or whose connections take long to end, follows by itself. Never rejects; see status().
    */
   async apply(snapshot: Snapshot): Promise<void> {
     const wanted = enrolledOn(this.#options.node, snapshot);
     this.#cleanLeftovers(snapshot, wanted);
-    await this.#expelReplaced(wanted);
+    const unwanted = [...this.#pods.values()].filter(({ uid }) => !wanted.has(uid));
     const uids = new Set([...wanted.keys(), ...this.#pods.keys()]);
-    const settled = [...uids].map((uid) => this.#pod(uid).want(wanted.get(uid)));
+    const settled = [...uids].map((uid) => this.#want(uid, wanted.get(uid), unwanted));
     await Promise.all(settled);
     for (const [uid, pod] of this.#pods) if (hasLeft(pod.state)) this.#pods.delete(uid);
   }
@@ -140,12 +140,18 @@ export class Redirect implements Disposable {
   }
 
   /** A static pod's mirror object may be made anew, with another uid for the same namespace: one owner at a time. */
-  async #expelReplaced(wanted: ReadonlyMap<string, EnrolledWorkload>): Promise<void> {
-    const sandboxes = new Set([...wanted.values()].map(sandboxOf));
-    const replaced = [...this.#pods.values()].filter(
-      ({ uid, sandbox }) => !wanted.has(uid) && sandboxes.has(sandbox),
-    );
-    await Promise.all(replaced.map((pod) => pod.expel()));
+  async #want(
+    uid: string,
+    workload: EnrolledWorkload | undefined,
+    unwanted: readonly PodRedirect[],
+  ): Promise<void> {
+    const former = unwanted.filter(({ sandbox }) => workload && sandbox === sandboxOf(workload));
+    if (former.length === 0) return this.#pod(uid).want(workload);
+    const gone = Promise.all(former.map((pod) => pod.expel()));
+    const wanted = gone.then(() => this.#pod(uid).want(workload));
+    await Promise.all(former.map((pod) => pod.settle()));
+    // Otherwise their connections take long to end, and it follows by itself.
+    if (former.every(({ state }) => hasLeft(state))) await wanted;
   }
 
   /** Pods that an earlier agent caught and that are not enrolled any more: nothing of it is still relayed. */
