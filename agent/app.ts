@@ -5,6 +5,7 @@
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { touches } from "#model/kinds.ts";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import type { AgentConfig } from "./config.ts";
@@ -187,7 +188,7 @@ async function follow(following: Following): Promise<void> {
   const enforce: Parameters<typeof followControl>[0]["enforce"] = async (snapshot, delta) => {
     // Who will carry a connection knows the world before the kernel hands it over.
     await workers.apply(delta);
-    await redirect.apply(snapshot);
+    if (touches(delta, "redirect")) await redirect.apply(snapshot);
   };
   const file = parts.use(
     new SnapshotFile({
@@ -211,6 +212,7 @@ async function follow(following: Following): Promise<void> {
     connect: () => connectControl(config),
     node: config.node,
     store,
+    outdated: kept.kind === "snapshot" && kept.outdated === true,
     enforce: async (snapshot, delta) => {
       await enforce(snapshot, delta);
       file.keep(snapshot);

@@ -4,6 +4,7 @@
  */
 
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
+import { touches } from "#model/kinds.ts";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { serviceKey } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
@@ -108,6 +109,7 @@ class DataWorker {
   #buildPods(): ServedPods {
     return new ServedPods({
       loop: this.#loop,
+      tally: { carried: 0 },
       onAccept: (pod, accepted) => this.#accept(pod, accepted),
       onAcceptFailed: (errno, fatal) => this.#acceptFailed(errno, fatal),
       onAddresses: (uid, addresses) => {
@@ -221,7 +223,7 @@ class DataWorker {
 
   #apply(delta: SnapshotDelta): Outcome {
     this.#directory.apply(delta);
-    this.#retirePools();
+    if (touches(delta, "pools")) this.#retirePools();
     return DONE;
   }
 

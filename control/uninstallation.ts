@@ -5,8 +5,8 @@
  * were left behind on purpose, is no uninstallation: letting go would send closed pods' connections past the mesh. Pure.
  */
 
+import type { SnapshotParts } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
-import type { SnapshotParts } from "./publish/publisher.ts";
 import type { Change } from "./world.ts";
 
 /**

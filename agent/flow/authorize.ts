@@ -1,6 +1,7 @@
 /** Stage authorize: the only maker of a `Permit`. Later stages take a Permit and so can't be reached without it. */
 
 import { type Refusal, refuse } from "#model/refusal.ts";
+import type { Workload } from "#model/workload.ts";
 import type { Identified } from "./identify.ts";
 
 const PERMITTED: unique symbol = Symbol("permitted");
@@ -18,6 +19,8 @@ export interface Permit {
  */
 export function authorize(connection: Identified, known: boolean): Permit | Refusal {
   if (!known) return refuse("no-policy-data", "no snapshot was received from control yet");
+  const closed = closedEnd(connection);
+  if (closed !== undefined) return refuseClosed(closed);
   if (connection.kind === "inbound" && connection.target.enrolment?.mtls === "strict") {
     const { source } = connection;
     const meshed = !("kind" in source) && source.enrolment !== undefined;
@@ -28,4 +31,24 @@ export function authorize(connection: Identified, known: boolean): Permit | Refu
       );
   }
   return { [PERMITTED]: true, connection };
+}
+
+/** The end that this agent must keep to itself; pods of other nodes are their own agents' to close. */
+function closedEnd(connection: Identified): Workload | undefined {
+  const { target } = connection;
+  if (connection.kind === "inbound") return closedPod(connection.target);
+  const { source } = connection;
+  if (source.closed === true) return source;
+  // Connections between pods of one node have no inbound stage.
+  return "kind" in target && target.kind === "pod" && target.workload.node === source.node
+    ? closedPod(target.workload)
+    : undefined;
+}
+
+function closedPod(workload: Workload): Workload | undefined {
+  return workload.closed === true ? workload : undefined;
+}
+
+function refuseClosed({ namespace, name }: Workload): Refusal {
+  return refuse("policy-unknown", `pod ${namespace}/${name} is closed for agents as old as this`);
 }

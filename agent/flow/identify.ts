@@ -9,7 +9,8 @@
 
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Workload } from "#model/workload.ts";
-import type { Directory, ServicePortEntry } from "./directory.ts";
+import type { Directory } from "./directory.ts";
+import type { ServicePortEntry } from "./service-index.ts";
 
 /** A connection as the kernel handed it over; addresses in canonical text form. */
 export interface Accepted {

@@ -74,6 +74,20 @@ const ORDER: Workload = workload("order", "10.1.1.3", {
   ],
 });
 
+test("a closed pod is reached by nobody of its node and from outside, and reaches nobody", () => {
+  const closed = workload("order", "10.1.1.3", { closed: true });
+  const known = world(USER, closed);
+  const refused = "policy-unknown";
+  const inbound = (from: string) => decide(accepted(from, "10.1.1.3:8080", "uid-order"), known);
+  assert.deepEqual([inbound("10.1.0.2:4000"), inbound("192.0.2.1:4000")], [refused, refused]);
+  const outbound = (to: string) => decide(accepted("10.1.1.3:4000", to, "uid-order"), known);
+  assert.deepEqual([outbound("10.96.0.7:80"), outbound("192.0.2.1:80")], [refused, refused]);
+  const toClosed = accepted("10.1.0.2:4000", "10.1.1.3:8080");
+  assert.equal(decide(toClosed, known), refused, "there is no inbound stage on the same node");
+  const elsewhere = world(USER, { ...closed, node: "another" });
+  assert.equal(typeof decide(toClosed, elsewhere), "object", "its own agent knows whom to let in");
+});
+
 test("a connection to a service is balanced and understood as the port declares", () => {
   const directory = world(USER, ORDER);
   const planned = decide(accepted("10.1.0.2:40000", "10.96.0.7:80"), directory);

@@ -3,8 +3,8 @@
 import { includesPort } from "#model/enrolment.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { Permit } from "./authorize.ts";
-import type { ServicePortEntry } from "./directory.ts";
 import type { SocketAddress, Stranger } from "./identify.ts";
+import type { ServicePortEntry } from "./service-index.ts";
 
 /** How the bytes are understood. `detect`: the first bytes decide, within a bounded time. */
 export type Understanding = "opaque" | "http" | "detect";

@@ -105,7 +105,8 @@ test("fields of a newer control are ignored", () => {
 test("a wrong field refuses the whole and is named", () => {
   const endpoint = ["upsertServices", 0, "ports", 0, "endpoints", 1] as const;
   const cases: readonly (readonly [readonly (string | number)[], unknown, string])[] = [
-    [["format"], 3, "format"],
+    [["format"], 4, "format"],
+    [["format"], 1, "format"],
     [["format"], 0, "format"],
     [["epoch"], "", "epoch"],
     [["base"], 6, "base"],

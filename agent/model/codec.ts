@@ -4,43 +4,48 @@
  * than the agent. What changes the meaning of a known field must raise FORMAT.
  */
 
-import { canonicalAddress, canonicalCidr } from "./address.ts";
-import type { Balance, HashKey } from "./balance.ts";
 import { decompressed } from "./compression.ts";
-import type { Enrolment, PortRange } from "./enrolment.ts";
 import {
-  canonicalText,
-  field,
-  integer,
-  list,
-  Malformed,
-  name,
-  oneOf,
-  optional,
-  type Place,
-  text,
-} from "./reader.ts";
-import type { Endpoint, EndpointChanges, EndpointKey, Service, ServicePort } from "./service.ts";
+  changesIn,
+  deltaFields,
+  KINDS,
+  type Kind,
+  type Kinds,
+  newestFormat,
+  removesIn,
+  upsertsIn,
+} from "./kinds.ts";
+import { field, integer, list, Malformed, name, optional, type Place } from "./reader.ts";
 import type { SnapshotDelta } from "./snapshot.ts";
-import type { Workload, WorkloadPort } from "./workload.ts";
 
 /**
  * The newest version of this encoding; newer ones are refused. 1: whole Services only. 2: with changes of endpoints, and
- * its readers take compressed messages (compression.ts). A message has the oldest one that can say it, so that an older
- * agent reads what needs nothing new.
+ * its readers take compressed messages (compression.ts). 3: with workloads that are closed. A message has the oldest one
+ * that can say it, so that an older agent reads what needs nothing new, and refuses what it would misread. What each kind
+ * of thing needs stands in kinds.ts.
  */
-export const FORMAT = 2;
+export const FORMAT: number = newestFormat(KINDS);
 
-/** The format that brought changes of endpoints and compressed messages. */
-export const FORMAT_WITH_CHANGES = 2;
+/** The format that brought compressed messages. */
+export const FORMAT_WITH_COMPRESSION = 2;
 
 /** A larger message is refused before it is read: some ten times a cluster of 10,000 pods. */
 export const MAX_MESSAGE_BYTES: number = 64 * 1024 * 1024;
 
 /** What decoding gives: the delta, or the first field that is wrong. */
 export type DecodedDelta =
-  | { readonly kind: "delta"; readonly delta: SnapshotDelta }
+  | {
+      readonly kind: "delta";
+      readonly delta: SnapshotDelta;
+      /** In a file: the newest format of the agent that was told this (`Kept`). */
+      readonly told?: number;
+    }
   | { readonly kind: "malformed"; readonly field: string; readonly problem: string };
+
+/** A delta as an agent keeps it: what control told an agent of that format, who may be too old for a part of the world. */
+export interface Kept extends SnapshotDelta {
+  readonly told: number;
+}
 
 /** What is wrong with a part of a message, and where in that part. */
 export interface Flaw {
@@ -49,27 +54,35 @@ export interface Flaw {
   readonly problem: string;
 }
 
-const PROTOCOLS = ["detect", "http", "http2", "grpc", "tls", "tcp"] as const;
 const MAX_OBJECTS = 1_000_000;
-const MAX_ENDPOINTS = 100_000;
-const MAX_FEW = 1024;
 
 /** Encodes a delta. */
-export function encodeDelta(delta: SnapshotDelta): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ format: formatOf(delta), ...delta }));
+export function encodeDelta(delta: SnapshotDelta, kinds: Kinds = KINDS): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify({ format: formatOf(delta, kinds), ...delta }));
 }
 
-function formatOf({ changeEndpoints }: SnapshotDelta): number {
-  return changeEndpoints.length > 0 ? FORMAT_WITH_CHANGES : 1;
+/** The oldest format that can say the delta. */
+export function formatOf(delta: SnapshotDelta, kinds: Kinds = KINDS): number {
+  let format = 1;
+  for (const kind of kinds) format = Math.max(format, formatOfKind(delta, kind));
+  return format;
+}
+
+function formatOfKind(delta: SnapshotDelta, kind: Kind<object>): number {
+  const upserts = upsertsIn(delta, kind);
+  let format = upserts.length + removesIn(delta, kind).length > 0 ? kind.since : 1;
+  for (const value of upserts) format = Math.max(format, kind.formatOf(value));
+  if (changesIn(delta, kind).length === 0) return format;
+  return Math.max(format, kind.changes?.since ?? 1);
 }
 
 /**
  * The text of encodeDelta in pieces, an object of the lists each: for who has no time to make it in one go. A piece of
  * a Service with thousands of endpoints is as long as its change was when it came.
  */
-export function* encodePieces(delta: SnapshotDelta): Generator<string, void> {
+export function* encodePieces(delta: SnapshotDelta | Kept): Generator<string, void> {
   let before = "{";
-  for (const [key, value] of Object.entries({ format: formatOf(delta), ...delta })) {
+  for (const [key, value] of Object.entries({ format: formatOf(delta, KINDS), ...delta })) {
     yield `${before}${JSON.stringify(key)}:`;
     if (Array.isArray(value)) yield* listPieces(value);
     else yield JSON.stringify(value);
@@ -88,14 +101,17 @@ function* listPieces(items: readonly unknown[]): Generator<string, void> {
 }
 
 /** Decodes a delta, compressed or not. Never throws on bytes from outside. */
-export function decodeDelta(bytes: Uint8Array): DecodedDelta {
+export function decodeDelta(bytes: Uint8Array, kinds: Kinds = KINDS): DecodedDelta {
   if (bytes.length > MAX_MESSAGE_BYTES) return malformed("", `is over ${MAX_MESSAGE_BYTES} bytes`);
   const plain = decompressed(bytes, MAX_MESSAGE_BYTES);
   if (plain === undefined)
     return malformed("", `is no whole zstd frame of at most ${MAX_MESSAGE_BYTES} bytes`);
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(plain));
-    return { kind: "delta", delta: readDelta({ value, path: "" }) };
+    const message = { value, path: "" };
+    const delta = readDelta(message, kinds);
+    const told = optional(field(message, "told"), (p) => integer(p, 1, Number.MAX_SAFE_INTEGER));
+    return { kind: "delta", delta, ...(told !== undefined && { told }) };
   } catch (cause) {
     if (cause instanceof Malformed) return malformed(cause.field, cause.message);
     // SyntaxError of JSON or TypeError of UTF-8; the text of either may quote the content: leave it out.
@@ -103,17 +119,8 @@ export function decodeDelta(bytes: Uint8Array): DecodedDelta {
   }
 }
 
-/** Why every agent would refuse a message with this workload; undefined = none would. */
-export function workloadFlaw(workload: Workload): Flaw | undefined {
-  return flawOf(workload, readWorkload);
-}
-
-/** Why every agent would refuse a message with this service; undefined = none would. */
-export function serviceFlaw(service: Service): Flaw | undefined {
-  return flawOf(service, readService);
-}
-
-function flawOf(value: unknown, read: (place: Place) => unknown): Flaw | undefined {
+/** Why every agent would refuse a message with this value; undefined = none would. */
+export function flawOf<T extends object>({ read }: Kind<T>, value: T): Flaw | undefined {
   try {
     read({ value, path: "" });
     return undefined;
@@ -127,144 +134,37 @@ function malformed(path: string, problem: string): DecodedDelta {
   return { kind: "malformed", field: path, problem };
 }
 
-function readDelta(place: Place): SnapshotDelta {
-  integer(field(place, "format"), 1, FORMAT);
+function readDelta(place: Place, kinds: Kinds): SnapshotDelta {
+  const format = integer(field(place, "format"), 1, kinds === KINDS ? FORMAT : newestFormat(kinds));
   const version = integer(field(place, "version"), 0, Number.MAX_SAFE_INTEGER);
-  return {
+  const delta: SnapshotDelta = {
     epoch: name(field(place, "epoch")),
     base: readBase(field(place, "base"), version),
     version,
-    upsertWorkloads: list(field(place, "upsertWorkloads"), readWorkload, MAX_OBJECTS),
-    removeWorkloads: list(field(place, "removeWorkloads"), name, MAX_OBJECTS),
-    upsertServices: list(field(place, "upsertServices"), readService, MAX_OBJECTS),
-    removeServices: list(field(place, "removeServices"), name, MAX_OBJECTS),
-    // Format 1 has none.
-    changeEndpoints:
-      optional(field(place, "changeEndpoints"), (changes) =>
-        list(changes, readEndpointChanges, MAX_OBJECTS),
-      ) ?? [],
+    ...deltaFields(kinds, (kind) => ({
+      upsert: readList(field(place, kind.upsert), kind.read, kind.since),
+      remove: readList(field(place, kind.remove), name, kind.since),
+      changes: readChanges(place, kind),
+    })),
   };
+  const needed = formatOf(delta, kinds);
+  // Readers of that format would ignore a part of it.
+  if (format < needed)
+    throw new Malformed("format", `must be at least ${needed} for what the message holds`);
+  return delta;
+}
+
+function readChanges(place: Place, { changes }: Kind<object>): readonly object[] {
+  if (changes === undefined) return [];
+  return readList(field(place, changes.field), changes.read, changes.since);
+}
+
+/** Messages of the first format don't have the fields that came later. */
+function readList<T>(place: Place, read: (item: Place) => T, since: number): readonly T[] {
+  const items = (of: Place): readonly T[] => list(of, read, MAX_OBJECTS);
+  return since === 1 ? items(place) : (optional(place, items) ?? []);
 }
 
 function readBase(place: Place, version: number): number | "nothing" {
   return place.value === "nothing" ? "nothing" : integer(place, 0, version);
-}
-
-function readWorkload(place: Place): Workload {
-  const enrolment = optional(field(place, "enrolment"), readEnrolment);
-  const sandboxUid = optional(field(place, "sandboxUid"), name);
-  const opaquePorts = optional(field(place, "opaquePorts"), (p) => list(p, readRange, MAX_FEW));
-  return {
-    uid: name(field(place, "uid")),
-    ...(sandboxUid !== undefined && { sandboxUid }),
-    name: name(field(place, "name")),
-    namespace: name(field(place, "namespace")),
-    owner: name(field(place, "owner")),
-    serviceAccount: name(field(place, "serviceAccount")),
-    node: text(field(place, "node"), 512),
-    addresses: list(field(place, "addresses"), readAddress, MAX_FEW),
-    ...(enrolment !== undefined && { enrolment }),
-    ...(opaquePorts !== undefined && { opaquePorts }),
-    ports: list(field(place, "ports"), readWorkloadPort, MAX_FEW),
-  };
-}
-
-function readWorkloadPort(place: Place): WorkloadPort {
-  return {
-    port: readPort(field(place, "port")),
-    protocol: oneOf(field(place, "protocol"), PROTOCOLS),
-  };
-}
-
-function readEnrolment(place: Place): Enrolment {
-  const ranges = (of: string): readonly PortRange[] => list(field(place, of), readRange, MAX_FEW);
-  const cidrs = (of: string): readonly string[] => list(field(place, of), readCidr, MAX_FEW);
-  return {
-    fail: oneOf(field(place, "fail"), ["open", "closed"]),
-    mtls: oneOf(field(place, "mtls"), ["permissive", "strict"]),
-    excludeOutboundPorts: ranges("excludeOutboundPorts"),
-    excludeInboundPorts: ranges("excludeInboundPorts"),
-    excludeOutboundCidrs: cidrs("excludeOutboundCidrs"),
-    includeOutboundCidrs: cidrs("includeOutboundCidrs"),
-    opaquePorts: ranges("opaquePorts"),
-  };
-}
-
-function readRange(place: Place): PortRange {
-  const first = readPort(field(place, "first"));
-  return { first, last: integer(field(place, "last"), first, 65_535) };
-}
-
-function readService(place: Place): Service {
-  const affinitySeconds = optional(field(place, "affinitySeconds"), (p) => integer(p, 1, 86_400));
-  return {
-    namespace: name(field(place, "namespace")),
-    name: name(field(place, "name")),
-    addresses: list(field(place, "addresses"), readAddress, MAX_FEW),
-    balance: readBalance(field(place, "balance")),
-    ...(affinitySeconds !== undefined && { affinitySeconds }),
-    ports: list(field(place, "ports"), readServicePort, MAX_FEW),
-  };
-}
-
-function readServicePort(place: Place): ServicePort {
-  return {
-    name: text(field(place, "name"), 512),
-    port: readPort(field(place, "port")),
-    protocol: oneOf(field(place, "protocol"), PROTOCOLS),
-    endpoints: list(field(place, "endpoints"), readEndpoint, MAX_ENDPOINTS),
-  };
-}
-
-function readEndpoint(place: Place): Endpoint {
-  const workload = optional(field(place, "workload"), name);
-  const onlyFrom = optional(field(place, "onlyFrom"), (p) => text(p, 512));
-  return {
-    address: readAddress(field(place, "address")),
-    port: readPort(field(place, "port")),
-    state: oneOf(field(place, "state"), ["ready", "draining", "unready"]),
-    ...(workload !== undefined && { workload }),
-    ...(onlyFrom !== undefined && { onlyFrom }),
-  };
-}
-
-function readEndpointChanges(place: Place): EndpointChanges {
-  return {
-    service: name(field(place, "service")),
-    port: readPort(field(place, "port")),
-    upsert: list(field(place, "upsert"), readEndpoint, MAX_ENDPOINTS),
-    remove: list(field(place, "remove"), readEndpointKey, MAX_ENDPOINTS),
-  };
-}
-
-function readEndpointKey(place: Place): EndpointKey {
-  return { address: readAddress(field(place, "address")), port: readPort(field(place, "port")) };
-}
-
-function readBalance(place: Place): Balance {
-  const kind = oneOf(field(place, "kind"), [
-    "least-request",
-    "round-robin",
-    "random",
-    "ewma",
-    "consistent-hash",
-  ]);
-  return kind === "consistent-hash" ? { kind, key: readHashKey(field(place, "key")) } : { kind };
-}
-
-function readHashKey(place: Place): HashKey {
-  const kind = oneOf(field(place, "kind"), ["header", "cookie", "source-ip"]);
-  return kind === "source-ip" ? { kind } : { kind, name: name(field(place, "name")) };
-}
-
-function readAddress(place: Place): string {
-  return canonicalText(place, canonicalAddress, "an IP address");
-}
-
-function readCidr(place: Place): string {
-  return canonicalText(place, canonicalCidr, "a CIDR block");
-}
-
-function readPort(place: Place): number {
-  return integer(place, 1, 65_535);
 }

@@ -1,8 +1,17 @@
 /** How a snapshot becomes the next one: pure, shared by control (tests) and agent. */
 
-import { changedServices } from "./endpoint-changes.ts";
-import { serviceKey } from "./service.ts";
-import { EMPTY_SNAPSHOT, type Snapshot, type SnapshotDelta } from "./snapshot.ts";
+import {
+  changesIn,
+  deltaFields,
+  KINDS,
+  type Kind,
+  type Kinds,
+  partsOf,
+  removesIn,
+  upsertsIn,
+  valuesIn,
+} from "./kinds.ts";
+import type { Snapshot, SnapshotDelta } from "./snapshot.ts";
 
 /**
  * The snapshot after the delta; undefined when the delta is for another one (other epoch or version, or without what it
@@ -10,47 +19,50 @@ import { EMPTY_SNAPSHOT, type Snapshot, type SnapshotDelta } from "./snapshot.ts
  * Entries that the delta does not name keep their identity, and so does a whole map of which it names nothing: copying
  * that of 10,000 pods would be most of what a change of one endpoint costs. The given snapshot is not touched.
  */
-export function applyDelta(snapshot: Snapshot, delta: SnapshotDelta): Snapshot | undefined {
+export function applyDelta(
+  snapshot: Snapshot,
+  delta: SnapshotDelta,
+  kinds: Kinds = KINDS,
+): Snapshot | undefined {
   const full = delta.base === "nothing";
   if (!full && (snapshot.epoch !== delta.epoch || snapshot.version !== delta.base))
     return undefined;
-  const workloads = changed(
-    full ? EMPTY_SNAPSHOT.workloads : snapshot.workloads,
-    delta.removeWorkloads,
-    delta.upsertWorkloads.map((workload) => [workload.uid, workload]),
-  );
-  const before = full ? EMPTY_SNAPSHOT.services : snapshot.services;
-  const withOtherEndpoints = changedServices(before, delta.changeEndpoints);
-  if (withOtherEndpoints === undefined) return undefined;
-  const services = changed(before, delta.removeServices, [
-    ...delta.upsertServices.map((service) => [serviceKey(service), service] as const),
-    ...withOtherEndpoints,
-  ]);
-  return { version: delta.version, epoch: delta.epoch, workloads, services };
+  const after = new Map<Kind<object>, ReadonlyMap<string, object>>();
+  for (const kind of kinds) {
+    const values = changed(full ? new Map() : valuesIn(snapshot, kind), delta, kind);
+    if (values === undefined) return undefined;
+    after.set(kind, values);
+  }
+  const { epoch, version } = delta;
+  return { version, epoch, ...partsOf(kinds, (kind) => after.get(kind) ?? new Map()) };
 }
 
-function changed<T>(
-  before: ReadonlyMap<string, T>,
-  removed: readonly string[],
-  upserted: readonly (readonly [string, T])[],
-): ReadonlyMap<string, T> {
-  if (removed.length === 0 && upserted.length === 0) return before;
+function changed(
+  before: ReadonlyMap<string, object>,
+  delta: SnapshotDelta,
+  kind: Kind<object>,
+): ReadonlyMap<string, object> | undefined {
+  const [upserts, removes, changes] = [
+    upsertsIn(delta, kind),
+    removesIn(delta, kind),
+    changesIn(delta, kind),
+  ];
+  if (upserts.length + removes.length + changes.length === 0) return before;
+  const withChanges = kind.changes?.apply(before, changes) ?? new Map<string, object>();
+  if (withChanges.size === 0 && changes.length > 0) return undefined;
   const after = new Map(before);
-  for (const key of removed) after.delete(key);
-  for (const [key, value] of upserted) after.set(key, value);
+  for (const key of removes) after.delete(key);
+  for (const value of upserts) after.set(kind.keyOf(value), value);
+  for (const [key, value] of withChanges) after.set(key, value);
   return after;
 }
 
 /** A whole snapshot as a delta from nothing. */
-export function fullDelta(snapshot: Snapshot): SnapshotDelta {
-  return {
-    epoch: snapshot.epoch,
-    base: "nothing",
-    version: snapshot.version,
-    upsertWorkloads: [...snapshot.workloads.values()],
-    removeWorkloads: [],
-    upsertServices: [...snapshot.services.values()],
-    removeServices: [],
-    changeEndpoints: [],
-  };
+export function fullDelta(snapshot: Snapshot, kinds: Kinds = KINDS): SnapshotDelta {
+  const { epoch, version } = snapshot;
+  const fields = deltaFields(kinds, (kind) => ({
+    upsert: [...valuesIn(snapshot, kind).values()],
+    ...{ remove: [], changes: [] },
+  }));
+  return { epoch, base: "nothing", version, ...fields };
 }

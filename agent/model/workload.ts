@@ -31,6 +31,11 @@ export interface Workload {
    * Of an enrolled pod its enrolment says it.
    */
   readonly opaquePorts?: readonly PortRange[];
+  /**
+   * Something restricts who may reach the pod, or whom it may reach, that this agent is too old to know: it refuses all
+   * connections of the pod, both ways (closed.ts). Only pods that are enrolled.
+   */
+  readonly closed?: true;
   /** What Services and containers declare about the pod's TCP ports, by number: the protocol of inbound traffic. */
   readonly ports: readonly WorkloadPort[];
 }

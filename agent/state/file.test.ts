@@ -4,11 +4,12 @@ import { mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { encodeDelta } from "#model/codec.ts";
+import { decodeDelta, encodeDelta, FORMAT } from "#model/codec.ts";
 import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
 import type { Snapshot } from "#model/snapshot.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
 import type { Workload } from "#model/workload.ts";
+import { kindsOfFormat } from "../../test/support/policy-kind.ts";
 import { type Pause, readSnapshotFile, SnapshotFile } from "./file.ts";
 
 async function scratch(): Promise<AsyncDisposable & { path: string; directory: string }> {
@@ -100,12 +101,25 @@ test("a snapshot survives being written and read, and is nobody else's business"
   assert.equal((await stat(at.path)).mode & 0o777, 0o600);
 });
 
-test("a file is as an agent of the first format wrote it, and the other way round", async () => {
+/** A file as the first agents wrote it. */
+function firstFile(snapshot: Snapshot): string {
+  const body = encodeDelta(fullDelta(snapshot));
+  const checksum = createHash("sha256").update(body).digest("hex");
+  return `nodemesh-snapshot 1 sha256 ${checksum}\n${new TextDecoder().decode(body)}`;
+}
+
+test("a file of an older agent is read, as one that was told less; an older agent reads ours", async () => {
   await using at = await scratch();
-  const body = encodeDelta(fullDelta(manyPods(7, 500)));
-  const header = `nodemesh-snapshot 1 sha256 ${createHash("sha256").update(body).digest("hex")}\n`;
-  await write(at.path, manyPods(7, 500));
-  assert.equal(await readFile(at.path, "utf8"), header + new TextDecoder().decode(body));
+  const many = manyPods(7, 500);
+  await writeFile(at.path, firstFile(many));
+  assert.deepEqual(await readSnapshotFile(at.path), {
+    ...{ kind: "snapshot", snapshot: many, outdated: true },
+  });
+  await write(at.path, many);
+  assert.deepEqual(await readSnapshotFile(at.path), { kind: "snapshot", snapshot: many });
+  const ours = await readFile(at.path);
+  const decoded = decodeDelta(ours.subarray(ours.indexOf("\n") + 1), kindsOfFormat(2));
+  assert.deepEqual(decoded, { kind: "delta", delta: fullDelta(many), told: FORMAT });
 });
 
 test("a missing file is none", async () => {

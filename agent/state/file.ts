@@ -6,13 +6,18 @@
 import { createHash } from "node:crypto";
 import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { decodeDelta, encodePieces, MAX_MESSAGE_BYTES } from "#model/codec.ts";
+import { decodeDelta, encodePieces, FORMAT, MAX_MESSAGE_BYTES } from "#model/codec.ts";
 import { EMPTY_SNAPSHOT, type Snapshot } from "#model/snapshot.ts";
 import { applyDelta, fullDelta } from "#model/snapshot-delta.ts";
 
 /** What a file gave. */
 export type ReadSnapshot =
-  | { readonly kind: "snapshot"; readonly snapshot: Snapshot }
+  | {
+      readonly kind: "snapshot";
+      readonly snapshot: Snapshot;
+      /** An older agent was told this: control has more to say to this one, or says it in other words. Ask for everything. */
+      readonly outdated?: true;
+    }
   | { readonly kind: "none" }
   | { readonly kind: "unusable"; readonly problem: string };
 
@@ -125,7 +130,7 @@ export class SnapshotFile implements AsyncDisposable {
     // The checksum is known last: until then nobody can take the draft for a snapshot.
     await handle.writeFile(headerOf(NO_CHECKSUM));
     const hash = createHash("sha256");
-    const pieces = encodePieces(fullDelta(snapshot));
+    const pieces = encodePieces({ ...fullDelta(snapshot), told: FORMAT });
     for (let size = 0; ; ) {
       const from = performance.now();
       const slice = nextSlice(pieces);
@@ -172,10 +177,10 @@ function parse(path: string, bytes: Uint8Array): ReadSnapshot {
     return unusable(`${path} is damaged: its checksum does not match`);
   const decoded = decodeDelta(body);
   if (decoded.kind === "malformed") return unusable(`${path}: ${decoded.field} ${decoded.problem}`);
-  const snapshot = applyDelta(EMPTY_SNAPSHOT, decoded.delta);
-  return snapshot === undefined
-    ? unusable(`${path} holds only a part of a snapshot`)
-    : { kind: "snapshot", snapshot };
+  const { delta, told = 1 } = decoded;
+  const snapshot = applyDelta(EMPTY_SNAPSHOT, delta);
+  if (snapshot === undefined) return unusable(`${path} holds only a part of a snapshot`);
+  return { kind: "snapshot", snapshot, ...(told < FORMAT && { outdated: true }) };
 }
 
 function unusable(problem: string): ReadSnapshot {

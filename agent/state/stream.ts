@@ -45,6 +45,8 @@ export interface FollowOptions {
   readonly misdeclared?: Pick<MisdeclaredPorts, "revision" | "list">;
   /** Told of every change of state. Must not throw. */
   readonly onStatus: (status: StreamStatus) => void;
+  /** Whether what the store has was told to an agent that knew less, so that changes to it will not do. */
+  readonly outdated?: boolean;
   /** Ends following. */
   readonly signal: AbortSignal;
   readonly random: () => number;
@@ -64,9 +66,9 @@ export type StreamStatus =
 
 /** Follows until the signal aborts, then resolves. Never rejects. */
 export async function followControl(options: FollowOptions): Promise<void> {
-  const { signal, onStatus } = options;
+  const { signal, onStatus, outdated = false } = options;
   const backoff = new Backoff(options.random);
-  const memory: Memory = { resync: false, enforceAll: false, upToDate: false };
+  const memory: Memory = { resync: outdated, enforceAll: false, upToDate: false };
   while (!signal.aborted) {
     // Connecting throws when there is nothing to connect with, such as a token.
     const problem = await followOnce(options, backoff, memory).catch(messageOf);

@@ -47,7 +47,7 @@ function harness(stubborn: readonly string[]): Harness {
     pod.carry(connection);
   };
   const pods = new ServedPods({
-    ...{ loop: lab.loop, onAccept, onIdle: () => {} },
+    ...{ loop: lab.loop, tally: { carried: 0 }, onAccept, onIdle: () => {} },
     onAcceptFailed: (errno) => bugs.push(errno),
     onAddresses: (uid, known) => (known ? addresses.set(uid, known) : addresses.delete(uid)),
     onBug: (text) => bugs.push(text),

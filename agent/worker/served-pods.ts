@@ -41,6 +41,8 @@ interface ServedPod {
 /** What serving pods needs of the worker. */
 export interface ServedPodsOptions {
   readonly loop: Loop;
+  /** What all pods have together. */
+  readonly tally: WorkerTally;
   readonly onAccept: (pod: LocalPod, accepted: Accepted) => void;
   readonly onAcceptFailed: (errno: string, fatal: boolean) => void;
   /** The pod has these addresses (undefined: it is not served any more). */
@@ -55,7 +57,6 @@ export interface ServedPodsOptions {
 export class ServedPods {
   readonly #options: ServedPodsOptions;
   readonly #served: Map<string, ServedPod> = new Map();
-  readonly #tally: WorkerTally = { carried: 0 };
 
   constructor(options: ServedPodsOptions) {
     this.#options = options;
@@ -73,8 +74,8 @@ export class ServedPods {
 
   /** Accepts connections of the pod from now on. */
   serve(init: PodInit): Outcome {
-    const { loop, onAccept, onAcceptFailed, onAddresses } = this.#options;
-    const pod = new LocalPod(init, this.#tally);
+    const { loop, tally, onAccept, onAcceptFailed, onAddresses } = this.#options;
+    const pod = new LocalPod(init, tally);
     try {
       if (this.#served.has(init.uid)) throw new Error(`pod ${init.uid} is served already`);
       const from = { fd: init.listenerFd, owner: loop.owner(init.owner) };

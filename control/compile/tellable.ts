@@ -3,9 +3,8 @@
  * would keep everybody's changes from everybody: here it is left out, and its owner told. What is published decodes.
  */
 
-import { type Flaw, MAX_MESSAGE_BYTES, serviceFlaw, workloadFlaw } from "#model/codec.ts";
-import type { Service } from "#model/service.ts";
-import type { Workload } from "#model/workload.ts";
+import { type Flaw, flawOf, MAX_MESSAGE_BYTES } from "#model/codec.ts";
+import { KIND, type Kind } from "#model/kinds.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
 import type { Claimant } from "./conflicts.ts";
@@ -18,39 +17,14 @@ export type Tellable<C> = C & { readonly bytes: number };
 /** All values of a snapshot together; what is left of a message is for the names of those that went. */
 export const MAX_TOLD_BYTES: number = (MAX_MESSAGE_BYTES / 4) * 3;
 
-/** Where the fields of a workload come from. */
-const POD_FIELDS: Readonly<Record<keyof Workload, string>> = {
-  uid: "metadata.uid",
-  sandboxUid: "metadata.annotations",
-  name: "metadata.name",
-  namespace: "metadata.namespace",
-  owner: "metadata.ownerReferences",
-  serviceAccount: "spec.serviceAccountName",
-  node: "spec.nodeName",
-  addresses: "status.podIPs",
-  enrolment: "metadata.annotations",
-  opaquePorts: "metadata.annotations",
-  ports: "spec.containers",
-};
-
-/** Where the fields of a service come from. */
-const SERVICE_FIELDS: Readonly<Record<keyof Service, string>> = {
-  namespace: "metadata.namespace",
-  name: "metadata.name",
-  addresses: "spec.clusterIPs",
-  balance: "metadata.annotations",
-  affinitySeconds: "spec.sessionAffinityConfig",
-  ports: "spec.ports",
-};
-
 /** The pod as it may be told. */
 export function tellablePod(compiled: CompiledPod): Tellable<CompiledPod> {
-  return tellable(compiled, workloadFlaw, POD_FIELDS);
+  return tellable(compiled, KIND.workloads);
 }
 
 /** The Service as it may be told. */
 export function tellableService(compiled: CompiledService): Tellable<CompiledService> {
-  return tellable(compiled, serviceFlaw, SERVICE_FIELDS);
+  return tellable(compiled, KIND.services);
 }
 
 interface Compiled<T> extends Claimant<T> {
@@ -59,14 +33,13 @@ interface Compiled<T> extends Claimant<T> {
 
 function tellable<T extends object, C extends Compiled<T>>(
   compiled: C,
-  flawOf: (value: T) => Flaw | undefined,
-  fields: Readonly<Record<string, string>>,
+  kind: Kind<T>,
 ): Tellable<C> {
   const { value, conditions } = compiled;
   if (value === undefined) return { ...compiled, bytes: 0 };
-  const flaw = flawOf(value);
+  const flaw = flawOf(kind, value);
   if (flaw === undefined) return { ...compiled, bytes: Buffer.byteLength(JSON.stringify(value)) };
-  const condition = unreadable(compiled, flaw, fields);
+  const condition = unreadable(compiled, flaw, kind.owner.fields);
   return { ...compiled, value: undefined, bytes: 0, conditions: [...conditions, condition] };
 }
 

@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { decodeDelta } from "#model/codec.ts";
 import { FrameReader } from "#model/frames.ts";
 import { type Endpoint, type Service, type ServicePort, serviceKey } from "#model/service.ts";
-import { EMPTY_SNAPSHOT, type Snapshot } from "#model/snapshot.ts";
+import { EMPTY_SNAPSHOT, type Snapshot, type SnapshotParts } from "#model/snapshot.ts";
 import { applyDelta } from "#model/snapshot-delta.ts";
 import type { Workload } from "#model/workload.ts";
-import { Publisher, type SnapshotParts } from "./publisher.ts";
+import { Publisher } from "./publisher.ts";
 
 function workload(uid: string): Workload {
   return {

@@ -4,16 +4,24 @@
  * This file: versions and deltas, no I/O.
  */
 
-import { encodeDelta, FORMAT, FORMAT_WITH_CHANGES } from "#model/codec.ts";
+import { encodeDelta, FORMAT_WITH_COMPRESSION } from "#model/codec.ts";
 import { compressed } from "#model/compression.ts";
 import { encodeFrame } from "#model/frames.ts";
-import type { EndpointChanges, Service } from "#model/service.ts";
-import type { Snapshot, SnapshotDelta } from "#model/snapshot.ts";
-import { fullDelta } from "#model/snapshot-delta.ts";
-import { changesOf, type Touched, touchedBy } from "./touched.ts";
-
-/** What of a compilation is published. */
-export type SnapshotParts = Pick<Snapshot, "workloads" | "services">;
+import {
+  deltaFields,
+  KIND,
+  KINDS,
+  type Kind,
+  type KindDelta,
+  type Kinds,
+  NO_CHANGE,
+  newestFormat,
+  partsOf,
+  valuesIn,
+} from "#model/kinds.ts";
+import type { Snapshot, SnapshotDelta, SnapshotParts } from "#model/snapshot.ts";
+import type { Touched } from "#model/touched.ts";
+import { Audience } from "./audience.ts";
 
 /** Which snapshot somebody has. */
 export type Position = Pick<Snapshot, "epoch" | "version">;
@@ -24,11 +32,16 @@ export type Position = Pick<Snapshot, "epoch" | "version">;
  */
 const MAX_REMEMBERED_KEYS = 50_000;
 
+/** What was touched of one kind, by key. */
+type TouchedValues = ReadonlyMap<string, Touched>;
+
 /** Names of what changed from one version to the next; contents are in the current snapshot. */
 interface Step {
   readonly version: number;
-  readonly workloads: readonly string[];
-  readonly services: ReadonlyMap<string, Touched>;
+  /** For each row of the table. */
+  readonly touched: ReadonlyMap<Kind<object>, TouchedValues>;
+  /** Workloads that something restricts, or has restricted, which changed: those who don't know it are told them anew. */
+  readonly restricted: ReadonlySet<string>;
 }
 
 /** The current snapshot of this process and the way to it. Memory: one snapshot and a bounded list of names. */
@@ -38,11 +51,17 @@ export class Publisher {
   #rememberedKeys = 0;
   /** Frames of the current version by what they start from: agents mostly ask for the same few. */
   readonly #frames = new Map<string, Uint8Array>();
+  /** The readers of the current version, by their format. */
+  readonly #audiences = new Map<number, Audience>();
   readonly #listeners = new Set<() => void>();
+  readonly #kinds: Kinds;
+  readonly #newest: number;
 
-  /** `epoch` must differ from that of every other control process; no colons. */
-  constructor(epoch: string) {
-    this.#snapshot = { epoch, version: 0, workloads: new Map(), services: new Map() };
+  /** `epoch` must differ from that of every other control process; no colons. `kinds`: another table, only for tests. */
+  constructor(epoch: string, kinds: Kinds = KINDS) {
+    this.#kinds = kinds;
+    this.#newest = newestFormat(kinds);
+    this.#snapshot = { epoch, version: 0, ...partsOf(kinds, () => new Map()) };
   }
 
   /** The newest snapshot. Version 0 = nothing was published yet, and nobody may be served. */
@@ -57,18 +76,26 @@ export class Publisher {
 
   /**
    * Takes a compilation as the new truth. What is identical (`===`) has not changed, nor has a Service that says the same
-   * in other objects; when nothing has,
-   * there is no new version, but for the first, which says that even an empty world is known. Returns whether there is one.
+   * in other objects; when nothing has, there is no new version, but for the first, which says that even an empty world is
+   * known. Returns whether there is one.
    */
   publish(parts: SnapshotParts): boolean {
     const before = this.#snapshot;
-    const workloads = changedKeys(before.workloads, parts.workloads);
-    const services = touchedServices(before.services, parts.services);
-    if (before.version > 0 && workloads.length + services.size === 0) return false;
     const version = before.version + 1;
-    this.#snapshot = { ...parts, epoch: before.epoch, version };
-    this.#remember({ version, workloads, services });
+    // More may be in a compilation than what is told.
+    const told = partsOf(this.#kinds, (kind) => valuesIn(parts, kind));
+    const now: Snapshot = { ...told, epoch: before.epoch, version };
+    const touched = new Map(
+      this.#kinds.map((kind) => [
+        kind,
+        touchedValues(kind, valuesIn(before, kind), valuesIn(now, kind)),
+      ]),
+    );
+    if (before.version > 0 && touched.values().every(({ size }) => size === 0)) return false;
+    this.#snapshot = now;
+    this.#remember({ version, touched, restricted: restrictedBy(touched, [before, now]) });
     this.#frames.clear();
+    this.#audiences.clear();
     for (const listener of this.#listeners) listener();
     return true;
   }
@@ -83,28 +110,37 @@ export class Publisher {
    * What leads from a position to the newest version: an empty delta for somebody who has it, everything
    * for somebody of another epoch or too far behind. `format`: the newest of the codec that its reader knows.
    */
-  deltaSince(have: Position | undefined, format: number = FORMAT): SnapshotDelta {
+  deltaSince(have: Position | undefined, format: number = this.#newest): SnapshotDelta {
     const now = this.#snapshot;
     const known = have !== undefined && have.epoch === now.epoch && have.version <= now.version;
     const steps = known ? this.#stepsAfter(have.version) : undefined;
-    if (!known || steps === undefined) return fullDelta(now);
-    return {
-      epoch: now.epoch,
-      base: have.version,
-      version: now.version,
-      ...workloadsOf(steps, now.workloads),
-      ...servicesOf(steps, now.services, format),
-    };
+    const audience = this.#audience(format);
+    const fields = deltaFields(this.#kinds, (kind) => {
+      if (!audience.knows(kind)) return NO_CHANGE;
+      const values = valuesIn(now, kind);
+      return steps === undefined
+        ? wholeOf(kind, values, audience)
+        : changesOf(kind, values, { steps, audience });
+    });
+    const base = known && steps !== undefined ? have.version : "nothing";
+    return { epoch: now.epoch, base, version: now.version, ...fields };
   }
 
   /** deltaSince as bytes for the wire, shared by all who ask for the same. */
-  frameSince(have: Position | undefined, format: number = FORMAT): Uint8Array {
+  frameSince(have: Position | undefined, format: number = this.#newest): Uint8Array {
     const known = have?.epoch === this.#snapshot.epoch;
     const key = `${format} ${known ? have.version : "nothing"}`;
     return this.#frames.getOrInsertComputed(key, () => {
-      const message = encodeDelta(this.deltaSince(have, format));
-      return encodeFrame(format < FORMAT_WITH_CHANGES ? message : compressed(message));
+      const message = encodeDelta(this.deltaSince(have, format), this.#kinds);
+      return encodeFrame(format < FORMAT_WITH_COMPRESSION ? message : compressed(message));
     });
+  }
+
+  #audience(format: number): Audience {
+    return this.#audiences.getOrInsertComputed(
+      format,
+      () => new Audience(this.#snapshot, format, this.#kinds),
+    );
   }
 
   /** The steps from a version to now; undefined when the first of them is forgotten. */
@@ -129,9 +165,25 @@ export class Publisher {
 }
 
 /** What a step costs; one more than its keys, so that empty steps are bounded too. */
-function sizeOf({ workloads, services }: Step): number {
-  const touched = services.values().reduce((sum, of) => sum + (of === "whole" ? 1 : of.length), 0);
-  return workloads.length + touched + 1;
+function sizeOf({ touched, restricted }: Step): number {
+  const sizes = touched
+    .values()
+    .flatMap((values) => values.values())
+    .map((of) => (of === "whole" ? 1 : of.length));
+  return sizes.reduce((sum, size) => sum + size, restricted.size + 1);
+}
+
+function touchedValues(
+  { changes }: Kind<object>,
+  before: ReadonlyMap<string, object>,
+  now: ReadonlyMap<string, object>,
+): TouchedValues {
+  const touched = new Map<string, Touched>();
+  for (const key of changedKeys(before, now)) {
+    const of = changes?.touched(before.get(key), now.get(key)) ?? "whole";
+    if (of.length > 0) touched.set(key, of);
+  }
+  return touched;
 }
 
 function changedKeys<T>(before: ReadonlyMap<string, T>, now: ReadonlyMap<string, T>): string[] {
@@ -142,56 +194,70 @@ function changedKeys<T>(before: ReadonlyMap<string, T>, now: ReadonlyMap<string,
   return changed;
 }
 
-function touchedServices(
-  before: ReadonlyMap<string, Service>,
-  now: ReadonlyMap<string, Service>,
-): ReadonlyMap<string, Touched> {
-  const all = changedKeys(before, now).map(
-    (key) => [key, touchedBy(before.get(key), now.get(key))] as const,
-  );
-  return new Map(all.filter(([, touched]) => touched.length > 0));
+/** The workloads that any value restricts or restricted which was touched. */
+function restrictedBy(
+  touched: Step["touched"],
+  snapshots: readonly Snapshot[],
+): ReadonlySet<string> {
+  const restricted = new Set<string>();
+  for (const [kind, values] of touched)
+    for (const value of snapshots.flatMap((snapshot) => valuesOf(snapshot, kind, values.keys())))
+      for (const uid of kind.restricts?.(value) ?? []) restricted.add(uid);
+  return restricted;
 }
 
-function workloadsOf(
-  steps: readonly Step[],
-  now: Snapshot["workloads"],
-): Pick<SnapshotDelta, "upsertWorkloads" | "removeWorkloads"> {
-  const keys = [...new Set(steps.flatMap(({ workloads }) => workloads))];
-  return {
-    upsertWorkloads: keys.flatMap((key) => now.get(key) ?? []),
-    removeWorkloads: keys.filter((key) => !now.has(key)),
-  };
+function valuesOf(
+  snapshot: Snapshot,
+  kind: Kind<object>,
+  keys: Iterable<string>,
+): readonly object[] {
+  if (kind.restricts === undefined) return [];
+  const values = valuesIn(snapshot, kind);
+  return [...keys].flatMap((key) => values.get(key) ?? []);
 }
 
-function servicesOf(
-  steps: readonly Step[],
-  now: Snapshot["services"],
-  format: number,
-): Pick<SnapshotDelta, "upsertServices" | "removeServices" | "changeEndpoints"> {
-  const upsertServices: Service[] = [];
-  const removeServices: string[] = [];
-  const changeEndpoints: EndpointChanges[] = [];
-  for (const [key, touched] of merged(steps)) {
-    const service = now.get(key);
-    const changes =
-      service === undefined || touched === "whole" || format < FORMAT_WITH_CHANGES
+function wholeOf(
+  kind: Kind<object>,
+  values: ReadonlyMap<string, object>,
+  audience: Audience,
+): KindDelta {
+  const upsert = [...values.values()].flatMap((value) => audience.told(kind, value) ?? []);
+  return { ...NO_CHANGE, upsert };
+}
+
+/** What of a kind changed in these steps, as these readers are told it. */
+function changesOf(
+  kind: Kind<object>,
+  values: ReadonlyMap<string, object>,
+  { steps, audience }: { readonly steps: readonly Step[]; readonly audience: Audience },
+): KindDelta {
+  const upsert: object[] = [];
+  const remove: string[] = [];
+  const changes: object[] = [];
+  for (const [key, touched] of merged(kind, steps, audience)) {
+    const value = values.get(key);
+    const told = value && audience.told(kind, value);
+    const parts =
+      told === undefined || touched === "whole" || !audience.takesChanges(kind)
         ? "whole"
-        : changesOf(service, touched);
-    if (service === undefined) removeServices.push(key);
-    else if (changes === "whole") upsertServices.push(service);
-    else changeEndpoints.push(...changes);
+        : (kind.changes?.tell(told, touched) ?? "whole");
+    if (told === undefined) remove.push(key);
+    else if (parts === "whole") upsert.push(told);
+    else changes.push(...parts);
   }
-  return { upsertServices, removeServices, changeEndpoints };
+  return { upsert, remove, changes };
 }
 
-/** All that was touched in any of the steps. */
-function merged(steps: readonly Step[]): ReadonlyMap<string, Touched> {
+/** All of a kind that was touched in any of the steps; with it the workloads that may have been closed or opened for these readers. */
+function merged(kind: Kind<object>, steps: readonly Step[], { misses }: Audience): TouchedValues {
+  const isClosable = misses && kind.name === KIND.workloads.name;
   const all = new Map<string, Touched>();
-  for (const { services } of steps)
-    for (const [key, touched] of services) {
+  for (const { touched, restricted } of steps) {
+    for (const [key, of] of touched.get(kind) ?? []) {
       const before = all.get(key) ?? [];
-      const both = before === "whole" || touched === "whole" ? "whole" : [...before, ...touched];
-      all.set(key, both);
+      all.set(key, before === "whole" || of === "whole" ? "whole" : [...before, ...of]);
     }
+    if (isClosable) for (const uid of restricted) all.set(uid, "whole");
+  }
   return all;
 }

@@ -5,12 +5,12 @@
 
 import type { AddressInfo } from "node:net";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
-import type { Snapshot } from "#model/snapshot.ts";
+import type { Snapshot, SnapshotParts } from "#model/snapshot.ts";
 import { connectCleartext } from "../../agent/state/session.ts";
 import { SnapshotStore } from "../../agent/state/store.ts";
 import { type FollowOptions, followControl, type StreamStatus } from "../../agent/state/stream.ts";
 import { AgentRegistry } from "../../control/publish/agents.ts";
-import { Publisher, type SnapshotParts } from "../../control/publish/publisher.ts";
+import { Publisher } from "../../control/publish/publisher.ts";
 import { PublishServer } from "../../control/publish/server.ts";
 
 /** Waits for something to hold, looking again whenever somebody calls `changed`. */
@@ -43,13 +43,13 @@ export interface TestControl extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts control's server half. `port` 0 = any. */
+/** Starts control's server half. `port` 0 = any; `publisher`: another one than of the product's table. */
 export async function startControl(
   epoch: string,
   witness: Witness,
   port: number = 0,
+  publisher: Publisher = new Publisher(epoch),
 ): Promise<TestControl> {
-  const publisher = new Publisher(epoch);
   const agents = new AgentRegistry(() => new Date());
   const misdeclared: (readonly MisdeclaredPort[])[] = [];
   const options = {

@@ -15,6 +15,7 @@ const UNSERVED: ReadonlySet<string> = new Set<Reason>([
   "connect-failed",
   "connection-limit",
   "no-policy-data",
+  "policy-unknown",
 ]);
 
 const NAME: Uint8Array = Buffer.from("x-nodemesh-reason");

@@ -28,6 +28,7 @@ const STATUS: Readonly<Record<Reason, number>> = {
   "unknown-source": 403,
   "direct-hit": 421,
   denied: 403,
+  "policy-unknown": 503,
   "no-policy-data": 503,
   "no-endpoints": 503,
   "connect-refused": 503,

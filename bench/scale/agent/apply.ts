@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { monitorEventLoopDelay, performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { decodeDelta, encodeDelta } from "#model/codec.ts";
+import { touches } from "#model/kinds.ts";
 import { EMPTY_SNAPSHOT, type Snapshot } from "#model/snapshot.ts";
 import { applyDelta, fullDelta } from "#model/snapshot-delta.ts";
 import { enrolledOn } from "../../../agent/redirect/contents.ts";
@@ -159,7 +160,7 @@ async function take(
   const told = performance.now();
   await workers.apply(decoded.delta);
   const workersMs = performance.now() - told;
-  await redirect.apply(applied.snapshot);
+  if (touches(decoded.delta, "redirect")) await redirect.apply(applied.snapshot);
   file.keep(applied.snapshot);
   const { active } = performance.eventLoopUtilization(before);
   return { mainMs: active, workersMs };
