@@ -24,6 +24,7 @@ export function requestEntry(
     path: line?.path || undefined,
     code: status,
     reason: refusal?.reason,
+    rule: refusal?.rule,
     detail: refusal?.detail,
     durationMs: outcome.durationMs,
     sentBytes: outcome.requestBytes,

@@ -55,6 +55,7 @@ export class Counting implements Recorder {
         ...partiesOf(plan, endpoint, workload),
         protocol: "tcp",
         reason: refusal?.reason,
+        rule: refusal?.rule,
         detail: refusal?.detail,
         durationMs: at - startedAt,
         sentBytes: sent,
@@ -73,6 +74,7 @@ export class Counting implements Recorder {
         dst_workload: UNKNOWN,
         dst_service: UNKNOWN,
         reason: refusal.reason,
+        rule: refusal.rule ?? "",
       })
       .add(1);
   }
@@ -174,8 +176,8 @@ class Edge {
     this.#responseBytes.observe(responseBytes);
   }
 
-  refused({ reason }: Refusal): void {
-    this.#metrics.counter("refused", { ...this.#labels, reason }).add(1);
+  refused({ reason, rule = "" }: Refusal): void {
+    this.#metrics.counter("refused", { ...this.#labels, reason, rule }).add(1);
   }
 
   get tcp(): TcpCounters {

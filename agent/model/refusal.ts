@@ -42,14 +42,18 @@ export interface Refusal {
   readonly reason: Reason;
   /** What exactly was seen, for the log and `explain`; never secret, never raw network bytes. */
   readonly detail: string;
+  /** Which of the reason's rules it was, where a reason has several: words of a closed list (docs/http.md). */
+  readonly rule?: string | undefined;
 }
 
 /** Every reason, in the order of the documentation. */
 export const REASONS: readonly Reason[] = Object.keys(HELP) as Reason[];
 
 /** Makes a refusal. */
-export function refuse(reason: Reason, detail: string): Refusal {
-  return { kind: "refusal", reason, detail };
+export function refuse(reason: Reason, detail: string, rule?: string): Refusal {
+  return rule === undefined
+    ? { kind: "refusal", reason, detail }
+    : { kind: "refusal", reason, detail, rule };
 }
 
 /** One sentence for people: what the reason means. */

@@ -27,6 +27,8 @@ export interface AccessEntry {
   readonly path?: string | undefined;
   readonly code?: number | undefined;
   readonly reason?: Reason | undefined;
+  /** Refusal.rule: which rule of docs/http.md. */
+  readonly rule?: string | undefined;
   /** Refusal.detail. */
   readonly detail?: string | undefined;
   readonly durationMs: number;

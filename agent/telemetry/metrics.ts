@@ -80,6 +80,7 @@ const LABELS = {
     "dst_workload",
     "dst_service",
     "reason",
+    "rule",
   ],
   retry: ["dst_service", "result"],
   service: ["dst_service"],
@@ -153,7 +154,7 @@ const METRICS = {
     name: "nodemesh_refused_total",
     kind: "counter",
     source: "worker",
-    help: "Connections and requests that the mesh refused or cut, by reason (docs/reference.md has all).",
+    help: "Connections and requests that the mesh refused or cut, by reason (docs/reference.md has all) and, of HTTP that is refused, by rule (docs/http.md).",
     labels: "refused",
   },
   retries: {

@@ -58,7 +58,7 @@ export class Http1Upstream implements ChannelHandler, Poolable {
   /** Set while the response head is incomplete. */
   #head: Head | undefined;
   readonly #held: HeldBytes = new HeldBytes();
-  readonly #framer: Framer = new Framer();
+  readonly #framer: Framer = new Framer("response");
   #inBody = false;
   #untilClose = false;
   #keepAlive = true;

@@ -49,7 +49,7 @@ function median(values: readonly number[]): number {
 
 const head = new Head();
 const into = new Uint8Array(4_096);
-const rewrite = { connection: "none", keepUpgrade: false, extra: NO_LINES } as const;
+const rewrite = { connection: "none", extra: NO_LINES } as const;
 
 function measure(name: string, bytes: Buffer): void {
   const parse = (): void => {

@@ -76,16 +76,16 @@ const CASES: Readonly<Record<string, Case>> = {
     request: POST.replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n"),
     ends: true,
   },
-  "a head of 70,000 bytes": {
+  "a head of 140,000 bytes": {
     reason: "head-too-large",
     status: 431,
-    request: GET.replace("\r\n\r\n", `\r\nX: ${"x".repeat(70_000)}\r\n\r\n`),
+    request: GET.replace("\r\n\r\n", `\r\nX: ${"x".repeat(140_000)}\r\n\r\n`),
     ends: true,
   },
-  "200 fields": {
+  "300 fields": {
     reason: "too-many-headers",
     status: 431,
-    request: GET.replace("\r\n\r\n", `${"\r\nX: y".repeat(200)}\r\n\r\n`),
+    request: GET.replace("\r\n\r\n", `${"\r\nX: y".repeat(300)}\r\n\r\n`),
     ends: true,
   },
   "half a head": {

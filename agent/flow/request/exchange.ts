@@ -40,7 +40,7 @@ export interface Piece {
 export class Exchange implements ResponseReceiver {
   readonly #context: HttpContext;
   readonly #client: Client;
-  readonly #framer: Framer = new Framer();
+  readonly #framer: Framer = new Framer("request");
   /** The request as sent, while it may have to be sent again. */
   readonly #replay: Replay;
   /** The request is idempotent and whole in #replay. */
@@ -151,7 +151,7 @@ export class Exchange implements ResponseReceiver {
 
   onInterim(head: Head): void {
     const { scratch } = this.#context;
-    const length = writeHead(head, rewrite("none", false), scratch);
+    const length = writeHead(head, rewrite("none"), scratch);
     this.#client.channel.write(scratch, 0, length);
   }
 
@@ -195,7 +195,7 @@ export class Exchange implements ResponseReceiver {
     this.#judge(head.status);
     this.#status = head.status;
     const { scratch } = this.#context;
-    const length = writeHead(head, rewrite("none", true), scratch);
+    const length = writeHead(head, rewrite("none"), scratch);
     this.#client.channel.write2(scratch, 0, length, buffer, start, end);
     this.#responseBytes = head.end - head.start;
     this.#record(undefined);
@@ -220,13 +220,12 @@ export class Exchange implements ResponseReceiver {
 
   /** Upstream connections are kept whatever this client wants of its own. */
   #towardsServer(head: Head): Rewrite {
-    return rewrite(connectionOption(head.minor, head.minor > 0 || head.keepAlive), this.#upgrade);
+    const keep = head.minor > 0 || head.keepAlive;
+    return rewrite(connectionOption(head.minor, head.minor, keep));
   }
 
   #towardsClient(head: Head): Rewrite {
-    // 426 tells which protocol the server wants: its Upgrade field must cross (RFC 9110 section 15.5.22).
-    const upgrade = head.status === 426;
-    return rewrite(connectionOption(Math.min(this.#minor, head.minor), this.#keepAlive), upgrade);
+    return rewrite(connectionOption(this.#minor, head.minor, this.#keepAlive));
   }
 
   #reset(head: Head): void {
@@ -324,9 +323,9 @@ export class Exchange implements ResponseReceiver {
   }
 
   #refuseRequest(problem: number, piece: Piece): number {
-    const { status, reason, detail } = requestProblem(problem);
+    const { status, reason, detail, rule } = requestProblem(problem);
     this.#keepAlive = false;
-    this.#refuse(status, refuse(reason, detail));
+    this.#refuse(status, refuse(reason, detail, rule));
     return piece.end;
   }
 

@@ -25,7 +25,7 @@ test("a short request is kept in a slot, as the next hop gets it, and the slot c
     "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n",
   );
   const body = Buffer.from("..body..");
-  assert.equal(replay.write(head, rewrite("none", false), body, 2, 6), true);
+  assert.equal(replay.write(head, rewrite("none"), body, 2, 6), true);
   assert.equal(textOf(replay), "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody");
   const slot = replay.bytes;
   replay.clear();
@@ -40,7 +40,7 @@ test("a request that fits no slot is kept elsewhere", () => {
   const replay = new Replay(new HeadSlots());
   const head = parsed("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
   const body = Buffer.alloc(4096, "x");
-  assert.equal(replay.write(head, rewrite("none", false), body, 0, body.length), false);
+  assert.equal(replay.write(head, rewrite("none"), body, 0, body.length), false);
   assert.equal(replay.length, 0);
   replay.keep(Buffer.from("head|rest"), 5, body, 0, 4096);
   assert.equal(textOf(replay), `head|${"x".repeat(4096)}`);

@@ -1,12 +1,12 @@
 import type { Head } from "../../http/h1/head.ts";
-import { textOf } from "../../http/h1/lookup.ts";
+import { printable } from "../../http/h1/lookup.ts";
 import type { RequestLine } from "../record.ts";
 
 /** What a request asks for, as text for the access log. */
 export function requestLine(head: Head): RequestLine {
   return {
-    method: textOf(head.bytes, head.start, head.methodEnd),
-    host: textOf(head.bytes, head.authorityStart, head.authorityEnd),
-    path: textOf(head.bytes, head.pathStart, head.pathEnd) || "/",
+    method: printable(head.bytes, head.start, head.methodEnd),
+    host: printable(head.bytes, head.authorityStart, head.authorityEnd),
+    path: printable(head.bytes, head.pathStart, head.pathEnd) || "/",
   };
 }

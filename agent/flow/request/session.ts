@@ -247,8 +247,8 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
       return start;
     }
     if (at < 0) {
-      const { status, reason, detail } = requestProblem(at);
-      this.#refuse(status, refuse(reason, detail));
+      const { status, reason, detail, rule } = requestProblem(at);
+      this.#refuse(status, refuse(reason, detail, rule));
       return end;
     }
     const route = this.#init.reroute(this.#route);

@@ -19,6 +19,6 @@ export function refusalOf(failure: UpstreamFailure, { address, port }: LiveEndpo
     return refuse(connectReason(failure.errno), `${where}: ${failure.errno}`);
   if (failure.kind === "closed")
     return refuse("upstream-reset", `${where}: ${failure.cause.kind} before a whole answer`);
-  const { reason, detail } = responseProblem(failure.problem);
-  return refuse(reason, `${where}: ${detail}`);
+  const { reason, detail, rule } = responseProblem(failure.problem);
+  return refuse(reason, `${where}: ${detail}`, rule);
 }

@@ -1,13 +1,14 @@
 /**
  * agent/http/h1: the HTTP/1.1 codec as pure functions over bytes. It may import agent/model only. It
  * never touches a socket, a timer or a promise, never allocates per message on the good path, and
- * never repairs: what could be understood in two ways is refused (RFC 9112; request smuggling).
+ * never guesses: what two readers could frame in two ways is refused (request smuggling), what is odd but clear passes
+ * as it came, or is written in the one form that nobody misreads (docs/http.md has the table).
  *
- *   const head = new Head({ maxHeadBytes: 65536, maxFields: 128 });   // reusable; pool them
+ *   const head = new Head({ maxHeadBytes: 131072, maxFields: 256 });   // reusable; pool them
  *   head.feed(bytes, start, end);             // all bytes of the head that arrived so far
  *   const at = parseRequest(head);            // parse-head.ts; or parseResponse(head)
  *   // at > 0: complete, the body begins at `at`; 0: incomplete, feed again with more; < 0: a PROBLEM
- *   requestProblem(at) / responseProblem(at)  // problem.ts: { reason, status, detail } to answer and log
+ *   requestProblem(at) / responseProblem(at)  // problem.ts: { reason, rule, status, detail } to answer and log
  *
  *   head.method (METHOD), target/path/authority ranges, minor, keepAlive, upgrade, expectContinue,
  *   contentLength, chunked, status            // head.ts; ranges are absolute offsets in head.bytes
@@ -37,8 +38,8 @@ export const METHOD = {
 /** A value of METHOD. */
 export type Method = (typeof METHOD)[keyof typeof METHOD];
 
-/** The form of a request target (RFC 9112 section 3.2). */
-export const FORM = { origin: 0, absolute: 1, authority: 2, asterisk: 3 } as const;
+/** The form of a request target (RFC 9112 section 3.2); `other` is none of them, but names no authority either. */
+export const FORM = { origin: 0, absolute: 1, authority: 2, asterisk: 3, other: 4 } as const;
 
 /** A value of FORM. */
 export type Form = (typeof FORM)[keyof typeof FORM];
@@ -66,14 +67,39 @@ export type Body = (typeof BODY)[keyof typeof BODY];
 export const KIND = {
   /** Forwarded byte for byte. */
   endToEnd: 0,
-  /** Never forwarded (RFC 9110 section 7.6.1). */
-  hop: 1,
-  /** The Upgrade field: forwarded only when the upgrade is. */
-  upgrade: 2,
-  /** The TE field: only `trailers` crosses. */
+  /** Never forwarded. */
+  gone: 1,
+  /** A Connection field: as it came, unless the next hop is told something else. */
+  connection: 2,
+  /** A TE field: only `trailers` of it crosses, because no other coding is understood. */
   te: 3,
   /** The Host field: replaced when an absolute-form target names another host. */
   host: 4,
+  /** A Content-Length that is written anew, as plain decimal. */
+  length: 5,
+  /** A Transfer-Encoding that is written anew, as `chunked`. */
+  coding: 6,
+  /** A value of several lines, which are joined (RFC 9112 section 5.2). */
+  folded: 7,
+} as const;
+
+/** Bits of `Head.seen`. */
+export const SEEN = {
+  host: 1,
+  length: 2,
+  coding: 4,
+  /** Connection lists `close`. */
+  close: 8,
+  keepAlive: 16,
+  upgradeListed: 32,
+  teListed: 64,
+  upgradeField: 128,
+  /** Upgrade lists `h2c`. */
+  h2c: 256,
+  /** A TE field crosses. */
+  teKept: 512,
+  /** A TE field does not cross. */
+  teGone: 1024,
 } as const;
 
 /** Why a message is refused. Negative, so that a parser can answer an offset or a problem in one number. */
@@ -96,13 +122,12 @@ export const PROBLEM = {
   host: -16,
   connectionList: -17,
   connectBody: -18,
-  bodyForbidden: -19,
-  unaskedUpgrade: -20,
-  chunkSize: -21,
-  chunkExtension: -22,
-  chunkEnd: -23,
-  trailer: -24,
-  trailerTooLarge: -25,
+  unaskedUpgrade: -19,
+  chunkSize: -20,
+  chunkExtension: -21,
+  chunkEnd: -22,
+  trailer: -23,
+  trailerTooLarge: -24,
 } as const;
 
 /** A value of PROBLEM. */

@@ -5,7 +5,7 @@ import { Framer } from "./framer.ts";
 import { ascii } from "./octets.ts";
 
 function framer(kind: Body, length = 0): Framer {
-  const made = new Framer();
+  const made = new Framer("request");
   made.reset(kind, length);
   return made;
 }
@@ -63,12 +63,40 @@ test("the largest chunk size is exact and one digit more is refused", () => {
 
 test("extensions and trailers are bounded at exactly their limits", () => {
   const extension = (n: number): Uint8Array => ascii(`1;${"e".repeat(n)}\r\nx\r\n0\r\n\r\n`);
-  assert.equal(framer(BODY.chunked).eat(extension(256), 0, 268), 268);
-  assert.equal(framer(BODY.chunked).eat(extension(257), 0, 269), PROBLEM.chunkExtension);
+  assert.equal(framer(BODY.chunked).eat(extension(4_096), 0, 4_108), 4_108);
+  assert.equal(framer(BODY.chunked).eat(extension(4_097), 0, 4_109), PROBLEM.chunkExtension);
   const trailer = (n: number): Uint8Array => ascii(`0\r\nX:${"t".repeat(n)}\r\n\r\n`);
   // 8,192 with name, colon and line ends: 2 + 2 + 2 + n.
   assert.equal(framer(BODY.chunked).eat(trailer(8_186), 0, 8_195), 8_195);
   assert.equal(framer(BODY.chunked).eat(trailer(8_187), 0, 8_196), PROBLEM.trailerTooLarge);
+});
+
+test("extensions may be as long as the data, and 16 KiB longer", () => {
+  const run = (chunks: number, data: number): { at: number; length: number } => {
+    const text = `${data.toString(16)};${"e".repeat(99)}\r\n${"d".repeat(data)}\r\n`.repeat(chunks);
+    const bytes = ascii(`${text}0\r\n\r\n`);
+    return { at: framer(BODY.chunked).eat(bytes, 0, bytes.length), length: bytes.length };
+  };
+  // Each extension is forgiven by its own data first: 98 bytes of 99.
+  const signed = run(5_000, 98);
+  assert.equal(signed.at, signed.length);
+  assert.equal(run(1_000, 1).at, PROBLEM.chunkExtension);
+});
+
+test("a trailer that would change what it answers is refused, in requests also one that would change the content", () => {
+  const trailer = (name: string): Uint8Array => ascii(`0\r\n${name}: x\r\n\r\n`);
+  const eaten = (of: "request" | "response", name: string): number => {
+    const made = new Framer(of);
+    made.reset(BODY.chunked, 0);
+    return made.eat(trailer(name), 0, trailer(name).length);
+  };
+  for (const name of ["Content-Length", "transfer-encoding", "Host", "Connection", "Trailer", "TE"])
+    for (const kind of ["request", "response"] as const)
+      assert.equal(eaten(kind, name), PROBLEM.trailer, `${kind} ${name}`);
+  for (const name of ["Content-Type", "set-cookie", "Authorization", "Cookie"]) {
+    assert.equal(eaten("request", name), PROBLEM.trailer, name);
+    assert.equal(eaten("response", name), trailer(name).length, name);
+  }
 });
 
 test("a framer is reusable after a body that was refused", () => {

@@ -1,11 +1,17 @@
 import { BODY, type Body, PROBLEM } from "./codes.ts";
-import { CR, LF, LOWER, TEXT, TOKEN } from "./octets.ts";
-import { isForbiddenTrailer, TRAILER_HASH_SEED, trailerHash } from "./trailers.ts";
+import { CR, HT, LF, LOWER, TEXT, TOKEN } from "./octets.ts";
+import {
+  FORBIDDEN_TRAILERS,
+  type ForbiddenTrailers,
+  TRAILER_HASH_SEED,
+  trailerHash,
+} from "./trailers.ts";
 
 /** Hexadecimal digits of one chunk size: 2^52 bytes, exact in a double. */
 const MAX_SIZE_DIGITS = 13;
-/** Bytes of extensions on one chunk, and in one message; nobody is known to use them but attackers. */
-const MAX_EXTENSION_BYTES = 256;
+/** Bytes of extensions on one chunk: signatures of chunks take some hundred. */
+const MAX_EXTENSION_BYTES = 4_096;
+/** Bytes of extensions in one message beyond those of its data: more of them than of data is an attack (CVE-2023-39326). */
 const MAX_EXTENSIONS_BYTES = 16_384;
 /** Bytes of all trailer fields together. */
 const MAX_TRAILER_BYTES = 8_192;
@@ -51,6 +57,11 @@ export class Framer {
   #extensions = 0;
   #trailers = 0;
   #hash = 0;
+  readonly #forbidden: ForbiddenTrailers;
+
+  constructor(of: "request" | "response") {
+    this.#forbidden = FORBIDDEN_TRAILERS[of];
+  }
 
   /** Begins a body of this kind; `length` counts for BODY.length only. */
   reset(kind: Body, length: number): void {
@@ -107,6 +118,7 @@ export class Framer {
       case AT.extension:
         return this.#extension(byte);
       case AT.sizeLf:
+        this.#extensions = Math.max(0, this.#extensions - this.#left);
         return this.#expect(byte, LF, this.#left === 0 ? AT.trailerStart : AT.data);
       case AT.dataCr:
         return this.#expect(byte, CR, AT.dataLf);
@@ -143,8 +155,8 @@ export class Framer {
       this.#state = AT.sizeLf;
       return 0;
     }
-    // obs-text is no part of the grammar here (RFC 9112 section 7.1.1), control characters are an attack.
-    if (TEXT[byte] === 0 || byte > 126) return PROBLEM.chunkExtension;
+    // Nobody is known to send others but attackers.
+    if ((byte < 32 && byte !== HT) || byte > 126) return PROBLEM.chunkExtension;
     if (++this.#count > MAX_EXTENSION_BYTES) return PROBLEM.chunkExtension;
     return ++this.#extensions > MAX_EXTENSIONS_BYTES ? PROBLEM.chunkExtension : 0;
   }
@@ -184,7 +196,7 @@ export class Framer {
       return 0;
     }
     if (byte !== COLON || this.#count === 0) return PROBLEM.trailer;
-    if (isForbiddenTrailer(this.#hash, this.#count)) return PROBLEM.trailer;
+    if (this.#forbidden.get(this.#hash) === this.#count) return PROBLEM.trailer;
     this.#state = AT.trailerValue;
     return 0;
   }

@@ -39,6 +39,14 @@ export function textOf(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
 }
 
+/** The same with everything but visible ASCII percent-encoded: for people's terminals, which obey some of the rest. */
+export function printable(bytes: Uint8Array, start: number, end: number): string {
+  return textOf(bytes, start, end).replace(
+    /[^\x21-\x7e]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
+}
+
 /** Narrows `range` from a Cookie field's value to the value of the pair of this name. */
 function cookieIn(bytes: Uint8Array, range: Range, name: Uint8Array): boolean {
   const end = range.end;

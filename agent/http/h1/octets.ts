@@ -20,14 +20,28 @@ const DELIMITERS = '"(),/:;<=>?@[\\]{}';
 /** 1 for the characters of a token (RFC 9110 section 5.6.2): methods and field names. */
 export const TOKEN: Uint8Array = table((c) => c > 32 && c < 127 && !DELIMITERS.includes(chr(c)));
 
-/** 1 for what a field value may hold (RFC 9110 section 5.5): tab, space, visible ASCII, obs-text. */
-export const TEXT: Uint8Array = table((c) => c === HT || (c >= 32 && c !== 127));
+/** What some readers end a line at: NUL in C, and (all but NUL) `str.splitlines` of Python, which http.client once used. */
+const LINE_BREAKS: readonly number[] = [0, 10, 11, 12, 13, 28, 29, 30];
+/** What some readers split a request line at: `str.split` of Python, `isspace` in C. */
+const WORD_BREAKS: readonly number[] = [0, 9, 10, 11, 12, 13, 28, 29, 30, 31, 32];
 
-/** 1 for what a target may hold before its query: visible ASCII without `#` and `?`. Wider than RFC 3986: applications do send `|` and braces. */
-export const PATH: Uint8Array = table((c) => c > 32 && c < 127 && !"#?".includes(chr(c)));
+/**
+ * 1 for what may stand in a field value: anything that no known reader takes for a line's end. Wider than RFC 9110
+ * section 5.5, which lets a recipient retain other control characters.
+ */
+export const TEXT: Uint8Array = table((c) => !LINE_BREAKS.includes(c));
 
-/** 1 for the characters of a host name: RFC 3986 reg-name without `%` and without `,` (two merged Host fields). */
-export const HOST: Uint8Array = byteClass(/[0-9A-Za-z\-._~!$&'()*+;=]/);
+/** 1 for the bytes of a field name that is no token but leaves no doubt: visible ASCII (`X-User[id]`). */
+export const NAME: Uint8Array = table((c) => c > 32 && c < 127 && c !== COLON);
+
+/** 1 for what a target may hold: anything that no known reader takes for the end of a word. */
+export const TARGET: Uint8Array = table((c) => !WORD_BREAKS.includes(c));
+
+/** The same before the query or the fragment. */
+export const PATH: Uint8Array = table((c) => TARGET[c] === 1 && !"#?".includes(chr(c)));
+
+/** 1 for the characters of a host name: RFC 3986 reg-name without `,` (two merged Host fields) and `%`, and octets over 0x7f. */
+export const HOST: Uint8Array = byteClass(/[0-9A-Za-z\-._~!$&'()*+;=\x80-\xff]/);
 
 /** Maps A-Z to a-z and leaves other bytes alone. */
 export const LOWER: Uint8Array = Uint8Array.from({ length: 256 }, (_, c) =>
@@ -67,9 +81,16 @@ export function skipPath(bytes: Uint8Array, from: number, end: number): number {
   return at;
 }
 
+/** `skip(TARGET, …)`, likewise. */
+export function skipTarget(bytes: Uint8Array, from: number, end: number): number {
+  let at = from;
+  while (at < end && TARGET[bytes[at] as number] === 1) at++;
+  return at;
+}
+
 /**
- * Whether the bytes at `at` are `word` (lower-case letters, digits and dashes only), ignoring case. The caller knows
- * that the length fits and that no control character is there: those would pass for others by the `| 32`.
+ * Whether the bytes at `at` are `word` (lower-case letters and dashes only), ignoring case. The caller knows that
+ * the length fits and that no CR is there, which would pass for a dash by the `| 32`.
  */
 export function sameWord(bytes: Uint8Array, at: number, word: Uint8Array): boolean {
   for (let i = 0; i < word.length; i++)

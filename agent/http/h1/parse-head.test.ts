@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FORM, METHOD, PROBLEM } from "./codes.ts";
+import { FORM, METHOD, PROBLEM, SEEN } from "./codes.ts";
 import { Head, type HeadLimits } from "./head.ts";
 import { textOf } from "./lookup.ts";
 import { ascii } from "./octets.ts";
@@ -86,11 +86,11 @@ test("keep-alive follows version and Connection", () => {
     assert.equal(request(`GET / HTTP/${version}\r\nHost: x\r\n${line}\r\n`).keepAlive, keep, line);
 });
 
-test("an upgrade needs its field, its Connection option and HTTP/1.1, and is never h2c", () => {
+test("an upgrade needs its field and HTTP/1.1, and is never h2c", () => {
   const cases: readonly (readonly [string, string, boolean])[] = [
     ["1.1", "Connection: Upgrade\r\nUpgrade: websocket\r\n", true],
     ["1.1", "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n", true],
-    ["1.1", "Upgrade: websocket\r\n", false],
+    ["1.1", "Upgrade: websocket\r\n", true],
     ["1.1", "Connection: upgrade\r\n", false],
     ["1.0", "Connection: upgrade\r\nUpgrade: websocket\r\n", false],
     ["1.1", "Connection: upgrade\r\nUpgrade: h2c\r\n", false],
@@ -166,15 +166,15 @@ test("a head is reusable after success, refusal and reset, and remembers nothing
   assert.equal(feed("bad\r\n"), PROBLEM.startLine);
   const plain = "GET / HTTP/1.1\r\nHost: y\r\n\r\n";
   assert.equal(feed(plain), plain.length);
-  const { contentLength, chunked, keepAlive, expectContinue, teTrailers, special, count } = head;
+  const { contentLength, chunked, keepAlive, expectContinue, seen, special, count } = head;
   assert.deepEqual(
-    { contentLength, chunked, keepAlive, expectContinue, teTrailers, special, count },
+    { contentLength, chunked, keepAlive, expectContinue, seen, special, count },
     {
       contentLength: -1,
       chunked: false,
       keepAlive: true,
       expectContinue: false,
-      teTrailers: false,
+      seen: SEEN.host,
       special: 0,
       count: 1,
     },

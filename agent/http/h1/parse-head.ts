@@ -2,6 +2,7 @@ import { PROBLEM } from "./codes.ts";
 import { finishRequest, finishResponse, isInteresting, noteField } from "./fields.ts";
 import { type Head, LINE, STAGE } from "./head.ts";
 import { COLON, CR, HT, LF, SP, skipText, skipToken } from "./octets.ts";
+import { continueField, oddName } from "./odd-lines.ts";
 import { parseRequestLine, parseStatusLine } from "./start-line.ts";
 
 /**
@@ -65,14 +66,29 @@ function finished(head: Head, at: number, problem: number): number {
   return problem < 0 ? problem : at;
 }
 
-/** Reads field lines from `head.next` on. The hot loop: cursors are locals. */
+/** `plainLines` leaves the line at `head.next` to `oddLine`. No PROBLEM and no offset. */
+const ODD_LINE = -1_000;
+
 function parseFields(head: Head): number {
   if (!resumable(head)) return 0;
+  let colon = 0;
+  for (;;) {
+    const at = plainLines(head, colon);
+    if (at !== ODD_LINE) return at;
+    colon = oddLine(head);
+    if (colon <= 0) return colon;
+  }
+}
+
+/**
+ * Reads field lines from `head.next` on; `known` is the first one's colon, if behind `head.next`. The hot loop: cursors are locals.
+ */
+function plainLines(head: Head, known: number): number {
   const { bytes, limit: end, lines } = head;
   let name = head.next;
   let index = head.count;
+  let colon = known > name ? known : skipToken(bytes, name, end);
   for (;;) {
-    const colon = skipToken(bytes, name, end);
     if (colon === end || bytes[colon] !== COLON || colon === name) return noColon(head, colon);
     const stop = skipText(bytes, colon + 1, end);
     if (stop + 1 >= end || bytes[stop] !== CR || bytes[stop + 1] !== LF)
@@ -90,7 +106,22 @@ function parseFields(head: Head): number {
     }
     head.count = ++index;
     head.next = name = stop + 2;
+    colon = skipToken(bytes, name, end);
   }
+}
+
+/**
+ * The line at `head.next` continues the one before, has an odd name, or is a mistake. Returns the offset of the name's colon,
+ * `head.next` itself when it has moved behind the line, 0 (more bytes) or a PROBLEM.
+ */
+function oddLine(head: Head): number {
+  const { bytes, next: name, limit } = head;
+  const first = bytes[name];
+  if ((first === SP || first === HT) && head.count > 0) return continueField(head, head.count - 1);
+  const colon = oddName(head, skipToken(bytes, name, limit));
+  if (colon === limit) return pause(head, colon);
+  if (colon < 0 || (colon > name && bytes[colon] === COLON)) return colon;
+  return notField(head, colon);
 }
 
 function valueStart(bytes: Uint8Array, from: number, stop: number): number {
@@ -106,16 +137,19 @@ function valueEnd(bytes: Uint8Array, from: number, stop: number): number {
   return at === from ? stop : at;
 }
 
-/** The line is not a field: the blank line that ends the head, a piece of it, or a mistake. */
+/** No colon where the token ends: the blank line that ends the head, a piece of a line, or an odd one. */
 function noColon(head: Head, at: number): number {
   if (at === head.limit) return pause(head, at);
-  const byte = head.bytes[at];
-  if (at !== head.next) return byte === CR || byte === LF ? PROBLEM.lineEnd : PROBLEM.fieldName;
-  if (byte === SP || byte === HT) return PROBLEM.obsFold;
-  if (byte === LF) return PROBLEM.lineEnd;
-  if (byte !== CR) return PROBLEM.fieldName;
+  if (at !== head.next || head.bytes[at] !== CR) return ODD_LINE;
   if (at + 1 === head.limit) return pause(head, at);
   return head.bytes[at + 1] === LF ? at + 2 : PROBLEM.lineEnd;
+}
+
+/** What is wrong with the line at `head.next`, of which the bytes before `at` may be a name. */
+function notField(head: Head, at: number): number {
+  const byte = head.bytes[at];
+  if (byte === LF) return PROBLEM.lineEnd;
+  return at === head.next && (byte === SP || byte === HT) ? PROBLEM.obsFold : PROBLEM.fieldName;
 }
 
 /** No CR LF behind the value: the bytes end there, or it is a mistake. */

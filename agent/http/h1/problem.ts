@@ -1,9 +1,17 @@
 import type { Reason } from "#model/refusal.ts";
 import { PROBLEM, type Problem } from "./codes.ts";
 
+/** The rule that refused a message: a PROBLEM's name in words. docs/http.md has all. */
+export type Rule = Kebab<keyof typeof PROBLEM>;
+
+type Kebab<Text extends string> = Text extends `${infer First}${infer Rest}`
+  ? `${First extends Lowercase<First> ? First : `-${Lowercase<First>}`}${Kebab<Rest>}`
+  : Text;
+
 /** What to say about a refused message. */
 export interface ProblemReport {
   readonly reason: Reason;
+  readonly rule: Rule;
   /** The HTTP status to answer the client with. */
   readonly status: number;
   /** What was seen, for the log and `explain`. */
@@ -15,18 +23,28 @@ type Name = keyof typeof PROBLEM;
 const MALFORMED = { reason: "request-malformed", status: 400 } as const;
 const AMBIGUOUS = { reason: "framing-ambiguous", status: 400 } as const;
 
-const REPORTS: Readonly<Record<Name, ProblemReport>> = {
-  startLine: { ...MALFORMED, detail: "the start line does not have the form of HTTP/1.1" },
+const REPORTS: Readonly<Record<Name, Omit<ProblemReport, "rule">>> = {
+  startLine: {
+    ...MALFORMED,
+    detail: "the start line is not three words, the last or first an HTTP version",
+  },
   version: {
     reason: "version-unsupported",
     status: 505,
-    detail: "the version is not HTTP/1.0 or HTTP/1.1",
+    detail: "the version is not HTTP/1",
   },
-  target: { ...MALFORMED, detail: "the request target is not valid for its method" },
+  target: { ...MALFORMED, detail: "it is unclear whether the target's authority counts or Host" },
   lineEnd: { ...MALFORMED, detail: "a line does not end in CR LF" },
-  fieldName: { ...MALFORMED, detail: "a field name is empty or has a forbidden character" },
-  fieldValue: { ...MALFORMED, detail: "a field value has a control character" },
-  obsFold: { ...MALFORMED, detail: "a field is continued on the next line (obs-fold)" },
+  fieldName: {
+    ...MALFORMED,
+    detail:
+      "a field name is empty, has white space, a control character or an octet over 0x7e, or seems another",
+  },
+  fieldValue: {
+    ...MALFORMED,
+    detail: "a field value has a control character that some take for a line's end",
+  },
+  obsFold: { ...MALFORMED, detail: "a field that decides, or an empty line, is folded (obs-fold)" },
   headTooLarge: {
     reason: "head-too-large",
     status: 431,
@@ -37,8 +55,8 @@ const REPORTS: Readonly<Record<Name, ProblemReport>> = {
     status: 431,
     detail: "the head has too many fields",
   },
-  contentLength: { ...AMBIGUOUS, detail: "Content-Length is not a plain decimal number" },
-  lengthTwice: { ...AMBIGUOUS, detail: "Content-Length comes more than once" },
+  contentLength: { ...AMBIGUOUS, detail: "Content-Length is not a decimal number" },
+  lengthTwice: { ...AMBIGUOUS, detail: "Content-Length has two values" },
   lengthAndCoding: { ...AMBIGUOUS, detail: "both Content-Length and Transfer-Encoding are there" },
   transferCoding: { ...AMBIGUOUS, detail: "Transfer-Encoding is not exactly `chunked`" },
   unknownCoding: {
@@ -53,7 +71,6 @@ const REPORTS: Readonly<Record<Name, ProblemReport>> = {
     detail: "Connection lists Content-Length, Transfer-Encoding, Host or too many fields",
   },
   connectBody: { ...AMBIGUOUS, detail: "a CONNECT request has a body" },
-  bodyForbidden: { ...AMBIGUOUS, detail: "a body is announced where the status allows none" },
   unaskedUpgrade: { ...AMBIGUOUS, detail: "101 answers a request that asked for no upgrade" },
   chunkSize: { ...AMBIGUOUS, detail: "a chunk size is not a plain hexadecimal number" },
   chunkExtension: {
@@ -85,11 +102,17 @@ export function requestProblem(code: number): ProblemReport {
 
 /** The same for a response: always `upstream-malformed` and 502, with the request wording's detail. */
 export function responseProblem(code: number): ProblemReport {
-  return { reason: "upstream-malformed", status: 502, detail: requestProblem(code).detail };
+  const { rule, detail } = requestProblem(code);
+  return { reason: "upstream-malformed", rule, status: 502, detail };
 }
 
 function byCode(): (ProblemReport | undefined)[] {
   const reports: (ProblemReport | undefined)[] = [];
-  for (const [name, code] of Object.entries(PROBLEM)) reports[-code] = REPORTS[name as Name];
+  for (const [name, code] of Object.entries(PROBLEM))
+    reports[-code] = { ...REPORTS[name as Name], rule: ruleOf(name as Name) };
   return reports;
+}
+
+function ruleOf(name: Name): Rule {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`) as Rule;
 }

@@ -49,9 +49,11 @@ test("every problem has a report, and a response's is always upstream-malformed"
   for (const code of Object.values(PROBLEM)) {
     const report = requestProblem(code);
     assert.ok(report.status >= 400 && report.detail.length > 10);
+    const { rule } = report;
+    assert.match(rule, /^[a-z]+(?:-[a-z]+)*$/);
     assert.deepEqual(
       { ...responseProblem(code), detail: "" },
-      { reason: "upstream-malformed", status: 502, detail: "" },
+      { reason: "upstream-malformed", rule, status: 502, detail: "" },
     );
     assert.equal(isProblem(code), true);
   }

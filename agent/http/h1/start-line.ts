@@ -1,12 +1,24 @@
 import { METHOD, type Method, PROBLEM } from "./codes.ts";
 import type { Head } from "./head.ts";
-import { ascii, CR, LF, SLASH, SP, skipPath, skipText, skipToken } from "./octets.ts";
+import {
+  ascii,
+  CR,
+  LF,
+  LOWER,
+  SLASH,
+  SP,
+  skipPath,
+  skipTarget,
+  skipText,
+  skipToken,
+} from "./octets.ts";
 import { classifyTarget } from "./target.ts";
 
-const HTTP_SLASH = ascii("HTTP/");
+const HTTP_SLASH = ascii("http/");
 const DOT = 46;
 const ZERO = 48;
 const QUESTION = 63;
+const HASH = 35;
 /** `HTTP/1.1` */
 const VERSION_BYTES = 8;
 /** ` 200` */
@@ -30,7 +42,7 @@ const SECOND_WORDS: readonly (Word | undefined)[] = byLength("PUT", "HEAD", "TRA
 
 /** RFC 9112 section 3: `METHOD SP TARGET SP HTTP/1.x CRLF`. Returns the offset behind it, 0 (more bytes) or a PROBLEM. */
 export function parseRequestLine(head: Head): number {
-  const ready = skipEmptyLine(head);
+  const ready = skipEmptyLines(head);
   if (ready <= 0) return ready;
   const bytes = head.bytes;
   const end = head.limit;
@@ -40,7 +52,8 @@ export function parseRequestLine(head: Head): number {
   if (bytes[methodEnd] !== SP || methodEnd === start) return PROBLEM.startLine;
   const target = methodEnd + 1;
   const pathEnd = skipPath(bytes, target, end);
-  const targetEnd = bytes[pathEnd] === QUESTION ? skipQuery(bytes, pathEnd, end) : pathEnd;
+  const stop = bytes[pathEnd];
+  const targetEnd = stop === QUESTION || stop === HASH ? skipTarget(bytes, pathEnd, end) : pathEnd;
   if (targetEnd >= end) return pause(head, end);
   if (bytes[targetEnd] !== SP) return badTargetByte(bytes[targetEnd] as number);
   if (targetEnd === target) return PROBLEM.startLine;
@@ -77,27 +90,27 @@ export function parseStatusLine(head: Head): number {
 }
 
 /**
- * RFC 9112 section 2.2: one empty line before a request is skipped (old clients send one behind a body).
- * Returns 1 when the request line may be looked at, 0 (more bytes) or a PROBLEM.
+ * RFC 9112 section 2.2: empty lines before a request are skipped (old clients send one behind a body). Their bytes count
+ * for the head's limit. Returns 1 when the request line may be looked at, 0 (more bytes) or a PROBLEM.
  */
-function skipEmptyLine(head: Head): number {
-  const at = head.start;
-  if (at >= head.limit || head.bytes[at] !== CR || at !== head.origin) return 1;
-  if (at + 1 >= head.limit) return pause(head, at);
-  if (head.bytes[at + 1] !== LF) return PROBLEM.lineEnd;
-  head.start = at + 2;
-  head.next = at + 2;
-  head.scanned = at + 2;
+function skipEmptyLines(head: Head): number {
+  const { bytes, limit } = head;
+  let at = head.start;
+  while (at < limit && bytes[at] === CR) {
+    if (at + 1 >= limit) return pause(head, at);
+    if (bytes[at + 1] !== LF) return PROBLEM.lineEnd;
+    at += 2;
+    head.start = at;
+    head.next = at;
+    head.scanned = at;
+  }
   return 1;
 }
 
-function skipQuery(bytes: Uint8Array, from: number, end: number): number {
-  let at = from;
-  while (at < end && bytes[at] === QUESTION) at = skipPath(bytes, at + 1, end);
-  return at;
-}
-
-/** Returns the offset behind `HTTP/1.0` or `HTTP/1.1` at `at`, 0 or a PROBLEM; sets `head.minor`. */
+/**
+ * Returns the offset behind `HTTP/1.x` at `at`, 0 or a PROBLEM; sets `head.minor`. A higher minor version has the meaning
+ * of the highest one that is known (RFC 9110 section 2.5). Lower case leaves no doubt either.
+ */
 function parseVersion(head: Head, at: number): number {
   const bytes = head.bytes;
   const after = at + VERSION_BYTES;
@@ -106,18 +119,18 @@ function parseVersion(head: Head, at: number): number {
   const major = digit(bytes, at + 5);
   const minor = digit(bytes, at + 7);
   if (major < 0 || minor < 0) return PROBLEM.startLine;
-  if (major !== 1 || minor > 1) return PROBLEM.version;
-  head.minor = minor;
+  if (major !== 1) return PROBLEM.version;
+  head.minor = minor === 0 ? 0 : 1;
   return after;
 }
 
 /** Written out, because this is on every message's way. */
 function isHttpSlash(bytes: Uint8Array, at: number): boolean {
   return (
-    bytes[at] === 72 &&
-    bytes[at + 1] === 84 &&
-    bytes[at + 2] === 84 &&
-    bytes[at + 3] === 80 &&
+    ((bytes[at] as number) | 32) === 104 &&
+    ((bytes[at + 1] as number) | 32) === 116 &&
+    ((bytes[at + 2] as number) | 32) === 116 &&
+    ((bytes[at + 3] as number) | 32) === 112 &&
     bytes[at + 4] === SLASH
   );
 }
@@ -125,7 +138,7 @@ function isHttpSlash(bytes: Uint8Array, at: number): boolean {
 /** The bytes end before the version does: says early what can never become one. */
 function versionPiece(head: Head, at: number): number {
   for (let i = 0; i < HTTP_SLASH.length && at + i < head.limit; i++)
-    if (head.bytes[at + i] !== HTTP_SLASH[i]) return PROBLEM.startLine;
+    if (LOWER[head.bytes[at + i] as number] !== HTTP_SLASH[i]) return PROBLEM.startLine;
   return pause(head, head.limit);
 }
 

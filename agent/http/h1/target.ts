@@ -3,11 +3,18 @@ import type { Head } from "./head.ts";
 import { byteClass, COLON, HOST, SLASH, skip } from "./octets.ts";
 
 const STAR = 42;
+const PERCENT = 37;
+const QUESTION = 63;
+const HASH = 35;
 const OPEN_BRACKET = 91;
 const CLOSE_BRACKET = 93;
 
+/** Twice the longest DNS name: it may have to be written once more, as Host. */
+const MAX_AUTHORITY_BYTES = 512;
+
 /** For ports. */
 const DIGITS = byteClass(/[0-9]/);
+const HEX_DIGITS = byteClass(/[0-9A-Fa-f]/);
 /** What may stand between the brackets of an IPv6 literal. */
 const IPV6 = byteClass(/[0-9A-Fa-f:.]/);
 /** RFC 3986 section 3.1. */
@@ -16,7 +23,7 @@ const SCHEME_FIRST = byteClass(/[A-Za-z]/);
 
 /**
  * Decides the target's form and sets path and authority (RFC 9112 section 3.2). The target's bytes are
- * already known to be valid. Returns 1, or PROBLEM.target when the form does not belong to the method.
+ * already known to be valid. Returns 1, or PROBLEM.target when it is unclear whose authority counts: the target's or Host.
  */
 export function classifyTarget(head: Head): number {
   const first = head.bytes[head.targetStart];
@@ -25,13 +32,16 @@ export function classifyTarget(head: Head): number {
     head.form = FORM.origin;
     return 1;
   }
-  if (first === STAR && head.targetEnd === head.targetStart + 1) return asteriskForm(head);
-  return absoluteForm(head);
+  if (first === STAR && head.targetEnd === head.targetStart + 1) {
+    head.form = FORM.asterisk;
+    return 1;
+  }
+  return hasColonFirst(head) ? absoluteForm(head) : otherForm(head);
 }
 
 /**
  * Whether `[start, end)` is `host` or `host:port` (RFC 9112 section 3.2, RFC 3986 section 3.2). An empty range is:
- * a target without an authority has an empty Host. Percent-encoding and commas are refused.
+ * a target without an authority has an empty Host. Commas are refused: they stand between two merged fields.
  */
 export function isAuthority(bytes: Uint8Array, start: number, end: number): boolean {
   const hostEnd = hostPart(bytes, start, end);
@@ -42,10 +52,36 @@ export function isAuthority(bytes: Uint8Array, start: number, end: number): bool
 
 /** The offset behind the host, or -1. */
 function hostPart(bytes: Uint8Array, start: number, end: number): number {
-  if (bytes[start] !== OPEN_BRACKET || start === end) return skip(HOST, bytes, start, end);
+  if (bytes[start] !== OPEN_BRACKET || start === end) return regName(bytes, start, end);
   const close = skip(IPV6, bytes, start + 1, end);
   if (close >= end || close < start + 3 || bytes[close] !== CLOSE_BRACKET) return -1;
   return close + 1;
+}
+
+/** The offset behind a reg-name, whose percent signs must begin an encoded octet (RFC 3986 section 2.1). */
+function regName(bytes: Uint8Array, start: number, end: number): number {
+  let at = skip(HOST, bytes, start, end);
+  while (at < end && bytes[at] === PERCENT) {
+    if (skip(HEX_DIGITS, bytes, at + 1, Math.min(at + 3, end)) !== at + 3) return -1;
+    at = skip(HOST, bytes, at + 3, end);
+  }
+  return at;
+}
+
+/** `x:80`, `http:p`, `[::1]:80`: what comes before may be a scheme or a host. */
+function hasColonFirst({ bytes, targetStart, targetEnd }: Head): boolean {
+  for (let at = targetStart; at < targetEnd; at++) {
+    const byte = bytes[at];
+    if (byte === COLON) return true;
+    if (byte === SLASH || byte === QUESTION || byte === HASH) return false;
+  }
+  return false;
+}
+
+/** `index.html`, `?q`: no form of HTTP, but nothing in it can be taken for an authority. The server knows what it means. */
+function otherForm(head: Head): number {
+  head.form = FORM.other;
+  return 1;
 }
 
 function authorityForm(head: Head): number {
@@ -59,12 +95,6 @@ function authorityForm(head: Head): number {
   return 1;
 }
 
-function asteriskForm(head: Head): number {
-  if (head.method !== METHOD.options) return PROBLEM.target;
-  head.form = FORM.asterisk;
-  return 1;
-}
-
 /** `scheme://authority[/path][?query]`. User information is refused, as RFC 9110 section 4.2.4 advises. */
 function absoluteForm(head: Head): number {
   const { bytes, targetStart: start, targetEnd: end } = head;
@@ -75,7 +105,8 @@ function absoluteForm(head: Head): number {
   if (bytes[colon + 1] !== SLASH || bytes[colon + 2] !== SLASH) return PROBLEM.target;
   let stop = authority;
   while (stop < head.pathEnd && bytes[stop] !== SLASH) stop++;
-  if (stop === authority || !isAuthority(bytes, authority, stop)) return PROBLEM.target;
+  if (stop === authority || stop - authority > MAX_AUTHORITY_BYTES) return PROBLEM.target;
+  if (!isAuthority(bytes, authority, stop)) return PROBLEM.target;
   head.form = FORM.absolute;
   head.pathStart = stop;
   setAuthority(head, authority, stop);

@@ -1,10 +1,7 @@
 import { ascii } from "./octets.ts";
 
-/**
- * Names that may not be trailers (RFC 9110 section 6.5.1): a receiver that merges trailers into the head
- * would change the message's framing, target or credentials after the fact.
- */
-const FORBIDDEN: readonly string[] = [
+/** Names that may not be trailers: a reader that merges trailers into the head would frame the message otherwise. */
+const FRAMING: readonly string[] = [
   "content-length",
   "transfer-encoding",
   "host",
@@ -12,6 +9,14 @@ const FORBIDDEN: readonly string[] = [
   "trailer",
   "te",
   "upgrade",
+];
+
+/**
+ * Nor these, in a request (RFC 9110 section 6.5.1): they would change the credentials or the content after the fact. In an
+ * answer they are its server's own word about its own content.
+ */
+const OF_REQUESTS: readonly string[] = [
+  ...FRAMING,
   "content-encoding",
   "content-type",
   "content-range",
@@ -31,11 +36,17 @@ export function trailerHash(hash: number, byte: number): number {
   return Math.imul(hash ^ byte, 0x01000193) >>> 0;
 }
 
-/** Whether a name of this hash and length is one of the forbidden ones. */
-export function isForbiddenTrailer(hash: number, length: number): boolean {
-  return HASHES.get(hash) === length;
-}
+/** The forbidden names by their hash, with their length. */
+export type ForbiddenTrailers = ReadonlyMap<number, number>;
 
-const HASHES: ReadonlyMap<number, number> = new Map(
-  FORBIDDEN.map((name) => [ascii(name).reduce(trailerHash, TRAILER_HASH_SEED), name.length]),
-);
+/** What may not be a trailer of a request, and of a response. */
+export const FORBIDDEN_TRAILERS: Readonly<Record<"request" | "response", ForbiddenTrailers>> = {
+  request: hashes(OF_REQUESTS),
+  response: hashes(FRAMING),
+};
+
+function hashes(names: readonly string[]): ForbiddenTrailers {
+  return new Map(
+    names.map((name) => [ascii(name).reduce(trailerHash, TRAILER_HASH_SEED), name.length]),
+  );
+}

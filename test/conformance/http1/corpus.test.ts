@@ -23,7 +23,7 @@ const ASKED = {
 const FILES = ["framing", "start-line", "fields", "chunked", "responses"] as const;
 
 /** The corpus once had this many; fewer means that a file was lost. */
-const LEAST_CASES = 345;
+const LEAST_CASES = 398;
 
 function load(file: string): readonly Case[] {
   return JSON.parse(readFileSync(new URL(`corpus/${file}.json`, import.meta.url), "utf8"));

@@ -14,24 +14,26 @@ const VALID_EVERY = 10;
 /** One stream for each class of difference, so that a class that has died out is noticed. */
 const SAMPLES: Readonly<Record<string, readonly ["request" | "response", string]>> = {
   host: ["request", "GET / HTTP/1.1\r\n\r\n"],
-  target: ["request", "GET /a#b HTTP/1.1\r\nHost: x\r\n\r\n"],
+  target: ["request", "GET http://u@x/ HTTP/1.1\r\nHost: x\r\n\r\n"],
   "http-0.9": ["request", "GET /\r\n\r\n"],
   version: ["request", "GET / HTTP/2.0\r\nHost: x\r\n\r\n"],
-  "empty-lines": ["request", "\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"],
-  "status-line": ["response", "HTTP/1.1 204 \x01\r\n\r\n"],
+  "empty-lines": ["request", "\nGET / HTTP/1.1\r\nHost: x\r\n\r\n"],
+  "status-line": ["response", "HTTP/1.1 204 \x0b\r\n\r\n"],
   "coding-in-1.0": ["request", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"],
   "other-codings": [
     "request",
     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
   ],
   tabs: ["request", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\tchunked\r\n\r\n0\r\n\r\n"],
-  "number-form": ["request", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 05\r\n\r\nhello"],
+  "number-form": [
+    "request",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000000000\r\n\r\n",
+  ],
   "hidden-framing": [
     "request",
     "POST / HTTP/1.1\r\nHost: x\r\nConnection: content-length\r\nContent-Length: 5\r\n\r\nhello",
   ],
   "connect-body": ["request", "CONNECT x:80 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"],
-  "bodiless-status": ["response", "HTTP/1.1 204 None\r\nContent-Length: 5\r\n\r\n"],
   "unasked-101": ["response", "HTTP/1.1 101 Switching\r\n\r\n"],
   "extension-bytes": [
     "request",
@@ -47,6 +49,19 @@ const SAMPLES: Readonly<Record<string, readonly ["request" | "response", string]
     "request",
     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1; a\r\nx\r\n0\r\n\r\n",
   ],
+  "odd-fields": ["request", "GET / HTTP/1.1\r\nHost: x\r\nX[a]: 1\r\n\r\n"],
+  "odd-targets": ["request", "GET index HTTP/1.1\r\nHost: x\r\n\r\n"],
+  "higher-minor": ["request", "GET / HTTP/1.2\r\nHost: x\r\n\r\n"],
+  "lower-protocol": ["request", "GET / http/1.1\r\nHost: x\r\n\r\n"],
+  "one-length": [
+    "request",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+  ],
+  "coding-wins": [
+    "response",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+  ],
+  "interim-length": ["response", "HTTP/1.1 104 Hints\r\nContent-Length: 7\r\n\r\n"],
   "told-at-line-end": ["request", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 7*"],
   "close-wins": [
     "request",

@@ -69,7 +69,7 @@ export function problemName(code: number): string {
 class Reader {
   readonly #reading: Reading;
   readonly #head: Head;
-  readonly #framer = new Framer();
+  readonly #framer: Framer;
   readonly #messages: SeenMessage[] = [];
   #body = "";
   #inBody = false;
@@ -81,6 +81,7 @@ class Reader {
   constructor(reading: Reading) {
     this.#reading = reading;
     this.#head = new Head(reading.limits);
+    this.#framer = new Framer(reading.kind);
   }
 
   /** Returns false when nothing more can be understood. */

@@ -83,7 +83,7 @@ test("the framer agrees with a reference on valid and mutated chunked bodies", (
   for (let seed = 0; seed < 20_000; seed++) {
     const roll = dice(seed);
     const text = seed % 2 === 0 ? `${chunkedBody(roll)}GET /` : mutate(roll, chunkedBody(roll));
-    const framer = new Framer();
+    const framer = new Framer("request");
     framer.reset(BODY.chunked, 0);
     const bytes = Buffer.from(text, "latin1");
     const at = framer.eat(bytes, 0, bytes.length);
@@ -94,8 +94,9 @@ test("the framer agrees with a reference on valid and mutated chunked bodies", (
   assert.ok(finished > 10_000, `only ${finished} bodies were complete`);
 });
 
-const SIZE_LINE = /([0-9a-fA-F]{1,13})(?:;[\t\x20-\x7e]{0,256})?\r\n/y;
-const TRAILER = /([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[\t\x20-\x7e\x80-\xff]*\r\n/y;
+const SIZE_LINE = /([0-9a-fA-F]{1,13})(?:;[\t\x20-\x7e]{0,4096})?\r\n/y;
+const BREAKS = [0, 10, 11, 12, 13, 28, 29, 30].map((code) => String.fromCharCode(code)).join("");
+const TRAILER = new RegExp(`([!#$%&'*+\\-.^_\`|~0-9A-Za-z]+):[^${BREAKS}]*\r\n`, "y");
 const NO_TRAILER =
   /^(?:content-(?:length|encoding|type|range)|transfer-encoding|host|connection|trailer|te|upgrade|authorization|(?:set-)?cookie)$/i;
 
