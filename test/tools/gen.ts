@@ -19,6 +19,11 @@ const STEPS: readonly Step[] = [
     command: ["bin/run", "test/tools/gen-metrics-doc.ts", ...check],
   },
   {
+    name: "docs/http.md",
+    target: "test/tools/gen-http-doc.ts",
+    command: ["bin/run", "test/tools/gen-http-doc.ts", ...check],
+  },
+  {
     name: "docs/reference.md",
     target: "test/tools/gen-reference.ts",
     command: ["bin/run", "test/tools/gen-reference.ts", ...check],
