@@ -204,7 +204,7 @@ test("malformed and ambiguous requests are refused with a reason and the connect
       "framing-ambiguous",
     ],
     ["GET / HTTP/1.1\nHost: a\n\n", "400", "request-malformed"],
-    [`GET / HTTP/1.1\r\nHost: a\r\nX: ${"y".repeat(70_000)}\r\n\r\n`, "431", "head-too-large"],
+    [`GET / HTTP/1.1\r\nHost: a\r\nX: ${"y".repeat(140_000)}\r\n\r\n`, "431", "head-too-large"],
   ];
   for (const [bytes, status, reason] of cases) {
     const socket = net.connect({ host: VIP, port: rig.port, localAddress: POD });

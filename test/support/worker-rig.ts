@@ -36,8 +36,8 @@ export interface RigService {
 }
 
 const LIMITS: DataLimits = {
-  maxHeadBytes: 65_536,
-  maxHeaders: 128,
+  maxHeadBytes: 131_072,
+  maxHeaders: 256,
   maxConnections: 100_000,
   maxConnectionsPerPod: 20_000,
   maxBufferedBytesPerPod: 64 << 20,
