@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head } from "./head.ts";
-import { findCookie, findField, textOf } from "./lookup.ts";
+import { findCookie, findField, printable, textOf } from "./lookup.ts";
 import { ascii } from "./octets.ts";
 import { parseRequest } from "./parse-head.ts";
 
@@ -50,4 +50,10 @@ test("a cookie is found by its exact name in all Cookie fields", () => {
 test("a cookie's name inside another's value is not that cookie", () => {
   assert.equal(cookie(head("Cookie: x=a=1; y=2"), "a"), undefined);
   assert.equal(cookie(head("Cookie: x=a=1; y=2"), "x"), "a=1");
+});
+
+test("what is printed of a request cannot move a terminal's cursor", () => {
+  const bytes = ascii("/a b\x1b[2J\x7f\x9b\xc3\xa9%41");
+  assert.equal(printable(bytes, 0, bytes.length), "/a%20b%1B[2J%7F%9B%C3%A9%41");
+  assert.equal(printable(bytes, 1, 2), "a");
 });

@@ -9,6 +9,7 @@ const EQUALS = 61;
 /**
  * Finds the first field of this name (given in lower-case bytes, see octets.ascii) in a parsed head. Sets
  * `range` to its value without surrounding white space, as offsets in `head.bytes`, and returns its line index, or -1.
+ * A folded value comes with its folds.
  */
 export function findField(head: Head, name: Uint8Array, range: Range, from = 0): number {
   for (let i = from; i < head.count; i++) {
