@@ -49,15 +49,21 @@ export interface DataLimits {
 
 /** Time-outs of the data workers, milliseconds. 0 means none. */
 export interface DataTimeouts {
-  /** A connect to one endpoint; then the next one is tried. 2 s: a lost SYN is sent again after 1 s. */
+  /**
+   * A connect to one endpoint; then another one is tried besides. 3 s: a lost SYN is sent again after 1 s and 3 s. Who
+   * has nobody else to try gets as long as the pod's own kernel would give (net.ipv4.tcp_syn_retries).
+   */
   readonly connectMs: number;
   /** From the first byte of a request head to its last. */
   readonly headMs: number;
-  /** From the last byte of a request to the first of its answer. None: an application may think as long as it likes. */
-  readonly requestMs: number;
-  /** Nothing in either direction. 1 h: longer than any keep-alive in use, shorter than for ever. */
+  /** From the last byte of a request to the head of its answer. None: an application may think as long as it likes. */
+  readonly responseHeadMs: number;
+  /** Nothing in either direction. None: where both ends live they decide, and keep-alive finds ends that do not. */
   readonly idleMs: number;
-  /** An unused upstream connection. 30 s: below the keep-alive of common servers, so that they rarely close first. */
+  /**
+   * An upstream connection whose own client has ended or turned elsewhere. 1 s: a server that serves one connection at a
+   * time waits no longer for nobody.
+   */
   readonly poolIdleMs: number;
   /** After SIGTERM: how long connections may go on. */
   readonly drainMs: number;
@@ -120,7 +126,7 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
     timeouts: {
       connectMs: flags.connectTimeoutMs,
       headMs: flags.headTimeoutMs,
-      requestMs: flags.requestTimeoutMs,
+      responseHeadMs: flags.responseHeadTimeoutMs,
       idleMs: flags.idleTimeoutMs,
       poolIdleMs: flags.poolIdleTimeoutMs,
       drainMs: flags.drainTimeoutMs,
@@ -153,7 +159,7 @@ interface Flags {
   readonly maxBufferedBytes?: number;
   readonly connectTimeoutMs: number;
   readonly headTimeoutMs: number;
-  readonly requestTimeoutMs: number;
+  readonly responseHeadTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly poolIdleTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -217,11 +223,21 @@ function describeBounds(command: Command): Command {
       "per worker (default: its share of half the memory limit, or of 512 MiB without one)",
       integer(1 << 20, 2 ** 36),
     )
-    .option("--connect-timeout-ms <n>", "connect to one endpoint", integer(1, DAY_MS), 2000)
+    .option(
+      "--connect-timeout-ms <n>",
+      "connect to one endpoint, then another is tried besides",
+      integer(1, DAY_MS),
+      3000,
+    )
     .option("--head-timeout-ms <n>", "request head, 0 = none", integer(0, DAY_MS), 60_000)
-    .option("--request-timeout-ms <n>", "until the answer begins, 0 = none", integer(0, DAY_MS), 0)
-    .option("--idle-timeout-ms <n>", "silent connection, 0 = none", integer(0, DAY_MS), 3_600_000)
-    .option("--pool-idle-timeout-ms <n>", "unused upstream", integer(1, DAY_MS), 30_000)
+    .option(
+      "--response-head-timeout-ms <n>",
+      "from a sent request to its answer's head, 0 = none",
+      integer(0, DAY_MS),
+      0,
+    )
+    .option("--idle-timeout-ms <n>", "silent connection, 0 = none", integer(0, DAY_MS), 0)
+    .option("--pool-idle-timeout-ms <n>", "upstream without its client", integer(1, DAY_MS), 1000)
     .option("--drain-timeout-ms <n>", "after SIGTERM", integer(0, DAY_MS), 30_000);
 }
 

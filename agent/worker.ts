@@ -6,7 +6,7 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { touches } from "#model/kinds.ts";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
-import { serviceKey } from "#model/service.ts";
+import type { Refusal } from "#model/refusal.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
 import type { Channel } from "./engine/channel.ts";
@@ -14,20 +14,20 @@ import type { Accepted } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
 import { relay } from "./engine/relay.ts";
 import { Timer } from "./engine/timers.ts";
+import { authorizeEndpoint, reauthorize } from "./flow/authorize.ts";
 import { EndpointGauges } from "./flow/balance/endpoint-gauges.ts";
-import { EndpointSet } from "./flow/balance/endpoint-set.ts";
+import type { EndpointSet } from "./flow/balance/endpoint-set.ts";
 import type { LiveEndpoint } from "./flow/balance/live-endpoint.ts";
-import { portSpecOf } from "./flow/balance/port-spec.ts";
-import { type BalanceSettings, DEFAULT_BALANCE_SETTINGS } from "./flow/balance/settings.ts";
 import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
 import { Directory } from "./flow/directory.ts";
+import { endpointStates } from "./flow/endpoint-states.ts";
 import { decideFallback, FallbackWarnings, fallbackFacts, serviceOf } from "./flow/fallback.ts";
 import { misdeclaredPort } from "./flow/misdeclared.ts";
 import type { Plan } from "./flow/plan.ts";
 import type { LocalPod } from "./flow/pod.ts";
-import type { TieWatcher } from "./flow/tie.ts";
+import { type CutTie, idleRefusal, type TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { Answer, Command, FromWorker, Question, ToWorker, WorkerInit } from "./messages.ts";
 import { AccessLogger } from "./telemetry/access-log.ts";
@@ -83,7 +83,12 @@ class DataWorker {
     this.#metrics = new WorkerMetrics(init.metrics);
     this.#gauges = new EndpointGauges(this.#metrics);
     this.#directory = new Directory<EndpointSet>(
-      endpointStates(init.node, balanceSettings(init.workers)),
+      endpointStates({
+        node: init.node,
+        workers: init.workers,
+        clock: () => performance.now(),
+        random: Math.random,
+      }),
     );
     this.#pods = this.#buildPods();
     this.#departure = new Departure(this.#loop, this.#pods);
@@ -109,7 +114,14 @@ class DataWorker {
   #buildPods(): ServedPods {
     return new ServedPods({
       loop: this.#loop,
-      tally: { carried: 0 },
+      tally: {
+        carried: 0,
+        pools: {
+          timers: this.#loop,
+          now: () => this.#loop.now,
+          rideMs: this.#init.timeouts.poolIdleMs,
+        },
+      },
       onAccept: (pod, accepted) => this.#accept(pod, accepted),
       onAcceptFailed: (errno, fatal) => this.#acceptFailed(errno, fatal),
       onAddresses: (uid, addresses) => {
@@ -136,7 +148,14 @@ class DataWorker {
         if (port !== undefined && this.#misdeclared.note(port))
           this.#tell({ kind: "misdeclared", port });
       },
-      dial: plaintext(loop, { connectTimeoutMs: timeouts.connectMs, ...this.#init }),
+      dial: plaintext(loop, this.#init),
+      permitted: authorizeEndpoint,
+      behindAgent: (endpoint) => {
+        const workload = this.#directory.workloadAt(endpoint.address);
+        return workload?.enrolment !== undefined && workload.node !== this.#init.node;
+      },
+      toldByAgent: ({ direction, source }) =>
+        direction === "inbound" && !("kind" in source) && source.enrolment !== undefined,
       heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
       slots: this.#slots,
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
@@ -158,14 +177,19 @@ class DataWorker {
     };
   }
 
-  #tie(client: Channel, server: Channel, watcher: TieWatcher): void {
+  #tie(client: Channel, server: Channel, watcher: TieWatcher): CutTie {
     const options = { left: client, right: server, idleTimeoutMs: this.#init.timeouts.idleMs };
-    relay(this.#loop, options, {
-      onRelayEnd: (_relay, end) => watcher.onEnd(end.side === "idle" ? "idle" : "closed"),
+    let cutBy: Refusal | undefined;
+    const tied = relay(this.#loop, options, {
+      onRelayEnd: (_relay, end) => watcher.onEnd(end.side === "idle" ? idleRefusal() : cutBy),
       onFirstData: (side, bytes) => {
         if (side === "right") watcher.onServerFirst?.(bytes);
       },
     });
+    return (why) => {
+      cutBy ??= why;
+      tied.cut();
+    };
   }
 
   #fallback(plan: Plan): Plan["destination"] | undefined {
@@ -224,6 +248,7 @@ class DataWorker {
   #apply(delta: SnapshotDelta): Outcome {
     this.#directory.apply(delta);
     if (touches(delta, "pools")) this.#retirePools();
+    this.#pods.judge(reauthorize);
     return DONE;
   }
 
@@ -255,7 +280,7 @@ class DataWorker {
   }
 
   #keepHouse(): void {
-    this.#pods.keepHouse(this.#loop.now - this.#init.timeouts.poolIdleMs);
+    this.#pods.keepHouse();
     this.#gauges.update(this.#directory.active());
     this.#metrics.sweep();
     this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
@@ -273,31 +298,5 @@ class DataWorker {
 
 /** Ends the worker, and with it the agent (ARCHITECTURE.md, decision 8). */
 class FatalError extends Error {}
-
-/** The retries that a service may always have are the agent's; requests and so their share come to each worker anyway. */
-function balanceSettings(workers: number): BalanceSettings {
-  const { retriesPerSecond } = DEFAULT_BALANCE_SETTINGS;
-  return {
-    ...DEFAULT_BALANCE_SETTINGS,
-    retriesPerSecond: Math.max(1, retriesPerSecond / workers),
-  };
-}
-
-function endpointStates(
-  node: string,
-  settings: BalanceSettings,
-): ConstructorParameters<typeof Directory<EndpointSet>>[0] {
-  return {
-    create: (service, port) =>
-      new EndpointSet(portSpecOf(service, port, node), {
-        name: `${serviceKey(service)}:${port.port}`,
-        settings,
-        clock: () => performance.now(),
-        random: Math.random,
-      }),
-    update: (state, service, port) => state.update(portSpecOf(service, port, node)),
-    remove: (state) => state.update({ balance: { kind: "random" }, endpoints: [] }),
-  };
-}
 
 new DataWorker(workerData as WorkerInit).run();

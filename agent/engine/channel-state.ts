@@ -23,7 +23,7 @@ export interface PlainChannelOptions {
   readonly fd: number;
   readonly owner: Owner;
   readonly handler: ChannelHandler;
-  /** Set for an outbound connection: how long it may take, in milliseconds. */
+  /** Set for an outbound connection: how long it may take, in milliseconds; 0 as long as the kernel tries. */
   readonly connectTimeoutMs?: number;
   /** A negative errno when the channel could not even be begun: only onClose follows. */
   readonly failure?: number;

@@ -26,8 +26,8 @@ export interface ConnectOptions {
   readonly to: SocketAddress;
   /** For whom: fairness and limits. */
   readonly owner: Owner;
-  /** Milliseconds until the attempt ends with `ETIMEDOUT`. */
-  readonly timeoutMs: number;
+  /** Milliseconds until the attempt ends with `ETIMEDOUT`; left out: as long as the namespace's tcp_syn_retries give it. */
+  readonly timeoutMs?: number;
   /** Descriptor of the network namespace to connect from; this thread's own when left out. */
   readonly netns?: number;
   /** SO_MARK. */
@@ -53,7 +53,7 @@ const SEARCHES = 8;
  * `ETIMEDOUT`, `EMFILE`…); never inside this call. The socket sends small segments at once (TCP_NODELAY).
  */
 export function connect(loop: Loop, options: ConnectOptions, handler: ChannelHandler): Channel {
-  const { owner, timeoutMs } = options;
+  const { owner, timeoutMs = 0 } = options;
   const fd = loop.system.socket(options.to.ip, options.netns ?? -1);
   const failure = fd < 0 ? fd : begin(loop.system, fd, options);
   const common = { fd, owner, handler, connectTimeoutMs: timeoutMs };

@@ -77,7 +77,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.#state = this.#opened ? "open" : "connecting";
     const begun = options.failure ?? loop.watch(this, options.fd, WATCHED);
     if (begun < 0) this.#end(failedWith(begun));
-    else if (timeoutMs !== undefined) this.#arm(timeoutMs);
+    else if (timeoutMs !== undefined && timeoutMs > 0) this.#arm(timeoutMs);
   }
 
   get queuedBytes(): number {

@@ -2,6 +2,7 @@
 
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Workload } from "#model/workload.ts";
+import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { Identified } from "./identify.ts";
 
 const PERMITTED: unique symbol = Symbol("permitted");
@@ -51,4 +52,20 @@ function closedPod(workload: Workload): Workload | undefined {
 
 function refuseClosed({ namespace, name }: Workload): Refusal {
   return refuse("policy-unknown", `pod ${namespace}/${name} is closed for agents as old as this`);
+}
+
+/**
+ * The second permit: asked when the endpoint is known, and for each further try. `undefined` = it may. In this release
+ * no policy speaks of destinations that were chosen by the mesh.
+ */
+export function authorizeEndpoint(_permit: Permit, _endpoint: LiveEndpoint): Refusal | undefined {
+  return undefined;
+}
+
+/**
+ * Asked of every live connection when the snapshot has changed. `undefined` = it may go on. In this release what was
+ * permitted once stays permitted: enrolling and un-enrolling reset nothing.
+ */
+export function reauthorize(_permit: Permit): Refusal | undefined {
+  return undefined;
 }

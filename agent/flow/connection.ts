@@ -2,19 +2,20 @@
 
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Channel } from "../engine/channel.ts";
-import type { HeldBytes } from "../transport/held-bytes.ts";
+import { HeldBytes } from "../transport/held-bytes.ts";
 import { authorize } from "./authorize.ts";
 import type { EndpointSet } from "./balance/endpoint-set.ts";
+import { ByteCount } from "./byte-count.ts";
+import type { Course } from "./course.ts";
 import { isHttpAnswer, type ServerFirstMemory } from "./detect.ts";
 import type { Directory } from "./directory.ts";
-import { type Accepted, identify } from "./identify.ts";
+import { type Caught, identify } from "./identify.ts";
 import { Look, type Seen } from "./look.ts";
 import { OpaqueConnection } from "./opaque.ts";
 import { type Plan, plan } from "./plan.ts";
 import type { LocalPod } from "./pod.ts";
 import type { HttpContext } from "./request/context.ts";
 import { HttpSession } from "./request/session.ts";
-import type { Route } from "./route.ts";
 import { balancedTarget, dualTarget, fixedTarget } from "./target.ts";
 import type { Tie } from "./tie.ts";
 
@@ -34,55 +35,56 @@ export function handleConnection(
   context: FlowContext,
   pod: LocalPod,
   channel: Channel,
-  accepted: Accepted,
+  caught: Caught,
 ): void {
-  const route = admit(context, pod, accepted);
-  if ("kind" in route) {
-    context.recorder.refused(directionOf(context, accepted), route);
+  const course = admit(context, pod, caught);
+  if ("kind" in course) {
+    context.recorder.refused(directionOf(context, caught), course);
     channel.reset();
     return;
   }
-  carry(context, { pod, channel, accepted, route });
+  carry(context, { pod, channel, caught, course });
 }
 
 interface Admitted {
   readonly pod: LocalPod;
   readonly channel: Channel;
-  readonly accepted: Accepted;
-  readonly route: Route;
+  readonly caught: Caught;
+  readonly course: Course;
 }
 
-function admit(context: FlowContext, pod: LocalPod, accepted: Accepted): Route | Refusal {
+function admit(context: FlowContext, pod: LocalPod, caught: Caught): Course | Refusal {
   if (pod.carried.size >= context.maxConnectionsPerPod)
     return refuse("connection-limit", `${pod.carried.size} connections of pod ${pod.uid}`);
   if (pod.worker.carried >= context.maxConnections)
     return refuse("connection-limit", `${pod.worker.carried} connections of all pods`);
-  return knownRoute(context, pod, accepted);
+  return knownCourse(context, pod, caught);
 }
 
-function knownRoute(context: FlowContext, pod: LocalPod, accepted: Accepted): Route | Refusal {
-  const { client, destination } = accepted;
+function knownCourse(context: FlowContext, pod: LocalPod, caught: Caught): Course | Refusal {
+  const { client, destination } = caught;
   const { revision } = context.directory;
-  const known = pod.routes.find(revision, client.address, destination);
+  const known = pod.courses.find(revision, client.address, destination);
   if (known !== undefined) return known;
-  const route = routeOf(context, accepted);
-  if (!("kind" in route)) pod.routes.keep(route);
-  return route;
+  const course = courseOf(context, caught);
+  if (!("kind" in course)) pod.courses.keep(course);
+  return course;
 }
 
-function routeOf(context: FlowContext, accepted: Accepted): Route | Refusal {
+function courseOf(context: FlowContext, caught: Caught): Course | Refusal {
   const { directory } = context;
   if (directory.revision === 0)
     return refuse("no-policy-data", "no snapshot was received from control yet");
-  const identified = identify(accepted, directory);
+  const identified = identify(caught, directory);
   if (identified.kind === "refusal") return identified;
   const permit = authorize(identified, directory.revision > 0);
   if ("kind" in permit) return permit;
   const planned = plan(permit);
-  return { plan: planned, target: targetOf(context, planned), revision: directory.revision };
+  const target = targetOf(context, planned);
+  return { permit, plan: planned, target, revision: directory.revision };
 }
 
-function targetOf(context: FlowContext, { nextHop, destination }: Plan): Route["target"] {
+function targetOf(context: FlowContext, { nextHop, destination }: Plan): Course["target"] {
   if (nextHop.kind === "fixed") return fixedTarget(nextHop.address);
   const entry = context.directory.service(destination.address, destination.port);
   // plan() has just seen the service under the same revision.
@@ -92,15 +94,19 @@ function targetOf(context: FlowContext, { nextHop, destination }: Plan): Route["
 }
 
 /** A fixed next hop is kept: its one endpoint carries the counts of what is in flight. */
-function reroute(context: FlowContext, { pod, accepted }: Admitted, route: Route): Route | Refusal {
-  if (route.revision === context.directory.revision) return route;
-  const fresh = knownRoute(context, pod, accepted);
+function correct(
+  context: FlowContext,
+  { pod, caught }: Admitted,
+  course: Course,
+): Course | Refusal {
+  if (course.revision === context.directory.revision) return course;
+  const fresh = knownCourse(context, pod, caught);
   if ("kind" in fresh || fresh.plan.nextHop.kind === "balanced") return fresh;
-  return route.plan.nextHop.kind === "fixed" ? { ...fresh, target: route.target } : fresh;
+  return course.plan.nextHop.kind === "fixed" ? { ...fresh, target: course.target } : fresh;
 }
 
 function carry(context: FlowContext, admitted: Admitted): void {
-  const { understanding, destination } = admitted.route.plan;
+  const { understanding, destination } = admitted.course.plan;
   const key = `${destination.address} ${destination.port}`;
   if (understanding === "http") carryHttp(context, admitted, undefined);
   else if (understanding === "opaque" || context.serverFirst.knows(key, context.now()))
@@ -110,10 +116,10 @@ function carry(context: FlowContext, admitted: Admitted): void {
 
 /** While it is looked at, the connection counts as carried: it can be cut and listed like any other. */
 function lookFirst(context: FlowContext, admitted: Admitted, key: string): void {
-  const { pod, channel, route } = admitted;
-  const look = new Look(channel, context.timers, route.plan, (seen: Seen) => {
+  const { pod, channel, course } = admitted;
+  const look = new Look(channel, context.timers, course, (seen: Seen) => {
     if (seen.kind === "gone")
-      context.recorder.connection(route.plan, undefined, "bytes").closed(undefined);
+      context.recorder.connection(course.plan, undefined, "bytes").closed(undefined);
     else if (seen.kind === "silent") {
       // Silence alone proves nothing: a probe connects and leaves, a browser connects ahead of its request.
       const onServerFirst = (bytes: Uint8Array): void => {
@@ -128,15 +134,21 @@ function lookFirst(context: FlowContext, admitted: Admitted, key: string): void 
 }
 
 function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
-  const { pod, channel, route } = admitted;
+  const { pod, channel, course } = admitted;
   const session = new HttpSession(context, {
     channel,
     pod,
-    record: context.recorder.connection(route.plan, undefined, "http"),
-    route,
-    reroute: (old) => reroute(context, admitted, old),
+    count: new ByteCount(channel, context.recorder.connection(course.plan, undefined, "http")),
+    course,
+    correct: (old) => correct(context, admitted, old),
     tie: context.tie,
     ended: (ended) => pod.release(ended),
+    notHttp: (ended, bytes) => {
+      const held = new HeldBytes();
+      held.append(bytes, 0, bytes.length);
+      carryOpaque(context, admitted, { first: held });
+      pod.release(ended);
+    },
     draining: context.draining(),
   });
   pod.carry(session);
@@ -149,14 +161,13 @@ function carryOpaque(
   admitted: Admitted,
   { first, onServerFirst }: { first?: HeldBytes; onServerFirst?: (bytes: Uint8Array) => void },
 ): void {
-  const { pod, channel, route } = admitted;
+  const { pod, channel, course } = admitted;
   const connection = new OpaqueConnection(context, {
     channel,
     pod,
-    route,
+    course,
     first,
     onServerFirst,
-    tie: context.tie,
     ended: (ended) => pod.release(ended),
   });
   if (!connection.over) pod.carry(connection);
@@ -164,7 +175,7 @@ function carryOpaque(
 
 function directionOf(
   { directory }: FlowContext,
-  { pod, destination }: Accepted,
+  { pod, destination }: Caught,
 ): "inbound" | "outbound" | "unknown" {
   const workload = directory.workload(pod);
   if (workload === undefined) return "unknown";

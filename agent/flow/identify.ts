@@ -13,19 +13,19 @@ import type { Directory } from "./directory.ts";
 import type { ServicePortEntry } from "./service-index.ts";
 
 /** A connection as the kernel handed it over; addresses in canonical text form. */
-export interface Accepted {
+export interface Caught {
   /** uid of the enrolled pod in whose namespace the connection was caught. */
   readonly pod: string;
   /** Port of the agent's own listener in that namespace. */
   readonly listenerPort: number;
   /** getpeername(): the client. */
-  readonly client: SocketAddress;
+  readonly client: HostPort;
   /** getsockname(): where the client wanted to go. */
-  readonly destination: SocketAddress;
+  readonly destination: HostPort;
 }
 
 /** An address and a TCP port. */
-export interface SocketAddress {
+export interface HostPort {
   readonly address: string;
   readonly port: number;
 }
@@ -47,26 +47,26 @@ export type Identified =
   | {
       readonly kind: "outbound";
       readonly source: Workload;
-      readonly client: SocketAddress;
+      readonly client: HostPort;
       readonly target: OutboundTarget;
-      readonly destination: SocketAddress;
+      readonly destination: HostPort;
     }
   | {
       readonly kind: "inbound";
       readonly source: Workload | Stranger;
-      readonly client: SocketAddress;
+      readonly client: HostPort;
       readonly target: Workload;
-      readonly destination: SocketAddress;
+      readonly destination: HostPort;
     };
 
 /** Names both ends of a connection, or says why it can't be done. */
-export function identify(accepted: Accepted, directory: Directory): Identified | Refusal {
-  const pod = directory.workload(accepted.pod);
+export function identify(caught: Caught, directory: Directory): Identified | Refusal {
+  const pod = directory.workload(caught.pod);
   if (pod === undefined)
-    return refuse("unknown-source", `pod ${accepted.pod} is not in the snapshot`);
-  const { destination, client } = accepted;
+    return refuse("unknown-source", `pod ${caught.pod} is not in the snapshot`);
+  const { destination, client } = caught;
   const inbound = pod.addresses.includes(destination.address);
-  if (inbound && destination.port === accepted.listenerPort)
+  if (inbound && destination.port === caught.listenerPort)
     return refuse("direct-hit", `${client.address} dialled the agent's listener`);
   if (inbound) {
     const source = directory.workloadAt(client.address) ?? stranger(client.address);
@@ -87,7 +87,7 @@ function stranger(address: string): Stranger {
   return { kind: "stranger", address };
 }
 
-function outboundTarget(destination: SocketAddress, directory: Directory): OutboundTarget {
+function outboundTarget(destination: HostPort, directory: Directory): OutboundTarget {
   const entry = directory.service(destination.address, destination.port);
   if (entry !== undefined) return { kind: "service", entry };
   const workload = directory.workloadAt(destination.address);

@@ -3,10 +3,12 @@
 import type { Channel, ChannelHandler, CloseCause } from "../engine/channel.ts";
 import { Timer, type TimerHandler } from "../engine/timers.ts";
 import { HeldBytes } from "../transport/held-bytes.ts";
+import type { Permit } from "./authorize.ts";
+import type { Course } from "./course.ts";
+import { describePlan } from "./describe.ts";
 import { DETECT_TIMEOUT_MS, detect } from "./detect.ts";
-import type { Plan } from "./plan.ts";
-import type { Carried } from "./pod.ts";
-import type { Timers } from "./request/context.ts";
+import type { Connection } from "./pod.ts";
+import type { Timers } from "./reach.ts";
 
 /** What a look found. */
 export type Seen =
@@ -18,23 +20,27 @@ export type Seen =
   | { readonly kind: "gone"; readonly cause: CloseCause };
 
 /** Looks at a channel until `decide` is called, once. The next handler must be set by then. */
-export class Look implements ChannelHandler, TimerHandler, Carried {
+export class Look implements ChannelHandler, TimerHandler, Connection {
   readonly #channel: Channel;
   readonly #timers: Timers;
-  readonly #plan: Plan;
+  readonly #course: Course;
   readonly #timer: Timer;
   readonly #bytes: HeldBytes = new HeldBytes();
   readonly #decide: (seen: Seen) => void;
   #over = false;
 
-  constructor(channel: Channel, timers: Timers, plan: Plan, decide: (seen: Seen) => void) {
-    this.#plan = plan;
+  constructor(channel: Channel, timers: Timers, course: Course, decide: (seen: Seen) => void) {
+    this.#course = course;
     this.#channel = channel;
     this.#timers = timers;
     this.#decide = decide;
     this.#timer = new Timer(this);
     channel.handler = this;
     timers.arm(this.#timer, DETECT_TIMEOUT_MS);
+  }
+
+  get permit(): Permit {
+    return this.#course.permit;
   }
 
   onOpen(): void {
@@ -74,14 +80,7 @@ export class Look implements ChannelHandler, TimerHandler, Carried {
   }
 
   describe(): Readonly<Record<string, string | number>> {
-    const { direction, destination, clientAddress } = this.#plan;
-    return {
-      protocol: "detect",
-      direction,
-      client: clientAddress,
-      destination: `${destination.address} ${destination.port}`,
-      phase: "looking",
-    };
+    return { protocol: "detect", ...describePlan(this.#course.plan), phase: "looking" };
   }
 
   cut(): void {

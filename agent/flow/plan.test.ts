@@ -5,7 +5,7 @@ import type { Service } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
 import { authorize } from "./authorize.ts";
 import { Directory } from "./directory.ts";
-import { type Accepted, identify } from "./identify.ts";
+import { type Caught, identify } from "./identify.ts";
 import { type Plan, plan } from "./plan.ts";
 
 function workload(name: string, address: string, more: Partial<Workload> = {}): Workload {
@@ -50,7 +50,7 @@ function world(...workloads: readonly Workload[]): Directory<string> {
   return directory;
 }
 
-function accepted(from: string, to: string, pod = "uid-user"): Accepted {
+function accepted(from: string, to: string, pod = "uid-user"): Caught {
   return { pod, listenerPort: 15001, client: parse(from), destination: parse(to) };
 }
 
@@ -59,7 +59,7 @@ function parse(text: string): { address: string; port: number } {
   return { address, port: Number(port) };
 }
 
-function decide(connection: Accepted, directory: Directory): Plan | string {
+function decide(connection: Caught, directory: Directory): Plan | string {
   const identified = identify(connection, directory);
   if (identified.kind === "refusal") return identified.reason;
   const permit = authorize(identified, directory.revision > 0);

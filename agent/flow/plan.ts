@@ -3,7 +3,7 @@
 import { includesPort } from "#model/enrolment.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { Permit } from "./authorize.ts";
-import type { SocketAddress, Stranger } from "./identify.ts";
+import type { HostPort, Stranger } from "./identify.ts";
 import type { ServicePortEntry } from "./service-index.ts";
 
 /** How the bytes are understood. `detect`: the first bytes decide, within a bounded time. */
@@ -14,7 +14,7 @@ export type NextHop =
   /** Any endpoint of a service, chosen by its balancer. */
   | { readonly kind: "balanced"; readonly entry: ServicePortEntry }
   /** Exactly where the application said. */
-  | { readonly kind: "fixed"; readonly address: SocketAddress; readonly workload?: Workload };
+  | { readonly kind: "fixed"; readonly address: HostPort; readonly workload?: Workload };
 
 /** How the next socket is made, so that the other side sees what it would see without a mesh. */
 export type Origin =
@@ -34,7 +34,7 @@ export interface Plan {
   readonly origin: Origin;
   readonly source: Party;
   /** The original destination: learned facts (server-first) and logs are keyed by it. */
-  readonly destination: SocketAddress;
+  readonly destination: HostPort;
   /** The address of the client that affinity and source-ip hashing see. */
   readonly clientAddress: string;
 }

@@ -4,12 +4,15 @@ import type { PortRange } from "#model/enrolment.ts";
 import type { Refusal } from "#model/refusal.ts";
 import type { DialPod } from "../transport/dial.ts";
 import type { Http1Upstream } from "../transport/http1.ts";
-import { UpstreamPool } from "../transport/pool.ts";
+import { type PoolInputs, UpstreamPool } from "../transport/pool.ts";
+import type { Permit } from "./authorize.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
-import { RouteMemory } from "./route-memory.ts";
+import { CourseMemory } from "./course-memory.ts";
 
 /** Something with a lifetime that a pod's end or the agent's drain must end. */
-export interface Carried {
+export interface Connection {
+  /** Why it may go on: asked again when the snapshot has changed. */
+  readonly permit: Permit;
   /** No new work: an HTTP connection closes after its current request; relayed bytes go on. */
   drain(): void;
   /** Ends it now; counted under the reason, if there is one to tell. */
@@ -30,6 +33,7 @@ export interface LocalPodInit extends DialPod {
 export interface WorkerTally {
   /** Connections being carried. */
   carried: number;
+  readonly pools: PoolInputs;
 }
 
 /** The pod with all that belongs to it in this worker. */
@@ -42,8 +46,8 @@ export class LocalPod implements DialPod {
   /** Of all pods of this worker. */
   readonly worker: WorkerTally;
   /** What was decided about earlier connections. */
-  readonly routes: RouteMemory = new RouteMemory();
-  readonly #carried: Set<Carried> = new Set();
+  readonly courses: CourseMemory = new CourseMemory();
+  readonly #carried: Set<Connection> = new Set();
   /** Called whenever the last connection has ended. */
   onIdle: () => void = () => undefined;
   readonly #pools: Map<LiveEndpoint, UpstreamPool<Http1Upstream>> = new Map();
@@ -58,18 +62,18 @@ export class LocalPod implements DialPod {
   }
 
   /** Every connection being carried for the pod. */
-  get carried(): ReadonlySet<Carried> {
+  get carried(): ReadonlySet<Connection> {
     return this.#carried;
   }
 
   /** A connection begins. */
-  carry(connection: Carried): void {
+  carry(connection: Connection): void {
     this.#carried.add(connection);
     this.worker.carried++;
   }
 
   /** A connection has ended. */
-  release(connection: Carried): void {
+  release(connection: Connection): void {
     if (!this.#carried.delete(connection)) return;
     this.worker.carried--;
     if (this.#carried.size === 0) this.onIdle();
@@ -79,7 +83,7 @@ export class LocalPod implements DialPod {
   pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
     let pool = this.#pools.get(endpoint);
     if (pool === undefined) {
-      pool = new UpstreamPool();
+      pool = new UpstreamPool(this.worker.pools);
       this.#pools.set(endpoint, pool);
     }
     return pool;
@@ -88,15 +92,9 @@ export class LocalPod implements DialPod {
   /** Ends idle connections to endpoints that must get no new requests; forgets pools that nobody uses. */
   retirePools(usable: (endpoint: LiveEndpoint) => boolean): void {
     for (const [endpoint, pool] of this.#pools) {
-      if (usable(endpoint)) pool.revive();
-      else pool.retire();
-      if (pool.connections === 0 && pool.idle === 0) this.#pools.delete(endpoint);
+      if (!usable(endpoint)) pool.closeIdle();
+      if (pool.idle === 0) this.#pools.delete(endpoint);
     }
-  }
-
-  /** Ends upstream connections that have been idle since before `limit` (clock time, ms). */
-  expireIdle(limit: number): void {
-    for (const pool of this.#pools.values()) pool.expire(limit);
   }
 
   /** Ends every idle upstream connection: the pod is gone or leaves the mesh. */

@@ -6,7 +6,7 @@ import type { EndpointSet } from "./balance/endpoint-set.ts";
 import { type LiveEndpoint, liveEndpoint } from "./balance/live-endpoint.ts";
 import type { Failure } from "./balance/outlier.ts";
 import type { PickRequest } from "./balance/pickers.ts";
-import type { SocketAddress } from "./identify.ts";
+import type { HostPort } from "./identify.ts";
 
 /** What a service port's EndpointSet and a single address have in common. */
 export interface Target {
@@ -14,6 +14,8 @@ export interface Target {
   readonly hashKey: HashKey | undefined;
   /** Chooses an endpoint; each one is given back by release(), once. */
   pick(request: PickRequest): LiveEndpoint | Refusal;
+  /** Counts an endpoint once more that is not chosen anew; given back by release(), too. */
+  again(endpoint: LiveEndpoint): void;
   /** The endpoint answered (or connected) after so many milliseconds. */
   answered(endpoint: LiveEndpoint, latencyMs: number): void;
   failed(endpoint: LiveEndpoint, failure: Failure): void;
@@ -31,6 +33,7 @@ export function balancedTarget(set: EndpointSet): Target {
       return set.hashKey;
     },
     pick: (request) => set.pick(request),
+    again: (endpoint) => set.again(endpoint),
     answered: (endpoint, latencyMs) => set.answered(endpoint, latencyMs),
     failed: (endpoint, failure) => set.failed(endpoint, failure),
     release: (endpoint) => set.release(endpoint),
@@ -69,6 +72,7 @@ export function dualTarget(set: EndpointSet, other: EndpointSet): Target {
       if (picked.kind === "endpoint") return picked;
       return otherFirst ? family.pick(request) : pickLent(request);
     },
+    again: (endpoint) => of(endpoint).again(endpoint),
     answered: (endpoint, latencyMs) => of(endpoint).answered(endpoint, latencyMs),
     failed: (endpoint, failure) => of(endpoint).failed(endpoint, failure),
     release: (endpoint) => of(endpoint).release(endpoint),
@@ -81,7 +85,7 @@ export function dualTarget(set: EndpointSet, other: EndpointSet): Target {
 const LAST_TRY = 2;
 
 /** Exactly one address: there is nobody else to try, so nothing is ejected; a stale connection is retried once. */
-export function fixedTarget({ address, port }: SocketAddress): Target {
+export function fixedTarget({ address, port }: HostPort): Target {
   const endpoint = liveEndpoint({ address, port, state: "ready" }, 0);
   const spent = refuse("no-endpoints", `${address} port ${port} was tried and is the only one`);
   return {
@@ -90,6 +94,9 @@ export function fixedTarget({ address, port }: SocketAddress): Target {
       if (tried.includes(endpoint)) return spent;
       endpoint.active++;
       return endpoint;
+    },
+    again: () => {
+      endpoint.active++;
     },
     answered: () => undefined,
     failed: () => undefined,

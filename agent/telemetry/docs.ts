@@ -17,6 +17,7 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
   route: "name of the route rule that matched; empty when none did",
   code: "status code of the answer; 0 when there was none",
   reason: "why, from the closed list of refusals",
+  rule: "which rule of docs/http.md refused; empty when none did",
   result: "`sent` or `no-budget`",
   port: "port of the Service",
   state: "`ready`, `draining`, `unready` or `ejected`",

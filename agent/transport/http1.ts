@@ -1,258 +1,303 @@
-/** One HTTP/1.1 connection to a next hop: one request at a time out, its response parsed and framed in. */
+/** One HTTP/1.1 connection to a next hop, and the attempt that is made over it: one request out, its answer in. */
 
 import type { Channel, ChannelHandler, CloseCause } from "../engine/channel.ts";
 import { responseBody } from "../http/h1/body-kind.ts";
-import { BODY, type Body, type Method, type Problem } from "../http/h1/codes.ts";
+import { BODY, type Body, METHOD, type Method, type Problem } from "../http/h1/codes.ts";
 import { Framer } from "../http/h1/framer.ts";
 import type { Head } from "../http/h1/head.ts";
 import { parseResponse } from "../http/h1/parse-head.ts";
+import type { Attempt, AttemptListener, Ending } from "../http/message.ts";
 import type { HeadPool } from "./head-pool.ts";
+import type { HeadSlots } from "./head-slots.ts";
 import { HeldBytes } from "./held-bytes.ts";
-import type { Poolable, UpstreamPool } from "./pool.ts";
+import { type Asking, sendRequest } from "./send-request.ts";
 
-/** Why an exchange could not be finished by the next hop. */
-export type UpstreamFailure =
-  /** The connection was never established. Nothing was sent. */
-  | { readonly kind: "connect"; readonly errno: string }
-  /** The connection ended before a complete response. */
-  | { readonly kind: "closed"; readonly cause: CloseCause }
-  /** The response can't be understood: a PROBLEM code. */
-  | { readonly kind: "malformed"; readonly problem: number };
-
-/**
- * Who waits for a response. Exactly one of `onComplete`, `onFailure` and `onTunnel` ends an exchange, and
- * nothing is called after it (a tunnel goes on by its own rules).
- */
-export interface ResponseReceiver {
-  /** A 1xx answer; the final one follows. */
-  onInterim(head: Head): void;
-  /** The final head, with the first framed bytes `[start, end)` of its body. Returns false to be asked to wait. */
-  onResponse(head: Head, buffer: Uint8Array, start: number, end: number): boolean;
-  /** More framed body bytes. Returns false to be asked to wait. */
-  onBody(buffer: Uint8Array, start: number, end: number): boolean;
-  /** The response is complete. `reusable`: the connection takes another request. */
-  onComplete(reusable: boolean): void;
-  onFailure(failure: UpstreamFailure): void;
-  /** 101 or CONNECT 2xx: the head, with the first bytes that came behind it. The receiver takes the channel over. */
-  onTunnel(head: Head, buffer: Uint8Array, start: number, end: number): void;
-  /** Everything written so far has been sent. */
-  onSent(): void;
+/** Who keeps a connection while nobody asks over it. */
+export interface Keeper {
+  /** It has ended, or is out of step and was cut: it must not be used any more. */
+  onIdleEnd(upstream: Http1Upstream, ending: Ending): void;
 }
 
 /** What every upstream connection of a worker shares. */
 export interface UpstreamInputs {
   readonly heads: HeadPool;
+  readonly slots: HeadSlots;
+  /** Where heads for the next hop are written: larger than any head, valid until the next write. */
+  readonly scratch: Uint8Array;
 }
 
-/** An upstream connection. Busy while it has a receiver, idle otherwise. */
-export class Http1Upstream implements ChannelHandler, Poolable {
-  readonly pool: UpstreamPool<Http1Upstream>;
-  /** Requests begun on this connection: more than one means it was kept alive in between. */
+/**
+ * Where the connection stands. `idle`: nobody asks. `head`: asked, the final head is not complete. `body`: inside the
+ * answer's body. `upload`: the answer is complete, the request is not. `gone`: handed over, cut or closed.
+ */
+type Phase = "idle" | "head" | "body" | "upload" | "gone";
+
+/** What is true of the request that is asked now. */
+interface Question {
+  method: Method;
+  upgrade: boolean;
+  /** The whole request was given. */
+  whole: boolean;
+  /** Any byte of an answer has come. */
+  answered: boolean;
+  /** The server takes another request after this answer. */
+  mayFollow: boolean;
+}
+
+const RESET: Ending = { kind: "reset" };
+const END: Ending = { kind: "end" };
+
+/** An established upstream connection. */
+export class Http1Upstream implements ChannelHandler, Attempt {
+  readonly channel: Channel;
+  /** Requests begun on this connection: more than one means that it was kept alive in between. */
   requests = 0;
-  /** Loop time (ms) when it became idle. */
-  idleSince = 0;
-  #channel: Channel | undefined;
-  #receiver: ResponseReceiver | undefined;
-  #method: Method = 0;
-  #upgradeAsked = false;
+  keeper: Keeper | undefined;
+  readonly #inputs: UpstreamInputs;
+  #listener: AttemptListener<Channel> | undefined;
+  #phase: Phase = "idle";
+  readonly #question: Question = {
+    method: METHOD.other,
+    upgrade: false,
+    whole: true,
+    answered: false,
+    mayFollow: true,
+  };
   /** Set while the response head is incomplete. */
   #head: Head | undefined;
-  readonly #held: HeldBytes = new HeldBytes();
+  #held: HeldBytes | undefined;
   readonly #framer: Framer = new Framer("response");
-  #inBody = false;
-  #untilClose = false;
-  #keepAlive = true;
-  #opened = false;
-  #answered = false;
-  readonly #inputs: UpstreamInputs;
 
-  constructor(pool: UpstreamPool<Http1Upstream>, inputs: UpstreamInputs) {
-    this.pool = pool;
+  /** Takes over an open channel. */
+  constructor(channel: Channel, inputs: UpstreamInputs) {
+    this.channel = channel;
     this.#inputs = inputs;
+    channel.handler = this;
+    channel.resume();
   }
 
-  /** The channel; `bind` must have been called. */
-  get channel(): Channel {
-    if (this.#channel === undefined) throw new Error("upstream used before it was bound");
-    return this.#channel;
-  }
-
-  /** Whether any byte of the current response has arrived. */
   get answered(): boolean {
-    return this.#answered;
+    return this.#question.answered;
   }
 
+  get reused(): boolean {
+    return this.requests > 1;
+  }
+
+  /** Something came from the server that nobody was told yet: its end, or an answer that nobody asked for. */
   get unread(): boolean {
     return this.channel.unread;
   }
 
-  /** Whether the connection is established. */
-  get opened(): boolean {
-    return this.#opened;
+  /** Whether another request may be asked: the last answer is complete, and the server goes on. */
+  get ready(): boolean {
+    return this.#phase === "idle" && this.#question.mayFollow && !this.channel.closed;
   }
 
-  /** Gives it its channel, once. */
-  bind(channel: Channel): void {
-    this.#channel = channel;
-  }
-
-  /** Begins an exchange. The caller writes the request to `channel`. */
-  begin(receiver: ResponseReceiver, method: Method, upgradeAsked: boolean): void {
-    this.#receiver = receiver;
-    this.#method = method;
-    this.#upgradeAsked = upgradeAsked;
-    this.#inBody = false;
-    this.#answered = false;
+  /** Sends a request's head and the first part of its body. Returns false to be asked to wait for onSent. */
+  ask(listener: AttemptListener<Channel>, asking: Asking): boolean {
+    const { head, whole } = asking;
+    this.#listener = listener;
+    this.#phase = "head";
     this.requests++;
+    const question = this.#question;
+    question.method = head.method;
+    question.upgrade = head.upgrade;
+    question.whole = whole;
+    question.answered = false;
+    question.mayFollow = true;
+    return sendRequest(this.channel, asking, this.#inputs);
   }
 
-  /** Ends an unfinished exchange from the client's side: the connection can't be used again. */
-  abandon(): void {
-    this.#receiver = undefined;
-    this.#release();
+  data(buffer: Uint8Array, start: number, end: number, whole: boolean): boolean {
+    this.#question.whole = whole;
+    const sent = this.channel.write(buffer, start, end);
+    if (whole && this.#phase === "upload") this.#release();
+    return sent;
+  }
+
+  end(): void {
+    this.#question.mayFollow = false;
+    this.channel.shutdown();
+  }
+
+  abortWhenSent(): void {
+    this.#letGo();
+    this.channel.resetWhenSent();
+  }
+
+  abort(): void {
+    this.#letGo();
     this.channel.reset();
   }
 
-  /** Closes an idle connection. */
-  dispose(): void {
+  pause(): void {
+    this.channel.pause();
+  }
+
+  resume(): void {
+    this.channel.resume();
+  }
+
+  /** Closes an idle connection in order. Its keeper must have forgotten it. */
+  close(): void {
+    this.#letGo();
     this.channel.close();
   }
 
   onOpen(): void {
-    this.#opened = true;
-    this.#receiver?.onSent();
+    // It was open when it came here.
   }
 
   onDrain(): void {
-    this.#receiver?.onSent();
+    this.#listener?.onSent();
   }
 
-  onData(channel: Channel, buffer: Uint8Array, start: number, end: number): void {
-    if (this.#receiver === undefined) {
-      // Nobody asked: a late or smuggled answer. The connection is out of step and must not be used.
-      if (this.pool.remove(this)) channel.reset();
-      return;
-    }
-    this.#answered = true;
-    if (this.#inBody) this.#body(buffer, start, end);
-    else if (this.#held.length === 0) this.#heads(buffer, start, end);
-    else {
-      this.#held.append(buffer, start, end);
-      this.#heads(this.#held.bytes, 0, this.#held.length);
+  onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
+    switch (this.#phase) {
+      case "idle":
+        this.#surplus();
+        return;
+      case "head":
+        this.#question.answered = true;
+        if (this.#held === undefined) this.#heads(buffer, start, end);
+        else {
+          const held = this.#held;
+          held.append(buffer, start, end);
+          this.#heads(held.bytes, 0, held.length);
+        }
+        return;
+      case "body":
+        this.#body(buffer, start, end);
+        return;
+      case "upload":
+        // More than was announced: this connection is out of step.
+        this.#question.mayFollow = false;
+        return;
+      case "gone":
+        return;
     }
   }
 
   onEnd(channel: Channel): void {
-    const receiver = this.#receiver;
-    if (receiver === undefined) {
-      this.pool.remove(this);
+    if (this.#phase === "gone") return;
+    if (this.#phase === "idle") {
+      this.#idleEnd(END);
       channel.close();
       return;
     }
-    if (this.#inBody && this.#untilClose) {
-      this.#finish(receiver, false);
-      channel.close();
+    this.#question.mayFollow = false;
+    if (this.#phase === "upload") {
+      this.#listener?.onFailure(END);
       return;
     }
-    this.#fail({ kind: "closed", cause: { kind: "closed" } });
-    channel.reset();
+    this.#fail(END);
+    // Not a reset: what the client still sends would be answered so by the server's own kernel, if it has gone for good.
+    channel.close();
   }
 
   onClose(_channel: Channel, cause: CloseCause): void {
-    this.pool.connections--;
-    this.pool.remove(this);
-    this.#release();
-    if (this.#receiver === undefined) return;
-    this.#fail(
-      this.#opened
-        ? { kind: "closed", cause }
-        : { kind: "connect", errno: cause.kind === "failed" ? cause.errno : "ECONNRESET" },
-    );
+    this.#giveHead();
+    const ending = cause.kind === "closed" ? END : RESET;
+    if (this.#phase === "idle") this.#idleEnd(ending);
+    else if (this.#phase !== "gone") this.#fail(ending);
   }
 
   /** Parses the heads in `[start, end)`: any number of interim ones, then the final one. */
   #heads(buffer: Uint8Array, from: number, end: number): void {
     let start = from;
-    for (;;) {
+    while (this.#phase === "head") {
       const head = this.#head ?? this.#inputs.heads.take();
       this.#head = head;
       head.feed(buffer, start, end);
       const at = parseResponse(head);
-      if (at < 0) {
-        this.#malformed(at);
-        return;
-      }
+      const kind = at > 0 ? responseBody(head, this.#question) : at;
       if (at === 0) {
-        this.#hold(buffer, start, end);
+        this.#held ??= new HeldBytes();
+        this.#held.replace(buffer, start, end);
         return;
       }
-      const kind = responseBody(head, { method: this.#method, upgrade: this.#upgradeAsked });
       if (isProblem(kind)) {
         this.#malformed(kind);
         return;
       }
       if (kind !== BODY.interim) {
-        this.#final(head, kind, buffer, at, end);
+        this.#final(head, kind as Body, { buffer, start: at, end });
         return;
       }
-      this.#receiver?.onInterim(head);
-      this.#release();
+      this.#listener?.onInterim(head);
+      this.#giveHead();
       start = at;
       if (start === end) {
-        this.#held.clear();
+        this.#held = undefined;
         return;
       }
     }
   }
 
-  #final(head: Head, kind: Body, buffer: Uint8Array, start: number, end: number): void {
-    const receiver = this.#receiver;
-    if (receiver === undefined) return;
-    if (kind === BODY.tunnel) {
-      this.#receiver = undefined;
-      receiver.onTunnel(head, buffer, start, end);
-      this.#head = undefined;
-      this.#inputs.heads.give(head);
-      this.#held.clear();
+  #final(
+    head: Head,
+    kind: Body,
+    piece: { readonly buffer: Uint8Array; readonly start: number; readonly end: number },
+  ): void {
+    const { buffer, start, end } = piece;
+    const listener = this.#listener;
+    if (listener === undefined) return;
+    if (kind === BODY.tunnel || kind === BODY.untilClose) {
+      this.#letGo();
+      listener.onBytes(head, piece, this.channel);
+      this.#giveHead();
+      this.#held = undefined;
       return;
     }
-    this.#inBody = true;
-    this.#untilClose = kind === BODY.untilClose;
-    this.#keepAlive = head.keepAlive && !this.#untilClose;
+    this.#phase = "body";
     this.#framer.reset(kind, head.contentLength);
     const bodyEnd = this.#framer.eat(buffer, start, end);
     if (bodyEnd < 0) {
       this.#malformed(bodyEnd);
       return;
     }
-    const ready = receiver.onResponse(head, buffer, start, bodyEnd);
-    this.#release();
-    this.#held.clear();
-    this.#afterBody(receiver, ready, bodyEnd < end);
+    const question = this.#question;
+    question.mayFollow = question.mayFollow && head.keepAlive && bodyEnd === end;
+    const ready = listener.onHead(head, { buffer, start, end: bodyEnd }, question.mayFollow);
+    this.#giveHead();
+    this.#held = undefined;
+    this.#afterBody(listener, ready);
   }
 
   #body(buffer: Uint8Array, start: number, end: number): void {
-    const receiver = this.#receiver;
-    if (receiver === undefined) return;
+    const listener = this.#listener;
+    if (listener === undefined) return;
     const bodyEnd = this.#framer.eat(buffer, start, end);
     if (bodyEnd < 0) {
       this.#malformed(bodyEnd);
       return;
     }
-    const ready = receiver.onBody(buffer, start, bodyEnd);
-    this.#afterBody(receiver, ready, bodyEnd < end);
+    if (bodyEnd < end) this.#question.mayFollow = false;
+    this.#afterBody(listener, listener.onData(buffer, start, bodyEnd));
   }
 
-  #afterBody(receiver: ResponseReceiver, ready: boolean, surplus: boolean): void {
-    if (this.#receiver !== receiver) return;
-    if (this.#framer.done) this.#finish(receiver, this.#keepAlive && !surplus);
-    else if (!ready) this.channel.pause();
+  #afterBody(listener: AttemptListener<Channel>, ready: boolean): void {
+    if (this.#listener !== listener || this.#phase !== "body") return;
+    if (!this.#framer.done) {
+      if (!ready) this.channel.pause();
+      return;
+    }
+    if (this.#question.whole) this.#release();
+    else this.#phase = "upload";
+    listener.onEnd();
   }
 
-  #finish(receiver: ResponseReceiver, reusable: boolean): void {
-    this.#receiver = undefined;
-    this.#inBody = false;
-    receiver.onComplete(reusable);
+  /** Request and answer are complete: the connection is whoever's who keeps it. */
+  #release(): void {
+    this.#listener = undefined;
+    this.#phase = "idle";
+  }
+
+  #letGo(): void {
+    this.#listener = undefined;
+    this.#phase = "gone";
+    this.#giveHead();
   }
 
   #malformed(problem: number): void {
@@ -260,23 +305,31 @@ export class Http1Upstream implements ChannelHandler, Poolable {
     this.channel.reset();
   }
 
-  #fail(failure: UpstreamFailure): void {
-    const receiver = this.#receiver;
-    this.#receiver = undefined;
-    receiver?.onFailure(failure);
+  #fail(ending: Ending): void {
+    const listener = this.#listener;
+    this.#letGo();
+    listener?.onFailure(ending);
   }
 
-  #hold(buffer: Uint8Array, start: number, end: number): void {
-    this.#held.replace(buffer, start, end);
+  /** A late or smuggled answer: the connection is out of step and must not be used. */
+  #surplus(): void {
+    this.#idleEnd(RESET);
+    this.channel.reset();
   }
 
-  #release(): void {
+  #idleEnd(ending: Ending): void {
+    this.#letGo();
+    this.keeper?.onIdleEnd(this, ending);
+    this.keeper = undefined;
+  }
+
+  #giveHead(): void {
     if (this.#head === undefined) return;
     this.#inputs.heads.give(this.#head);
     this.#head = undefined;
   }
 }
 
-function isProblem(kind: Body | Problem): kind is Problem {
+function isProblem(kind: number): kind is Problem {
   return kind < 0;
 }

@@ -7,8 +7,6 @@ import type { Dial, DialTarget } from "./dial.ts";
 
 /** Settings of plaintext connections. */
 export interface PlaintextSettings {
-  /** Milliseconds a connect may take. */
-  readonly connectTimeoutMs: number;
   /** Mark of connections that leave the pod under its own address (bpf/mesh.h: MARK_UPSTREAM). */
   readonly upstreamMark: number;
   /** Mark of transparent connections to the pod's own application (MARK_INBOUND): its answers come back by it. */
@@ -23,7 +21,6 @@ export function plaintext(loop: Loop, settings: PlaintextSettings): Dial {
       {
         to: { ip: address, port },
         owner: loop.owner(pod.owner),
-        timeoutMs: settings.connectTimeoutMs,
         netns: pod.netnsFd,
         mark: from === undefined ? settings.upstreamMark : settings.inboundMark,
         ...(from === undefined

@@ -1,90 +1,113 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Timer } from "../engine/timers.ts";
 import { type Poolable, UpstreamPool } from "./pool.ts";
 
 class Fake implements Poolable {
-  disposed = 0;
   unread = false;
-  readonly idleSince: number;
+  closed = false;
 
-  constructor(idleSince = 0) {
-    this.idleSince = idleSince;
-  }
-
-  dispose(): void {
-    this.disposed++;
+  close(): void {
+    this.closed = true;
   }
 }
 
-test("the connection used last is taken first", () => {
-  const pool = new UpstreamPool<Fake>();
-  const [first, second] = [new Fake(), new Fake()];
-  pool.put(first);
-  pool.put(second);
-  assert.equal(pool.take(0), second);
-  assert.equal(pool.take(0), first);
-  assert.equal(pool.take(0), undefined);
+/** A pool with a clock that only the test moves. */
+function lab() {
+  let now = 1000;
+  let armed: { readonly timer: Timer; readonly at: number } | undefined;
+  const timers = {
+    arm: (timer: Timer, delayMs: number): void => {
+      armed = { timer, at: now + delayMs };
+    },
+    cancel: (): void => {
+      armed = undefined;
+    },
+  };
+  const pool = new UpstreamPool<Fake>({ timers, now: () => now, rideMs: 1000 });
+  const pass = (ms: number): void => {
+    now += ms;
+    if (armed === undefined || armed.at > now) return;
+    const { timer } = armed;
+    armed = undefined;
+    timer.handler.onTimer(timer);
+  };
+  return { pool, pass };
+}
+
+const ANNA = {};
+const BERT = {};
+
+test("the connection shared last is ridden on first", () => {
+  const { pool } = lab();
+  const [first, last] = [new Fake(), new Fake()];
+  pool.share(first, ANNA, true);
+  pool.share(last, ANNA, true);
+  assert.equal(pool.take(BERT, true)?.connection, last);
+  assert.equal(pool.take(BERT, true)?.connection, first);
+  assert.equal(pool.take(BERT, true), undefined);
 });
 
-test("a connection with something unread is left to its own turn", () => {
-  const pool = new UpstreamPool<Fake>();
-  const [clean, spoken] = [new Fake(), new Fake()];
-  pool.put(clean);
-  pool.put(spoken);
-  spoken.unread = true;
-  assert.equal(pool.take(0), clean);
-  assert.equal(pool.take(0), undefined);
-  assert.deepEqual([spoken.disposed, pool.idle], [0, 1]);
-  assert.equal(pool.remove(spoken), true);
+test("what only its opener may send goes over its opener's connection only", () => {
+  const { pool } = lab();
+  const connection = new Fake();
+  pool.share(connection, ANNA, true);
+  assert.equal(pool.take(BERT, false), undefined);
+  assert.equal(pool.take(ANNA, false)?.connection, connection);
 });
 
-test("none that is idle for too long is taken; the oldest makes room for its successor", () => {
-  const pool = new UpstreamPool<Fake>();
-  const [old, newer] = [new Fake(10), new Fake(20)];
-  pool.put(old);
-  pool.put(newer);
-  assert.equal(pool.take(21), undefined);
-  assert.deepEqual([old.disposed, newer.disposed, pool.idle], [1, 0, 1]);
-  assert.equal(pool.take(20), newer);
+test("nobody else rides on a connection that carried what nobody may share", () => {
+  const { pool } = lab();
+  const connection = new Fake();
+  pool.share(connection, ANNA, false);
+  assert.equal(pool.take(BERT, true), undefined);
+  assert.equal(pool.take(ANNA, true)?.connection, connection);
 });
 
-test("a retired pool ends what is idle and keeps nothing until it is revived", () => {
-  const pool = new UpstreamPool<Fake>();
-  const [idle, late, kept] = [new Fake(), new Fake(), new Fake()];
-  pool.put(idle);
-  pool.retire();
-  pool.put(late);
-  assert.deepEqual([idle.disposed, late.disposed, pool.idle], [1, 1, 0]);
-  pool.revive();
-  pool.put(kept);
-  assert.deepEqual([kept.disposed, pool.idle], [0, 1]);
+test("a connection lives a second without its client, however often it is ridden on", () => {
+  const { pool, pass } = lab();
+  const connection = new Fake();
+  pool.share(connection, ANNA, true);
+  pass(600);
+  const ride = pool.take(BERT, true);
+  assert.ok(ride !== undefined);
+  pool.putBack(ride);
+  pass(300);
+  assert.equal(connection.closed, false);
+  pass(100);
+  assert.equal(connection.closed, true);
+  assert.equal(pool.idle, 0);
 });
 
-test("a connection that ended while idle is forgotten, once", () => {
-  const pool = new UpstreamPool<Fake>();
-  const fake = new Fake();
-  pool.put(fake);
-  assert.equal(pool.remove(fake), true);
-  assert.equal(pool.remove(fake), false);
-  assert.equal(pool.take(0), undefined);
+test("a ride that ends after the second closes the connection", () => {
+  const { pool, pass } = lab();
+  const connection = new Fake();
+  pool.share(connection, ANNA, true);
+  const ride = pool.take(BERT, true);
+  assert.ok(ride !== undefined);
+  pass(1000);
+  pool.putBack(ride);
+  assert.equal(connection.closed, true);
 });
 
-test("no more than 256 idle connections are kept", () => {
-  const pool = new UpstreamPool<Fake>();
-  const all = Array.from({ length: 300 }, () => new Fake());
-  for (const fake of all) pool.put(fake);
+test("a connection with something unread is left alone", () => {
+  const { pool } = lab();
+  const [quiet, unread] = [new Fake(), new Fake()];
+  pool.share(quiet, ANNA, true);
+  pool.share(unread, ANNA, true);
+  unread.unread = true;
+  assert.equal(pool.take(BERT, true)?.connection, quiet);
+  assert.equal(pool.take(BERT, true), undefined);
+  assert.equal(pool.remove(unread), true);
+  assert.equal(pool.remove(unread), false);
+});
+
+test("at most 256 connections wait; closing idle ones closes all", () => {
+  const { pool } = lab();
+  const all = Array.from({ length: 257 }, () => new Fake());
+  for (const one of all) pool.share(one, ANNA, true);
   assert.equal(pool.idle, 256);
-  assert.equal(all.filter((fake) => fake.disposed === 1).length, 44);
-});
-
-test("connections idle for too long end, the others stay", () => {
-  const pool = new UpstreamPool<Fake>();
-  const all = [new Fake(10), new Fake(20), new Fake(30)];
-  for (const fake of all) pool.put(fake);
-  pool.expire(25);
-  assert.deepEqual(
-    all.map((fake) => fake.disposed),
-    [1, 1, 0],
-  );
-  assert.equal(pool.idle, 1);
+  assert.equal(all.at(-1)?.closed, true);
+  pool.closeIdle();
+  assert.ok(all.every(({ closed }) => closed));
 });

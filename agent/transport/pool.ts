@@ -1,27 +1,56 @@
-/** Idle upstream connections of one pod towards one endpoint, kept for the next request. */
+/** Idle upstream connections of one pod towards one endpoint that other client connections may ride on. */
+
+import { Timer, type TimerHandler } from "../engine/timers.ts";
 
 /** What a pool keeps. */
 export interface Poolable {
-  /** Clock time (ms) at which it became idle; set before put(). */
-  readonly idleSince: number;
   /** Something came from the server meanwhile: its end, or an answer that nobody asked for. */
   readonly unread: boolean;
   /** Closes the idle connection. The pool has already forgotten it. */
-  dispose(): void;
+  close(): void;
+}
+
+/** Timers by the loop's clock. */
+export interface PoolTimers {
+  arm(timer: Timer, delayMs: number): void;
+  cancel(timer: Timer): void;
+}
+
+/** What a pool needs from outside. */
+export interface PoolInputs {
+  readonly timers: PoolTimers;
+  /** The loop's clock, milliseconds. */
+  readonly now: () => number;
+  /** How long a connection may be ridden on after its own client has left it, milliseconds. */
+  readonly rideMs: number;
 }
 
 /** Most idle connections kept per pod and endpoint: beyond it, closing is cheaper than the memory. */
 const MAX_IDLE = 256;
 
+interface Entry<Connection> {
+  readonly connection: Connection;
+  /** Who opened it: it may send anything over it. */
+  readonly opener: object;
+  /** Others may ride on it. */
+  readonly ridable: boolean;
+  /** Clock time (ms) after which it is closed. */
+  readonly until: number;
+}
+
 /**
- * A stack, newest first: the connection used last is the likeliest to be alive still, and the others may
- * reach their idle time-out. A retired pool keeps nothing: its endpoint takes no new requests.
+ * A stack, newest first: the connection used last is the likeliest to be alive still. A connection may be ridden on
+ * for a bounded time from the moment in which its own client left it, however often it is used meanwhile: a server
+ * that serves one connection at a time must not wait for a client that has gone.
  */
-export class UpstreamPool<Connection extends Poolable> {
-  readonly #idle: Connection[] = [];
-  #retired = false;
-  /** Connections in use and idle: the pool may be forgotten when this is 0. */
-  connections = 0;
+export class UpstreamPool<Connection extends Poolable> implements TimerHandler {
+  readonly #inputs: PoolInputs;
+  readonly #idle: Entry<Connection>[] = [];
+  readonly #timer: Timer = new Timer(this);
+
+  constructor(inputs: PoolInputs) {
+    this.#inputs = inputs;
+  }
 
   /** Connections waiting for a request. */
   get idle(): number {
@@ -29,52 +58,68 @@ export class UpstreamPool<Connection extends Poolable> {
   }
 
   /**
-   * Takes the newest idle connection out that became idle at `since` (clock time, ms) or later. Ones with something
-   * unread stay: their own turn comes, and a request sent now would get the wrong answer or none. When all are
-   * too old, the oldest makes room for the one that the caller opens.
+   * Takes the newest connection out that `asker` opened itself, or, when it only wants to ride (`ride`: a safe request
+   * without content), anybody's. Ones with something unread stay: their own turn comes.
    */
-  take(since: number): Connection | undefined {
+  take(asker: object, ride: boolean): Entry<Connection> | undefined {
+    const now = this.#inputs.now();
     for (let at = this.#idle.length - 1; at >= 0; at--) {
-      const connection = this.#idle[at] as Connection;
-      if (connection.idleSince < since) {
-        this.#idle.shift()?.dispose();
-        return undefined;
-      }
-      if (connection.unread) continue;
+      const entry = this.#idle[at] as Entry<Connection>;
+      if (entry.until <= now || entry.connection.unread) continue;
+      if (entry.opener !== asker && !(ride && entry.ridable)) continue;
       if (at === this.#idle.length - 1) this.#idle.pop();
       else this.#idle.splice(at, 1);
-      return connection;
+      return entry;
     }
     return undefined;
   }
 
-  /** Keeps a connection for the next request, or disposes of it. */
-  put(connection: Connection): void {
-    if (this.#retired || this.#idle.length >= MAX_IDLE) connection.dispose();
-    else this.#idle.push(connection);
+  /** Its own client has turned elsewhere: it, and others where that is `ridable`, may use the connection for a while. */
+  share(connection: Connection, opener: object, ridable: boolean): void {
+    const until = this.#inputs.now() + this.#inputs.rideMs;
+    this.putBack({ connection, opener, ridable, until });
+  }
+
+  /** A ride is over. */
+  putBack(entry: Entry<Connection>): void {
+    if (entry.until <= this.#inputs.now() || this.#idle.length >= MAX_IDLE) {
+      entry.connection.close();
+      return;
+    }
+    this.#idle.push(entry);
+    if (!this.#timer.armed) this.#arm();
   }
 
   /** Forgets a connection that ended while idle; false when it is not here. */
   remove(connection: Connection): boolean {
-    const at = this.#idle.lastIndexOf(connection);
+    const at = this.#idle.findLastIndex((entry) => entry.connection === connection);
     if (at < 0) return false;
     this.#idle.splice(at, 1);
     return true;
   }
 
-  /** Disposes of connections that have been idle since before `limit` (clock time, ms). */
-  expire(limit: number): void {
-    while ((this.#idle[0]?.idleSince ?? limit) < limit) this.#idle.shift()?.dispose();
+  /** The endpoint must get no new requests, or the pod has gone. */
+  closeIdle(): void {
+    for (const { connection } of this.#idle.splice(0)) connection.close();
+    this.#inputs.timers.cancel(this.#timer);
   }
 
-  /** The endpoint must get no new requests: idle connections end now, busy ones after their request. */
-  retire(): void {
-    this.#retired = true;
-    for (const connection of this.#idle.splice(0)) connection.dispose();
+  onTimer(): void {
+    const now = this.#inputs.now();
+    const over = this.#idle.filter(({ until }) => until <= now);
+    if (over.length > 0) {
+      const left = this.#idle.filter(({ until }) => until > now);
+      this.#idle.splice(0, this.#idle.length, ...left);
+      for (const { connection } of over) connection.close();
+    }
+    if (this.#idle.length > 0) this.#arm();
   }
 
-  /** The endpoint may be used again. */
-  revive(): void {
-    this.#retired = false;
+  #arm(): void {
+    const first = this.#idle.reduce((least, { until }) => Math.min(least, until), Infinity);
+    this.#inputs.timers.arm(this.#timer, Math.max(0, first - this.#inputs.now()));
   }
 }
+
+/** A connection on loan: give it back with putBack(). */
+export type Ride<Connection> = Entry<Connection>;

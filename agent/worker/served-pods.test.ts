@@ -5,20 +5,21 @@ import { LoopLab, Recorder } from "../../test/support/loop-lab.ts";
 import type { Accepted } from "../engine/listen.ts";
 import { openListener } from "../engine/listen.ts";
 import type { SocketAddress } from "../engine/system.ts";
-import type { Carried, LocalPod } from "../flow/pod.ts";
+import type { Permit } from "../flow/authorize.ts";
+import type { Connection, LocalPod } from "../flow/pod.ts";
 import type { Answer } from "../messages.ts";
 import { Reply } from "./commands.ts";
 import { CUT_MS, ServedPods } from "./served-pods.ts";
 
 /** A connection, and how it ends. */
-interface Connection extends Carried {
+interface Released extends Connection {
   readonly release: () => void;
 }
 
 interface Harness extends Disposable {
   readonly lab: LoopLab;
   readonly pods: ServedPods;
-  readonly connections: Connection[];
+  readonly connections: Released[];
   readonly bugs: string[];
   readonly addresses: Map<string, readonly string[]>;
   /** Serves a pod; where it listens, and its namespace. */
@@ -28,7 +29,7 @@ interface Harness extends Disposable {
 /** Pods whose connections end when they are cut, but for those of the pods that are named. */
 function harness(stubborn: readonly string[]): Harness {
   const lab = new LoopLab();
-  const connections: Connection[] = [];
+  const connections: Released[] = [];
   const bugs: string[] = [];
   const addresses = new Map<string, readonly string[]>();
   const onAccept = (pod: LocalPod, { channel }: Accepted): void => {
@@ -37,8 +38,9 @@ function harness(stubborn: readonly string[]): Harness {
       channel.reset();
       pod.release(connection);
     };
-    const connection: Connection = {
+    const connection: Released = {
       ...{ release, drain: () => {}, account: () => {}, describe: () => ({ phase: "stuck" }) },
+      permit: {} as Permit,
       cut: () => {
         if (!stubborn.includes(pod.uid)) release();
       },
@@ -46,8 +48,9 @@ function harness(stubborn: readonly string[]): Harness {
     connections.push(connection);
     pod.carry(connection);
   };
+  const pools = { timers: lab.loop, now: () => lab.loop.now, rideMs: 1000 };
   const pods = new ServedPods({
-    ...{ loop: lab.loop, tally: { carried: 0 }, onAccept, onIdle: () => {} },
+    ...{ loop: lab.loop, tally: { carried: 0, pools }, onAccept, onIdle: () => {} },
     onAcceptFailed: (errno) => bugs.push(errno),
     onAddresses: (uid, known) => (known ? addresses.set(uid, known) : addresses.delete(uid)),
     onBug: (text) => bugs.push(text),

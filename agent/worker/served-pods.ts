@@ -1,8 +1,10 @@
 /** The pods that a worker serves, from the first listener to the last connection. */
 
+import type { Refusal } from "#model/refusal.ts";
 import { type Accepted, type Listener, listen } from "../engine/listen.ts";
 import type { Loop } from "../engine/loop.ts";
 import { Timer } from "../engine/timers.ts";
+import type { Permit } from "../flow/authorize.ts";
 import type { LiveEndpoint } from "../flow/balance/live-endpoint.ts";
 import { LocalPod, type WorkerTally } from "../flow/pod.ts";
 import type { PodInit } from "../messages.ts";
@@ -129,12 +131,18 @@ export class ServedPods {
     for (const pod of this.pods()) pod.retirePools(usable);
   }
 
-  /** What is due every second: byte counters, and upstream connections that have been idle since before `limit`. */
-  keepHouse(limit: number): void {
-    for (const pod of this.pods()) {
-      for (const one of pod.carried) one.account();
-      pod.expireIdle(limit);
-    }
+  /** What is due every second: byte counters. */
+  keepHouse(): void {
+    for (const pod of this.pods()) for (const one of pod.carried) one.account();
+  }
+
+  /** What is carried under an older snapshot ends when the new one forbids it. */
+  judge(denies: (permit: Permit) => Refusal | undefined): void {
+    for (const pod of this.pods())
+      for (const one of pod.carried) {
+        const denied = denies(one.permit);
+        if (denied !== undefined) one.cut(denied);
+      }
   }
 
   /** Something may have become idle. A pod that ends is forgotten as soon as nothing of it is carried. */

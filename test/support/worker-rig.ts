@@ -24,7 +24,8 @@ export const VIP = "127.0.0.3";
 /** Settings that tests change; the rest is the agent's defaults. */
 export interface RigOptions {
   readonly limits?: Partial<DataLimits>;
-  readonly timeouts?: Partial<DataTimeouts>;
+  /** `requestMs`: the name that `responseHeadMs` had. */
+  readonly timeouts?: Partial<DataTimeouts> & { readonly requestMs?: number };
 }
 
 /** What a service of the rig looks like. */
@@ -45,11 +46,11 @@ const LIMITS: DataLimits = {
 };
 
 const TIMEOUTS: DataTimeouts = {
-  connectMs: 2000,
+  connectMs: 3000,
   headMs: 60_000,
-  requestMs: 0,
-  idleMs: 3_600_000,
-  poolIdleMs: 30_000,
+  responseHeadMs: 0,
+  idleMs: 0,
+  poolIdleMs: 1000,
   drainMs: 30_000,
 };
 
@@ -63,6 +64,16 @@ const CLIENT: Workload = {
   addresses: [POD],
   enrolment: DEFAULT_ENROLMENT,
   ports: [],
+};
+
+/** The endpoints' pod, enrolled on another node: an agent speaks for it. */
+const SERVER: Workload = {
+  ...CLIENT,
+  uid: "server",
+  name: "server",
+  owner: "server",
+  node: "elsewhere",
+  addresses: ["127.0.0.1"],
 };
 
 /** A running worker with one client pod. Dispose of it at the end of a test. */
@@ -95,6 +106,7 @@ export class WorkerRig implements AsyncDisposable {
   }
 
   private constructor(options: RigOptions) {
+    const { requestMs: responseHeadMs = 0, ...timeouts } = options.timeouts ?? {};
     const system = new Sockets();
     this.listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
     const address = system.localAddress(this.listenerFd);
@@ -111,7 +123,7 @@ export class WorkerRig implements AsyncDisposable {
         upstreamMark: 0,
         inboundMark: 0,
         limits: { ...LIMITS, ...options.limits },
-        timeouts: { ...TIMEOUTS, ...options.timeouts },
+        timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
         accessLog: 0,
       },
       onBug: (text) => this.bugs.push(text),
@@ -129,7 +141,7 @@ export class WorkerRig implements AsyncDisposable {
       epoch: "rig",
       base: this.#version === 0 ? "nothing" : this.#version,
       version: ++this.#version,
-      upsertWorkloads: this.#version === 1 ? [CLIENT] : [],
+      upsertWorkloads: this.#version === 1 ? [CLIENT, SERVER] : [],
       removeWorkloads: [],
       upsertServices: [
         {

@@ -82,8 +82,12 @@ export class EndpointSet {
     const all = new Map<string, LiveEndpoint>();
     for (const endpoint of spec.endpoints) all.set(identityOf(endpoint), this.#live(endpoint));
     const now = this.#inputs.clock();
-    for (const [identity, endpoint] of this.#known)
-      if (!all.has(identity) && isForgettable(endpoint, now)) this.#known.delete(identity);
+    for (const [identity, endpoint] of this.#known) {
+      if (all.has(identity)) continue;
+      // Whoever still holds it sees that it takes no new requests.
+      endpoint.state = "unready";
+      if (isForgettable(endpoint, now)) this.#known.delete(identity);
+    }
     this.#all = [...all.values()];
     const { elsewhere = 0 } = spec;
     const local = `, ${elsewhere} more for other nodes only (internalTrafficPolicy Local)`;
@@ -113,6 +117,11 @@ export class EndpointSet {
     if (chosen.health === "half-open" || chosen.health === "ejected")
       this.#setHealth(chosen, "probing");
     return chosen;
+  }
+
+  /** Counts an endpoint as active once more: a client that is bound to it asks again. */
+  again(endpoint: LiveEndpoint): void {
+    endpoint.active++;
   }
 
   /** The endpoint answered (connected, for opaque TCP) after `latencyMs`; a NaN latency is not averaged. */

@@ -1,24 +1,21 @@
-/** What an exchange sees of the client connection it serves: the session, without its inside. */
+/** What an exchange sees of the client connection it serves, without its inside. */
 
+import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
-import type { Http1Upstream } from "../../transport/http1.ts";
-import type { UpstreamPool } from "../../transport/pool.ts";
-import type { LiveEndpoint } from "../balance/live-endpoint.ts";
-import type { Plan } from "../plan.ts";
+import type { AnswerHead, ClientStream, Piece } from "../../http/message.ts";
+import type { Course } from "../course.ts";
 import type { LocalPod } from "../pod.ts";
-import type { Target } from "../target.ts";
+import type { Link } from "./link.ts";
 
-/** The client's side of an exchange. */
-export interface Client {
-  readonly channel: Channel;
-  readonly plan: Plan;
-  readonly target: Target;
+/** The client's side of an exchange: its stream, with what the story needs to know about its connection. */
+export interface Client extends ClientStream {
   readonly pod: LocalPod;
-  /** No new requests are wanted: the agent drains or the client has half-closed. */
-  readonly lastRequest: boolean;
-  poolOf(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream>;
-  /** The exchange is over; `keep`: the connection can take another request. */
-  finished(keep: boolean): void;
-  /** From here on both channels carry opaque bytes. */
-  tunnel(upstream: Channel): void;
+  readonly course: Course;
+  readonly link: Link;
+  /** Answers in the mesh's own words; end() follows. Returns the bytes of the answer. */
+  refuse(status: number, refusal: Refusal): number;
+  /** The client that is gone has nothing more to deliver. */
+  left(): void;
+  /** Ties the client's connection to `carrier`; untied() is called once both have ended. */
+  tie(head: AnswerHead, piece: Piece, carrier: Channel): void;
 }

@@ -1,54 +1,46 @@
 /**
- * agent/flow/request is the story of HTTP requests on one client connection: session.ts reads requests one
- * after the other, exchange.ts carries one of them to an endpoint and its answer back. Same imports and
- * same prohibitions as agent/flow.
+ * agent/flow/request is the story of a request, file by file: session.ts has the client connection, reader.ts reads
+ * requests out of it, http1-stream.ts is one of them as the exchange sees it; exchange.ts carries it as transition.ts
+ * says; kept-request.ts has what may be sent again, link.ts says over whose connection, login.ts when that is one
+ * client's for good, unserved.ts and upstream-failure.ts read what went wrong, facts.ts notes the outcome. Same imports
+ * and same prohibitions as agent/flow.
  *
  * This file: what all connections of a worker share that carry something.
  */
 
 import type { Misspoken } from "#model/misdeclared.ts";
-import type { Timer } from "../../engine/timers.ts";
-import type { Dial } from "../../transport/dial.ts";
 import type { HeadPool } from "../../transport/head-pool.ts";
 import type { HeadSlots } from "../../transport/head-slots.ts";
-import type { SocketAddress } from "../identify.ts";
+import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
+import type { ReachContext } from "../reach.ts";
 import type { Recorder } from "../record.ts";
 
-/** Timers by the loop's clock. */
-export interface Timers {
-  arm(timer: Timer, delayMs: number): void;
-  cancel(timer: Timer): void;
-}
-
-/** Time-outs of HTTP connections, milliseconds; 0 = none (see agent/config.ts). */
-export interface HttpTimeouts {
+/** Time-outs of connections, milliseconds; 0 = none (see agent/config.ts). */
+export interface FlowTimeouts {
+  readonly connectMs: number;
   readonly headMs: number;
-  readonly requestMs: number;
+  readonly responseHeadMs: number;
   readonly idleMs: number;
 }
 
 /** Collaborators and settings of HTTP connections. */
-export interface HttpContext {
-  readonly dial: Dial;
+export interface HttpContext extends ReachContext {
   readonly heads: HeadPool;
   /** Where requests are kept until they are answered. */
   readonly slots: HeadSlots;
   /** Where heads for the next hop are written: larger than any head, valid until the next write. */
   readonly scratch: Uint8Array;
-  readonly timers: Timers;
   /** The loop's clock, milliseconds, as of this turn. */
   readonly now: () => number;
   /** A fine clock, milliseconds with fractions, for latencies. */
   readonly fineNow: () => number;
   readonly recorder: Recorder;
-  readonly timeouts: HttpTimeouts;
-  /**
-   * To be asked when no known endpoint of a plan answers, before anything was sent to one: where else the connection may go,
-   * the ClusterIP that was dialled, from the pod's own address; undefined = nowhere, refuse it. A yes is counted and warned
-   * of, so ask once, and go there once: what fails there has failed as it would without a mesh.
-   */
-  readonly fallback: (plan: Plan) => SocketAddress | undefined;
+  readonly timeouts: FlowTimeouts;
+  /** Whether the endpoint is an enrolled pod of another node: its agent speaks for it, and only the agent does. */
+  readonly behindAgent: (endpoint: LiveEndpoint) => boolean;
+  /** Whether the client of this plan is an agent, which understands a refusal that says so. */
+  readonly toldByAgent: (plan: Plan) => boolean;
   /** A connection of this plan, on a port that is declared HTTP, speaks something else. To be called once for each. */
   readonly misdeclared: (plan: Plan, spoken: Misspoken) => void;
 }

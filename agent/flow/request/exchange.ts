@@ -1,383 +1,400 @@
-/** One request and its response: pick, send, retry when that is safe, answer, record. */
+/**
+ * Carries requests of one client connection, one at a time: hears what happens, asks transition.ts what it leads to, and
+ * does that. Of any protocol: it knows heads, pieces of bodies and endings.
+ */
 
 import { type Refusal, refuse } from "#model/refusal.ts";
-import { isIdempotent, requestBody, responseBody } from "../../http/h1/body-kind.ts";
-import { BODY, METHOD, type Method } from "../../http/h1/codes.ts";
-import { Framer } from "../../http/h1/framer.ts";
+import type { Channel } from "../../engine/channel.ts";
+import { Timer, type TimerHandler } from "../../engine/timers.ts";
+import { METHOD } from "../../http/h1/codes.ts";
 import type { Head } from "../../http/h1/head.ts";
-import { requestProblem } from "../../http/h1/problem.ts";
-import { shortAnswer } from "../../http/h1/short-answer.ts";
-import { connectionOption, isVerbatim, type Rewrite, writeHead } from "../../http/h1/write-head.ts";
-import {
-  Http1Upstream,
-  type ResponseReceiver,
-  type UpstreamFailure,
-} from "../../transport/http1.ts";
+import type { AnswerHead, AttemptListener, Ending, Piece } from "../../http/message.ts";
+import { Http1Upstream } from "../../transport/http1.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import { isGatewayFailure } from "../balance/outlier.ts";
-import type { RequestLine } from "../record.ts";
+import { Reach, type ReachListener } from "../reach.ts";
+import { Choice } from "./choice.ts";
 import type { Client } from "./client.ts";
 import type { HttpContext } from "./context.ts";
-import { usableSince } from "./kept-connection.ts";
-import { RequestPick } from "./pick-request.ts";
-import { Replay } from "./replay.ts";
-import { requestLine } from "./request-line.ts";
-import { rewrite } from "./rewrite.ts";
-import { isUnservedByPeer } from "./unserved.ts";
-import { refusalOf, statusOf } from "./upstream-failure.ts";
+import { Facts } from "./facts.ts";
+import { KeptRequest } from "./kept-request.ts";
+import type { Lease } from "./link.ts";
+import { EMPTY, type Load, NO_LOAD } from "./load.ts";
+import { challenges, logsIn } from "./login.ts";
+import {
+  type Action,
+  type ClientAction,
+  type Event,
+  IDLE,
+  isWhole,
+  type State,
+  transition,
+} from "./transition.ts";
+import { isUnserved } from "./unserved.ts";
+import { failureRefusal, unreachableStatus } from "./upstream-failure.ts";
 
-/** The first try and at most this many more, each to another endpoint. */
-const MAX_RETRIES = 2;
+const RESET: Ending = { kind: "reset" };
+const END: Ending = { kind: "end" };
 
-/** A piece of the shared read buffer. */
-export interface Piece {
-  readonly buffer: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-}
-
-/** Carries requests of one client connection, one at a time; the object is reused for the next one. */
-export class Exchange implements ResponseReceiver {
+/** One object for all requests of a client connection. */
+export class Exchange implements AttemptListener<Channel>, ReachListener, TimerHandler {
   readonly #context: HttpContext;
   readonly #client: Client;
-  readonly #framer: Framer = new Framer("request");
-  /** The request as sent, while it may have to be sent again. */
-  readonly #replay: Replay;
-  /** The request is idempotent and whole in #replay. */
-  #repeatable = false;
-  #method: Method = METHOD.other;
-  #minor = 1;
-  #upgrade = false;
-  #keepAlive = true;
-  #upstream: Http1Upstream | undefined;
-  #endpoint: LiveEndpoint | undefined;
-  readonly #pick: RequestPick = new RequestPick();
-  #status = 0;
-  #startedAt = 0;
-  #requestBytes = 0;
-  #responseBytes = 0;
-  #active = false;
-  #line: RequestLine | undefined;
+  readonly #kept: KeptRequest;
+  readonly #choice: Choice = new Choice();
+  readonly #facts: Facts = new Facts();
+  /** The endpoint's time to begin its answer. */
+  readonly #timer: Timer = new Timer(this);
+  #state: State = IDLE;
+  #reach: Reach | undefined;
+  /** The connection that is asked over, and the endpoint that is counted as busy. */
+  #lease: Lease | undefined;
 
   constructor(context: HttpContext, client: Client) {
     this.#context = context;
     this.#client = client;
-    this.#replay = new Replay(context.slots);
+    this.#kept = new KeptRequest(context.slots, context.heads);
   }
 
   /** Whether a request is being carried. */
   get active(): boolean {
-    return this.#active;
+    return this.#state !== IDLE;
   }
 
-  /** Whether the whole request body has been seen. */
-  get requestDone(): boolean {
-    return this.#framer.done;
+  /** Whether bytes go both ways. */
+  get tied(): boolean {
+    return this.#state.at === "bytes";
   }
 
-  /** Whether the answer's head has gone to the client. */
-  get responded(): boolean {
-    return this.#status !== 0;
+  /** Whether the endpoint has begun to answer. */
+  get answering(): boolean {
+    return this.#facts.status !== 0;
   }
 
-  /**
-   * Begins with a parsed request head and the first bytes behind it. Returns the offset behind the bytes
-   * that belong to this request; what follows is the next one.
-   */
-  begin(head: Head, piece: Piece): number {
-    this.#reset(head);
-    const kind = requestBody(head);
-    if (kind < 0) return this.#refuseRequest(kind, piece);
-    this.#framer.reset(kind, head.contentLength);
-    const bodyEnd = this.#framer.eat(piece.buffer, piece.start, piece.end);
-    if (bodyEnd < 0) return this.#refuseRequest(bodyEnd, piece);
-    this.#requestBytes = head.end - head.start + bodyEnd - piece.start;
-    const { target, plan } = this.#client;
-    target.deposit();
-    this.#pick.begin(head, target.hashKey, plan.clientAddress);
-    const upstream = this.#choose();
-    if (upstream === undefined) return bodyEnd;
-    const sent = this.#send(upstream, head, piece, bodyEnd);
-    if (!this.#framer.done && !(sent && upstream.opened)) this.#client.channel.pause();
-    return bodyEnd;
+  /** A request has come, with the first piece of its body. The head is the exchange's from now on. */
+  begin(request: Head, piece: Piece, whole: boolean): void {
+    const { course, link } = this.#client;
+    this.#facts.begin(request, this.#context);
+    this.#facts.requestBytes = request.size + piece.end - piece.start;
+    if (logsIn(request)) link.bind(undefined);
+    this.#choice.begin(request, course, link.boundTo);
+    const { chosen } = this.#choice;
+    this.#lease = chosen === undefined ? undefined : link.take(chosen, request);
+    if (this.#lease !== undefined) this.#choice.take();
+    const connected = this.#lease !== undefined;
+    this.#hear({ is: "begin", whole, connected }, { request, piece, whole });
   }
 
-  /** More bytes of the request's body. Returns the offset behind those that belong to it. */
-  body(buffer: Uint8Array, start: number, end: number): number {
-    const bodyEnd = this.#framer.eat(buffer, start, end);
-    if (bodyEnd < 0) {
-      this.#upstream?.abandon();
-      return this.#refuseRequest(bodyEnd, { buffer, start, end });
-    }
-    this.#requestBytes += bodyEnd - start;
-    const upstream = this.#upstream;
-    if (upstream === undefined) return bodyEnd;
-    const sent = upstream.channel.write(buffer, start, bodyEnd);
-    if (!sent && !this.#framer.done) this.#client.channel.pause();
-    return bodyEnd;
+  /** More of the request's body. */
+  body(buffer: Uint8Array, start: number, end: number, whole: boolean): void {
+    this.#facts.requestBytes += end - start;
+    this.#hear({ is: "body", whole }, { piece: { buffer, start, end }, whole });
   }
 
-  /** The client half-closed inside its request body: the server shall see that, and may still answer. */
+  /** The client has half-closed, and nothing more of it waits. */
   clientEnded(): void {
-    if (this.#framer.done) return;
-    this.#keepAlive = false;
-    this.#upstream?.channel.shutdown();
+    if (this.active && !this.tied) this.#hear({ is: "client-ended" });
   }
 
-  /** The client can take more bytes again. */
+  /** The client is gone. */
+  clientGone(): void {
+    if (this.active && !this.tied) this.#hear({ is: "client-gone" });
+  }
+
+  /** The client can take more of the answer. */
   clientDrained(): void {
-    this.#upstream?.channel.resume();
+    this.#lease?.upstream.resume();
   }
 
-  /** Ends the exchange because the client is gone. */
-  abort(): void {
-    if (!this.#active) return;
-    this.#upstream?.abandon();
-    this.#record(undefined);
-    this.#end();
+  /** The mesh itself ends the exchange. */
+  cut(status: number, refusal: Refusal): void {
+    if (!this.active || this.tied) return;
+    this.#hear({ is: "cut", mirrored: this.#mirrored }, { status, refusal });
   }
 
-  /** The mesh itself ends the exchange: answers if nothing was answered yet, else cuts. */
-  fail(status: number, refusal: Refusal): void {
-    if (!this.#active) return;
-    this.#upstream?.abandon();
-    this.#refuse(status, refusal);
+  /** The pod is gone: both sides are cut, the client's by the caller. */
+  drop(): void {
+    this.#hear({ is: "dropped" });
+  }
+
+  /** What was tied has ended. */
+  untied(refusal: Refusal | undefined): void {
+    this.#hear({ is: "untied" }, refusal === undefined ? NO_LOAD : { refusal });
+  }
+
+  onReached(endpoint: LiveEndpoint, channel: Channel): void {
+    this.#reach = undefined;
+    // What is sought for is kept until it is sent.
+    const request = this.#kept.head as Head;
+    const upstream = new Http1Upstream(channel, this.#context);
+    this.#lease = this.#client.link.opened(upstream, endpoint, request);
+    this.#hear({ is: "reached" });
+  }
+
+  onUnreachable(refusal: Refusal): void {
+    this.#reach = undefined;
+    const status = unreachableStatus(refusal);
+    this.#hear({ is: "unreachable", mirrored: this.#mirrored }, { status, refusal });
+  }
+
+  onTimer(): void {
+    const endpoint = this.#lease?.endpoint;
+    if (endpoint === undefined || this.#state.at !== "asking") return;
+    this.#client.course.target.failed(endpoint, "timeout");
+    const { responseHeadMs } = this.#context.timeouts;
+    const detail = `${endpoint.address} port ${endpoint.port}: no answer within ${responseHeadMs} ms`;
+    this.#hear({ is: "too-late" }, { status: 504, refusal: refuse("request-timeout", detail) });
+  }
+
+  onInterim(answer: AnswerHead): void {
+    this.#hear({ is: "interim" }, { answer });
+  }
+
+  onHead(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {
+    const endpoint = this.#lease?.endpoint;
+    if (endpoint === undefined) return true;
+    if (isUnserved(answer) && this.#context.behindAgent(endpoint)) {
+      const { target } = this.#client.course;
+      target.failed(endpoint, "connect");
+      const again = this.#kept.head !== undefined && this.#choice.another(target);
+      const refusal = refuse("connect-refused", `${endpoint.address}: as its agent says`);
+      const event: Event = { is: "unserved", again, mirrored: this.#mirrored };
+      return this.#hear(event, { answer, piece, mayFollow, refusal });
+    }
+    this.#judge(answer);
+    return this.#hear({ is: "head" }, { answer, piece, mayFollow });
+  }
+
+  onData(buffer: Uint8Array, start: number, end: number): boolean {
+    this.#facts.responseBytes += end - start;
+    return this.#hear({ is: "data" }, { piece: { buffer, start, end } });
+  }
+
+  onEnd(): void {
+    this.#hear({ is: "end" });
+  }
+
+  onBytes(answer: AnswerHead, piece: Piece, carrier: Channel): void {
+    this.#judge(answer);
+    const upgrade = answer.status === 101 || this.#facts.method === METHOD.connect;
+    this.#hear({ is: "bytes", upgrade }, { answer, piece, carrier });
+  }
+
+  onFailure(ending: Ending): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    const { upstream, endpoint } = lease;
+    const { target } = this.#client.course;
+    // A kept connection that the server closed meanwhile says nothing about the server.
+    const stale = upstream.reused && !upstream.answered;
+    if (!stale && this.#state.at !== "uploading") target.failed(endpoint, "reset");
+    const mirrored = this.#client.link.mode === "bound";
+    const repeatable = !mirrored && !upstream.answered && this.#isRepeatable();
+    const again = repeatable && this.#choice.another(target);
+    this.#hear(
+      { is: "failed", ending: ending.kind, again, mirrored },
+      { ending, status: 502, refusal: failureRefusal(ending, endpoint) },
+    );
   }
 
   onSent(): void {
-    if (!this.#repeatable && this.#upstream?.opened) this.#replay.clear();
-    if (!this.#framer.done) this.#client.channel.resume();
+    this.#client.resume();
   }
 
-  onInterim(head: Head): void {
-    const { scratch } = this.#context;
-    const length = writeHead(head, rewrite("none"), scratch);
-    this.#client.channel.write(scratch, 0, length);
+  /** Whether who can't be reached is told so by a reset: what a client of one server's own address would see. */
+  get #mirrored(): boolean {
+    const { link, course } = this.#client;
+    return link.mode === "bound" && !this.#context.toldByAgent(course.plan);
   }
 
-  onResponse(head: Head, buffer: Uint8Array, start: number, end: number): boolean {
-    if (isUnservedByPeer(head) && this.#retryUnserved()) return true;
-    this.#judge(head.status);
-    this.#status = head.status;
-    const asked = { method: this.#method, upgrade: this.#upgrade };
-    if (responseBody(head, asked) === BODY.untilClose) this.#keepAlive = false;
-    if (!this.#framer.done || this.#client.lastRequest) this.#keepAlive = false;
-    this.#responseBytes = head.end - head.start + end - start;
-    const how = this.#towardsClient(head);
-    const { channel } = this.#client;
-    if (head.bytes === buffer && head.end === start && isVerbatim(head, how))
-      return channel.write(buffer, head.start, end);
-    const { scratch } = this.#context;
-    const length = writeHead(head, how, scratch);
-    return channel.write2(scratch, 0, length, buffer, start, end);
+  /** Whether the request may be sent a second time though its server may have seen it. */
+  #isRepeatable(): boolean {
+    return isWhole(this.#state) && this.#facts.repeatable && this.#kept.head !== undefined;
   }
 
-  onBody(buffer: Uint8Array, start: number, end: number): boolean {
-    this.#responseBytes += end - start;
-    return this.#client.channel.write(buffer, start, end);
+  /** Whether it is worth keeping a whole request until its answer begins. */
+  #mayAskAgain(endpoint: LiveEndpoint): boolean {
+    if (this.#client.link.mode === "bound") return false;
+    return this.#facts.repeatable || this.#context.behindAgent(endpoint);
   }
 
-  onComplete(reusable: boolean): void {
-    const upstream = this.#upstream;
-    this.#record(undefined);
-    const keep = this.#keepAlive && this.#framer.done;
-    this.#end();
-    if (upstream !== undefined) {
-      upstream.idleSince = this.#context.now();
-      if (reusable && this.#framer.done) upstream.pool.put(upstream);
-      else upstream.channel.close();
+  #judge(answer: AnswerHead): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    const { target } = this.#client.course;
+    if (isGatewayFailure(answer.status)) target.failed(lease.endpoint, "gateway");
+    else target.answered(lease.endpoint, this.#context.fineNow() - this.#facts.startedAt);
+    if (challenges(answer)) this.#client.link.bind(lease);
+  }
+
+  /** Moves on and acts. Returns false when the other side shall wait. */
+  #hear(event: Event, load: Load = NO_LOAD): boolean {
+    const { state, actions } = transition(this.#state, event);
+    this.#state = state;
+    let ready = true;
+    for (const action of actions) ready = this.#act(action, load) && ready;
+    return ready;
+  }
+
+  #act(action: Action, load: Load): boolean {
+    const { piece = EMPTY } = load;
+    switch (action) {
+      case "reach":
+        this.#seek(load);
+        return true;
+      case "send":
+        this.#send(load);
+        return true;
+      case "keep":
+        // The client waits once the first piece is here: what still comes was read before that.
+        this.#kept.append(piece.buffer, piece.start, piece.end);
+        return true;
+      case "forward":
+        this.#forward(piece, load.whole === true);
+        return true;
+      case "end-upload":
+        this.#lease?.upstream.end();
+        return true;
+      case "deliver":
+        this.#lease?.upstream.abortWhenSent();
+        return true;
+      case "abandon":
+        this.#reach?.cancel();
+        this.#reach = undefined;
+        this.#lease?.upstream.abort();
+        return true;
+      case "forget":
+        this.#kept.forget();
+        return true;
+      case "record":
+        this.#record(load.refusal);
+        return true;
+      case "settle":
+        this.#settle();
+        return true;
+      default:
+        return this.#tell(action, load);
     }
-    this.#client.finished(keep);
   }
 
-  onTunnel(head: Head, buffer: Uint8Array, start: number, end: number): void {
-    const upstream = this.#upstream as Http1Upstream;
-    this.#judge(head.status);
-    this.#status = head.status;
-    const { scratch } = this.#context;
-    const length = writeHead(head, rewrite("none"), scratch);
-    this.#client.channel.write2(scratch, 0, length, buffer, start, end);
-    this.#responseBytes = head.end - head.start;
-    this.#record(undefined);
-    this.#end();
-    this.#client.tunnel(upstream.channel);
-  }
-
-  onFailure(failure: UpstreamFailure): void {
-    const upstream = this.#upstream;
-    const endpoint = this.#endpoint;
-    if (upstream === undefined || endpoint === undefined) return;
-    // A kept connection that the server closed meanwhile says nothing about the server.
-    const stale = failure.kind === "closed" && upstream.requests > 1 && !upstream.answered;
-    if (!stale) {
-      this.#client.target.failed(endpoint, failure.kind === "connect" ? "connect" : "reset");
-      this.#pick.tried.push(endpoint);
+  /** What concerns the client. */
+  #tell(action: ClientAction, load: Load): boolean {
+    const client = this.#client;
+    const { answer, piece = EMPTY } = load;
+    switch (action) {
+      case "resume-client":
+        client.resume();
+        return true;
+      case "pass-interim":
+        if (answer !== undefined) client.interim(answer);
+        return true;
+      case "pass-head":
+        return answer === undefined || this.#passHead(answer, piece, load.mayFollow === true);
+      case "pass-data":
+        return client.data(piece.buffer, piece.start, piece.end);
+      case "tie":
+        this.#tie(load);
+        return true;
+      case "end-answer":
+        client.end();
+        return true;
+      case "half-close":
+        client.halfClose();
+        return true;
+      case "end-client":
+        client.abort(END);
+        return true;
+      case "reset-client":
+        client.abort(RESET);
+        return true;
+      case "refuse":
+        this.#refuse(load);
+        return true;
+      case "leave":
+        client.left();
+        return true;
     }
-    const unsent = failure.kind === "connect";
-    if (!upstream.answered && (unsent || this.#repeatable) && this.#retry()) return;
-    this.#refuse(statusOf(failure), refusalOf(failure, endpoint));
   }
 
-  /** Upstream connections are kept whatever this client wants of its own. */
-  #towardsServer(head: Head): Rewrite {
-    const keep = head.minor > 0 || head.keepAlive;
-    return rewrite(connectionOption(head.minor, head.minor, keep));
+  #seek({ request, piece = EMPTY, whole }: Load): void {
+    if (request !== undefined) this.#kept.keep(request, piece);
+    if (whole === false) this.#client.pause();
+    const { pod, course } = this.#client;
+    const { plan, target, permit } = course;
+    const first = this.#choice.take();
+    const init = { pod, plan, permit, target, pick: this.#choice.pick, first };
+    const reach = new Reach(this.#context, init, this);
+    this.#reach = reach;
+    reach.start();
   }
 
-  #towardsClient(head: Head): Rewrite {
-    return rewrite(connectionOption(this.#minor, head.minor, this.#keepAlive));
+  /** Sends the head with what came of the body: from where it is kept, or from where it was read. */
+  #send({ request, piece = EMPTY }: Load): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    if (request !== undefined) this.#facts.attempts++;
+    const whole = isWhole(this.#state);
+    if (request !== undefined && whole && this.#mayAskAgain(lease.endpoint))
+      this.#kept.keep(request, piece);
+    const kept = this.#kept.head;
+    const head = kept ?? request;
+    if (head === undefined) return;
+    const connection = this.#client.link.mode === "bound" ? "as-sent" : "kept";
+    const body = kept === undefined ? piece : this.#kept.body;
+    const asking = { head, body, whole, connection, kept: kept !== undefined } as const;
+    const sent = lease.upstream.ask(this, asking);
+    if (kept === undefined) this.#context.heads.give(head);
+    else if (!whole || !this.#mayAskAgain(lease.endpoint)) this.#kept.forget();
+    if (whole) this.#await();
+    else if (!sent) this.#client.pause();
   }
 
-  #reset(head: Head): void {
-    this.#active = true;
-    this.#method = head.method;
-    this.#minor = head.minor;
-    this.#upgrade = head.upgrade;
-    this.#keepAlive = head.keepAlive;
-    this.#status = 0;
-    this.#startedAt = this.#context.fineNow();
-    this.#requestBytes = 0;
-    this.#responseBytes = 0;
-    this.#repeatable = false;
-    this.#line = this.#context.recorder.sampled() ? requestLine(head) : undefined;
+  #forward({ buffer, start, end }: Piece, whole: boolean): void {
+    const sent = this.#lease?.upstream.data(buffer, start, end, whole) ?? true;
+    if (whole) this.#await();
+    else if (!sent) this.#client.pause();
   }
 
-  /** Picks an endpoint and a connection to it; undefined when the request was refused instead. */
-  #choose(): Http1Upstream | undefined {
-    const picked = this.#client.target.pick(this.#pick);
-    if (picked.kind === "refusal") {
-      this.#refuse(503, picked);
-      return undefined;
-    }
-    this.#endpoint = picked;
-    const since = usableSince(this.#method, this.#framer.done, this.#context.now());
-    const upstream = this.#client.poolOf(picked).take(since) ?? this.#connect(picked);
-    this.#upstream = upstream;
-    upstream.begin(this, this.#method, this.#upgrade);
-    return upstream;
+  /** From now on it is the endpoint's turn. */
+  #await(): void {
+    const { responseHeadMs } = this.#context.timeouts;
+    if (responseHeadMs > 0 && this.#state.at === "asking")
+      this.#context.timers.arm(this.#timer, responseHeadMs);
   }
 
-  /** Sends the head and the body's first bytes; false when something was queued. */
-  #send(upstream: Http1Upstream, head: Head, { buffer, start }: Piece, end: number): boolean {
-    this.#repeatable = this.#framer.done && isIdempotent(this.#method) && !this.#upgrade;
-    const how = this.#towardsServer(head);
-    const keep = this.#repeatable || !upstream.opened;
-    if (keep && this.#replay.write(head, how, buffer, start, end)) {
-      if (!this.#framer.done)
-        return upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
-      upstream.channel.writeSoon(this.#replay.bytes, 0, this.#replay.length);
-      return true;
-    }
-    const { scratch } = this.#context;
-    const headEnd = writeHead(head, how, scratch);
-    if (keep) this.#replay.keep(scratch, headEnd, buffer, start, end);
-    return upstream.channel.write2(scratch, 0, headEnd, buffer, start, end);
+  #passHead(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {
+    this.#context.timers.cancel(this.#timer);
+    this.#facts.status = answer.status;
+    this.#facts.responseBytes = answer.size + piece.end - piece.start;
+    return this.#client.head(answer, piece, mayFollow);
   }
 
-  #connect(endpoint: LiveEndpoint): Http1Upstream {
-    const { plan, pod } = this.#client;
-    const pool = this.#client.poolOf(endpoint);
-    const upstream = new Http1Upstream(pool, this.#context);
-    pool.connections++;
-    const from = plan.origin.kind === "client-address" ? plan.origin.address : undefined;
-    const { address, port } = endpoint;
-    upstream.bind(this.#context.dial({ pod, address, port, from }, upstream));
-    return upstream;
+  #tie({ answer, piece = EMPTY, carrier }: Load): void {
+    if (answer === undefined || carrier === undefined) return;
+    this.#context.timers.cancel(this.#timer);
+    this.#facts.status = answer.status;
+    this.#facts.responseBytes = answer.size;
+    this.#client.tie(answer, piece, carrier);
   }
 
-  /** Sends the request again, elsewhere; false when that is not allowed or nobody is left. */
-  #retry(): boolean {
-    const { tried } = this.#pick;
-    if (this.responded || tried.length > MAX_RETRIES || this.#replay.length === 0) return false;
-    if (!this.#client.target.mayRetry()) return false;
-    this.#release();
-    const picked = this.#client.target.pick(this.#pick);
-    if (picked.kind === "refusal") return false;
-    this.#endpoint = picked;
-    // Not from the pool: one stale connection is seldom alone.
-    const upstream = this.#connect(picked);
-    this.#upstream = upstream;
-    upstream.begin(this, this.#method, this.#upgrade);
-    upstream.channel.write(this.#replay.bytes, 0, this.#replay.length);
-    return true;
-  }
-
-  /** The peer's agent says its application never saw the request. */
-  #retryUnserved(): boolean {
-    const endpoint = this.#endpoint;
-    const upstream = this.#upstream;
-    if (endpoint === undefined || upstream === undefined) return false;
-    if (this.#replay.length === 0) return false;
-    this.#client.target.failed(endpoint, "connect");
-    this.#pick.tried.push(endpoint);
-    if (!this.#retry()) return false;
-    upstream.abandon();
-    return true;
-  }
-
-  #judge(status: number): void {
-    const endpoint = this.#endpoint;
-    if (endpoint === undefined) return;
-    if (isGatewayFailure(status)) this.#client.target.failed(endpoint, "gateway");
-    else this.#client.target.answered(endpoint, this.#context.fineNow() - this.#startedAt);
-  }
-
-  #refuseRequest(problem: number, piece: Piece): number {
-    const { status, reason, detail, rule } = requestProblem(problem);
-    this.#keepAlive = false;
-    this.#refuse(status, refuse(reason, detail, rule));
-    return piece.end;
-  }
-
-  /** Answers with a short body, or cuts the connection when an answer has already begun. */
-  #refuse(status: number, refusal: Refusal): void {
-    const { channel } = this.#client;
-    if (this.responded) {
-      this.#record(refusal);
-      this.#end();
-      channel.reset();
-      return;
-    }
-    const keep = this.#keepAlive && this.#framer.done && !this.#client.lastRequest;
-    const answer = shortAnswer({
-      status,
-      reason: refusal.reason,
-      close: !keep,
-      bodiless: this.#method === METHOD.head,
-    });
-    this.#status = status;
-    this.#responseBytes = answer.length;
-    this.#record(refusal);
-    channel.write(answer, 0, answer.length);
-    this.#end();
-    this.#client.finished(keep);
+  #refuse({ refusal, status = 503 }: Load): void {
+    if (refusal === undefined) return;
+    this.#facts.status = status;
+    this.#facts.responseBytes = this.#client.refuse(status, refusal);
   }
 
   #record(refusal: Refusal | undefined): void {
-    const { recorder, fineNow } = this.#context;
-    recorder.request({
-      plan: this.#client.plan,
-      endpoint: this.#endpoint,
-      status: this.#status,
-      durationMs: fineNow() - this.#startedAt,
-      requestBytes: this.#requestBytes,
-      responseBytes: this.#responseBytes,
-      refusal,
-      line: this.#line,
-      attempts: this.#pick.tried.length + 1,
-    });
+    const facts = this.#facts;
+    facts.attempts += this.#choice.pick.tried.length;
+    facts.record(this.#context, this.#client.course.plan, this.#lease?.endpoint, refusal);
   }
 
-  #end(): void {
-    this.#release();
-    this.#active = false;
-    this.#upstream = undefined;
-    this.#replay.clear();
-  }
-
-  #release(): void {
-    if (this.#endpoint === undefined) return;
-    this.#client.target.release(this.#endpoint);
-    this.#endpoint = undefined;
+  #settle(): void {
+    this.#context.timers.cancel(this.#timer);
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    this.#lease = undefined;
+    this.#client.course.target.release(lease.endpoint);
+    this.#client.link.settle(lease);
   }
 }

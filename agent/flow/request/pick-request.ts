@@ -1,9 +1,9 @@
 /** What the choice of an endpoint depends on, taken from the request: hash keys and the client's address. */
 
 import type { HashKey } from "#model/balance.ts";
-import type { Head } from "../../http/h1/head.ts";
-import { findCookie, findField } from "../../http/h1/lookup.ts";
+import { findCookie } from "../../http/h1/lookup.ts";
 import type { Range } from "../../http/h1/ranges.ts";
+import type { RequestHead } from "../../http/message.ts";
 import { hashBytes, hashText, NO_KEY } from "../balance/hash.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { PickRequest } from "../balance/pickers.ts";
@@ -19,7 +19,7 @@ export class RequestPick implements PickRequest {
   #address = "";
 
   /** Hashes what the service's algorithm wants hashed. Nothing was tried yet. */
-  begin(head: Head, hashKey: HashKey | undefined, clientAddress: string): void {
+  begin(head: RequestHead, hashKey: HashKey | undefined, clientAddress: string): void {
     this.key = keyOf(hashKey, head);
     if (this.tried.length > 0) this.tried = [];
     if (clientAddress === this.#address) return;
@@ -28,19 +28,10 @@ export class RequestPick implements PickRequest {
   }
 }
 
-/** The same for opaque connections: no header is known, only where they come from. */
-export function pickRequestOfConnection(
-  clientAddress: string,
-  tried: readonly LiveEndpoint[],
-): PickRequest {
-  return { key: NO_KEY, client: hashText(clientAddress), tried };
-}
-
-function keyOf(key: HashKey | undefined, head: Head): number {
+function keyOf(key: HashKey | undefined, head: RequestHead): number {
   if (key === undefined || key.kind === "source-ip") return NO_KEY;
   const name = nameBytes(key.name);
-  const found =
-    key.kind === "header" ? findField(head, name, RANGE) >= 0 : findCookie(head, name, RANGE);
+  const found = key.kind === "header" ? head.find(name, RANGE) >= 0 : findCookie(head, name, RANGE);
   return found ? hashBytes(head.bytes, RANGE.start, RANGE.end) : NO_KEY;
 }
 

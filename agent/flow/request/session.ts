@@ -1,45 +1,35 @@
-/** One client connection that speaks HTTP/1.1: reads requests one after the other and has each carried. */
+/** One client connection that speaks HTTP/1.1: has its requests carried one after the other, and ends with its client. */
 
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Channel, ChannelHandler, CloseCause } from "../../engine/channel.ts";
 import { Timer, type TimerHandler } from "../../engine/timers.ts";
-import type { Head } from "../../http/h1/head.ts";
-import { parseRequest } from "../../http/h1/parse-head.ts";
 import { requestProblem } from "../../http/h1/problem.ts";
-import { shortAnswer } from "../../http/h1/short-answer.ts";
-import { HeldBytes } from "../../transport/held-bytes.ts";
+import type { Ending } from "../../http/message.ts";
 import type { Http1Upstream } from "../../transport/http1.ts";
-import { UpstreamPool } from "../../transport/pool.ts";
+import type { UpstreamPool } from "../../transport/pool.ts";
+import type { Permit } from "../authorize.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
-import type { Plan } from "../plan.ts";
-import type { Carried, LocalPod } from "../pod.ts";
-import { type ConnectionRecord, UNREAD } from "../record.ts";
-import type { Route } from "../route.ts";
-import type { Target } from "../target.ts";
-import type { Tie } from "../tie.ts";
-import type { Client } from "./client.ts";
+import type { Course } from "../course.ts";
+import { describePlan } from "../describe.ts";
+import { misspoken } from "../misdeclared.ts";
+import type { Connection, LocalPod } from "../pod.ts";
+import { type SpokenFirst, spokenOf } from "../spoken.ts";
+import { idleRefusal } from "../tie.ts";
 import type { HttpContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
-
-/** What makes a session what it is. */
-export interface SessionInit {
-  readonly channel: Channel;
-  readonly pod: LocalPod;
-  readonly record: ConnectionRecord;
-  readonly route: Route;
-  /** The route under what is known now, or why the connection must not go on. */
-  readonly reroute: (route: Route) => Route | Refusal;
-  readonly tie: Tie;
-  readonly ended: (session: HttpSession) => void;
-  /** The agent is shutting down: the first request is the last. */
-  readonly draining: boolean;
-}
-
-/**
- * `reading`: between requests or inside a head. `exchanging`: a request is being carried. `tunnel`: both sides agreed
- * on another protocol and bytes are relayed. `over`: nothing more.
- */
-type Phase = "reading" | "exchanging" | "tunnel" | "over";
+import { Http1Stream, type StreamConnection } from "./http1-stream.ts";
+import { Link, type LinkOwner } from "./link.ts";
+import { type Read, Reader } from "./reader.ts";
+import { refuseUnread } from "./refuse-unread.ts";
+import {
+  BEGINNING,
+  EXCHANGING,
+  type Intake,
+  OVER,
+  READING,
+  type SessionInit,
+  type SessionState,
+} from "./session-state.ts";
 
 /**
  * How long a connection that nobody has told of the agent's end may wait for one more request, which is then answered
@@ -47,55 +37,56 @@ type Phase = "reading" | "exchanging" | "tunnel" | "over";
  */
 const LAST_REQUEST_MS = 5_000;
 
-/** The session. Its channel's handler; its exchange's client. */
-export class HttpSession implements ChannelHandler, Client, Carried, TimerHandler {
-  readonly channel: Channel;
-  readonly pod: LocalPod;
+/** The handler of its channel. */
+export class HttpSession
+  implements ChannelHandler, StreamConnection, Connection, LinkOwner, TimerHandler
+{
+  readonly link: Link;
+  course: Course;
   readonly #context: HttpContext;
   readonly #init: SessionInit;
+  readonly #stream: Http1Stream;
   readonly #exchange: Exchange;
-  readonly #timer: Timer;
-  readonly #held: HeldBytes = new HeldBytes();
-  /** Connections of a fixed destination belong to this client alone: the server sees its address. */
-  #own: UpstreamPool<Http1Upstream> | undefined;
-  #route: Route;
-  #head: Head | undefined;
-  #phase: Phase = "reading";
-  #sent = 0;
-  #received = 0;
-  #ended = false;
-  #draining: boolean;
-  #cutBy: Refusal | undefined;
-  #pumping = false;
+  readonly #reader: Reader;
+  readonly #timer: Timer = new Timer(this);
+  #state: SessionState = { at: "reading", first: true };
+  #intake: Intake;
 
   constructor(context: HttpContext, init: SessionInit) {
     this.#context = context;
     this.#init = init;
-    this.#route = init.route;
-    this.#draining = init.draining;
-    this.channel = init.channel;
-    this.pod = init.pod;
-    this.#exchange = new Exchange(context, this);
-    this.#timer = new Timer(this);
+    this.course = init.course;
+    this.link = new Link(init.course.plan.nextHop.kind === "fixed" ? "bound" : "shared", this);
+    this.#intake = init.draining ? "last" : "open";
+    this.#reader = new Reader(context.heads);
+    this.#stream = new Http1Stream(this, context.scratch);
+    this.#exchange = new Exchange(context, this.#stream);
     this.#arm(this.#idleTimeout());
   }
 
-  get plan(): Plan {
-    return this.#route.plan;
+  get channel(): Channel {
+    return this.#init.channel;
   }
 
-  get target(): Target {
-    return this.#route.target;
+  get pod(): LocalPod {
+    return this.#init.pod;
+  }
+
+  get permit(): Permit {
+    return this.course.permit;
+  }
+
+  get requestWhole(): boolean {
+    return !this.#reader.inBody;
   }
 
   get lastRequest(): boolean {
-    return this.#draining || (this.#ended && this.#held.length === 0);
+    if (this.#intake === "ended") return this.#reader.held.length === 0;
+    return this.#intake === "last";
   }
 
-  poolOf(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
-    if (this.plan.nextHop.kind === "balanced") return this.pod.pool(endpoint);
-    this.#own ??= new UpstreamPool();
-    return this.#own;
+  pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
+    return this.pod.pool(endpoint);
   }
 
   onOpen(): void {
@@ -103,230 +94,303 @@ export class HttpSession implements ChannelHandler, Client, Carried, TimerHandle
   }
 
   onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
-    if (this.#phase === "over") return;
-    let from = start;
-    if (this.#exchange.active) {
-      this.#arm(this.#exchangeTimeout());
-      if (!this.#exchange.requestDone) from = this.#exchange.body(buffer, start, end);
-      if (from < end) this.#hold(buffer, from, end);
-      return;
+    switch (this.#state.at) {
+      case "reading":
+        if (this.#reader.held.length === 0) this.#take(buffer, start, end);
+        else {
+          this.#reader.held.append(buffer, start, end);
+          this.#pump();
+        }
+        return;
+      case "exchanging":
+        this.touch();
+        this.#duringExchange(buffer, start, end);
+        return;
+      default:
+        return;
     }
-    if (this.#held.length > 0) {
-      this.#held.append(buffer, from, end);
-      this.#pump();
-      return;
-    }
-    from = this.#request(buffer, from, end);
-    if (from < end && !this.#isOver()) this.#hold(buffer, from, end);
-    this.#pump();
   }
 
   onEnd(): void {
-    this.#ended = true;
-    if (this.#exchange.active) this.#exchange.clientEnded();
-    else this.#close();
+    this.#intake = "ended";
+    const { bytes, length } = this.#reader.held;
+    const first = this.#state.at === "reading" && this.#state.first && length > 0;
+    const spoken = first ? spokenOf(bytes, 0, length) : "http";
+    if (spoken === "http") this.#passEnd();
+    else {
+      this.#becomeBytes(bytes.subarray(0, length), spoken);
+      this.channel.handler.onEnd(this.channel);
+    }
   }
 
   onDrain(): void {
     this.#exchange.clientDrained();
+    this.#pump();
+    if (this.#state.at === "reading") this.channel.resume();
   }
 
   onClose(_channel: Channel, cause: CloseCause): void {
+    const { at } = this.#state;
     this.#finish();
-    this.#exchange.abort();
-    this.#own?.retire();
-    this.#ending(
-      cause.kind === "memory-limit"
-        ? refuse("memory-limit", "the pod's buffer budget is spent")
-        : this.#cutBy,
-    );
+    const full = cause.kind === "memory-limit";
+    const why = full ? refuse("memory-limit", "the pod's buffer budget is spent") : undefined;
+    if (at === "exchanging") this.#exchange.clientGone();
+    if (cause.kind === "closed") this.link.leave(true);
+    else this.link.reset();
+    if (this.#exchange.active) this.#state = { at: "leaving", why };
+    else this.#ended(why);
   }
 
   onTimer(): void {
-    if (this.#exchange.active) {
-      if (this.#exchange.responded || this.#context.timeouts.requestMs === 0)
-        this.#exchange.fail(504, refuse("idle-timeout", "nothing was sent either way"));
-      else
-        this.#exchange.fail(504, refuse("request-timeout", "the endpoint did not answer in time"));
-      return;
-    }
-    if (this.#held.length > 0)
+    if (this.#state.at === "exchanging") this.#exchange.cut(504, idleRefusal());
+    else if (this.#reader.held.length > 0)
       this.#refuse(408, refuse("head-timeout", "the request head was not finished in time"));
     else this.#close();
   }
 
-  /** The exchange is over. */
+  /** A byte moved: the connection is not idle. */
+  touch(): void {
+    const { idleMs } = this.#context.timeouts;
+    if (idleMs > 0) this.#arm(idleMs);
+  }
+
   finished(keep: boolean): void {
-    if (this.#phase === "over") return;
-    this.#phase = "reading";
-    if (!keep) {
+    if (this.#state.at !== "exchanging") return;
+    const { begun } = this.#state;
+    this.#state = READING;
+    const alone = this.link.mode === "bound" && this.link.boundTo === undefined;
+    if (!keep || alone) {
       this.#close();
       return;
     }
     this.#arm(this.#idleTimeout());
-    if (this.#held.length > 0) this.#pump();
-    else if (this.#ended) this.#close();
-    this.channel.resume();
+    // Whoever began it goes on with what came behind it.
+    if (!begun) return;
+    this.#pump();
+    if (this.#state === READING && this.channel.queuedBytes === 0) this.channel.resume();
   }
 
-  tunnel(upstream: Channel): void {
+  left(): void {
+    if (this.#state.at !== "leaving") return;
+    const { why } = this.#state;
+    this.#state = OVER;
+    this.#ended(why);
+  }
+
+  mirror(ending: Ending): void {
     this.#finish();
-    if (this.#held.length > 0) upstream.write(this.#held.bytes, 0, this.#held.length);
-    this.#phase = "tunnel";
-    this.#init.tie(this.channel, upstream, {
-      onEnd: (end) => {
-        this.#phase = "over";
-        this.#ending(
-          end === "idle" ? refuse("idle-timeout", "nothing was sent either way") : this.#cutBy,
-        );
-      },
-    });
+    if (ending.kind === "end") this.channel.close();
+    else this.channel.resetWhenSent();
+  }
+
+  boundEnded(ending: Ending): void {
+    if (this.#state.at === "reading") this.mirror(ending);
+  }
+
+  tied(upstream: Channel): void {
+    const { channel } = this;
+    const { held } = this.#reader;
+    if (held.length > 0) upstream.write(held.bytes, 0, held.length);
+    this.#finish();
+    const onEnd = (why: Refusal | undefined): void => this.#untied(why);
+    this.#state = { at: "tied", cut: this.#init.tie(channel, upstream, { onEnd }) };
+    if (this.#intake === "ended") channel.handler.onEnd(channel);
+  }
+
+  #untied(why: Refusal | undefined): void {
+    this.#state = OVER;
+    this.#exchange.untied(why);
+    this.#ended(why);
   }
 
   drain(): void {
-    this.#draining = true;
+    if (this.#intake === "open") this.#intake = "last";
     if (this.#isIdle()) this.#arm(this.#idleTimeout());
   }
 
   cut(why?: Refusal): void {
-    if (why !== undefined && this.#exchange.active) {
-      this.#exchange.fail(503, why);
-      return;
+    switch (this.#state.at) {
+      case "exchanging":
+        if (why !== undefined) this.#exchange.cut(503, why);
+        else {
+          this.#exchange.drop();
+          this.channel.reset();
+        }
+        return;
+      case "tied":
+        this.#state.cut(why);
+        return;
+      case "leaving":
+        this.#exchange.drop();
+        return;
+      case "reading":
+        if (this.#isIdle()) this.#close();
+        else this.channel.reset();
+        return;
+      case "over":
+        return;
     }
-    if (this.#isIdle()) {
-      this.#close();
-      return;
-    }
-    this.#cutBy = why;
-    this.channel.reset();
   }
 
   account(): void {
-    const { bytesIn, bytesOut } = this.channel;
-    this.#init.record.sent(bytesIn - this.#sent);
-    this.#init.record.received(bytesOut - this.#received);
-    this.#sent = bytesIn;
-    this.#received = bytesOut;
+    this.#init.count.account();
   }
 
   describe(): Readonly<Record<string, string | number>> {
-    const { direction, destination, clientAddress } = this.plan;
-    return {
-      protocol: "http",
-      direction,
-      client: clientAddress,
-      destination: `${destination.address} ${destination.port}`,
-      phase: this.#exchange.active ? "exchanging" : this.#phase,
-    };
+    return { protocol: "http", ...describePlan(this.course.plan), phase: this.#state.at };
+  }
+
+  /** Body of the current request, and what must wait behind it: one read's worth of it is enough. */
+  #duringExchange(buffer: Uint8Array, start: number, end: number): void {
+    let from = start;
+    if (this.#reader.inBody) {
+      from = this.#reader.body(buffer, start, end);
+      if (from < 0) {
+        const { status, reason, detail, rule } = requestProblem(from);
+        this.#stream.last();
+        this.#exchange.cut(status, refuse(reason, detail, rule));
+        return;
+      }
+      this.#exchange.body(buffer, start, from, !this.#reader.inBody);
+    }
+    if (from === end) return;
+    if (this.#state.at === "reading") this.#take(buffer, from, end);
+    else if (this.#state.at === "exchanging") this.#hold(buffer, from, end);
+  }
+
+  /** Reads requests from the shared buffer; what can't begin yet is held. */
+  #take(buffer: Uint8Array, start: number, end: number): void {
+    let from = start;
+    while (from < end && this.#mayBegin()) {
+      const used = this.#next(buffer, from, end);
+      if (used === from) break;
+      from = used;
+    }
+    if (from < end && (this.#state.at === "reading" || this.#state.at === "exchanging"))
+      this.#hold(buffer, from, end);
+    this.#passEnd();
   }
 
   /** Works through what is held: pipelined requests, or a head that came in pieces. */
   #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    while (this.#held.length > 0 && !this.#exchange.active && !this.#isOver()) {
-      const before = this.#held.length;
-      const from = this.#request(this.#held.bytes, 0, before);
-      // The exchange may have looked at its part of the held bytes only: keep the rest.
-      if (from > 0) this.#held.replace(this.#held.bytes, from, this.#held.length);
-      if (this.#held.length === 0) this.#held.clear();
-      if (from === 0) break;
+    const { held } = this.#reader;
+    while (held.length > 0 && this.#mayBegin()) {
+      const before = held.length;
+      const used = this.#next(held.bytes, 0, before);
+      if (used === 0) break;
+      // Otherwise the connection has ended or become another, and its bytes with it.
+      if (held.length === before) held.replace(held.bytes, used, before);
+      if (held.length === 0) held.clear();
     }
-    this.#pumping = false;
-    if (this.#ended && !this.#exchange.active && !this.#isOver()) this.#close();
+    this.#passEnd();
   }
 
-  /** Parses one head and begins its exchange. Returns the offset behind what was used. */
-  #request(buffer: Uint8Array, start: number, end: number): number {
-    const head = this.#head ?? this.#context.heads.take();
-    this.#head = head;
-    head.feed(buffer, start, end);
-    const at = parseRequest(head);
-    if (at === 0) {
-      this.#arm(this.#context.timeouts.headMs);
-      return start;
-    }
-    if (at < 0) {
-      const { status, reason, detail, rule } = requestProblem(at);
-      this.#refuse(status, refuse(reason, detail, rule));
-      return end;
-    }
-    const route = this.#init.reroute(this.#route);
-    if ("kind" in route) {
-      this.#refuse(route.reason === "denied" ? 403 : 503, route);
-      return end;
-    }
-    this.#route = route;
-    this.#phase = "exchanging";
-    this.#arm(this.#exchangeTimeout());
-    const used = this.#exchange.begin(head, { buffer, start: at, end });
-    this.#giveHead();
-    return used;
+  /** A request begins only once the client has taken what was answered before it. */
+  #mayBegin(): boolean {
+    return this.#state.at === "reading" && this.channel.queuedBytes === 0;
   }
 
+  /** One read's worth of what must wait is enough. An unfinished head waits for its rest. */
   #hold(buffer: Uint8Array, start: number, end: number): void {
-    this.#held.append(buffer, start, end);
-    // One read's worth of pipelined bytes is enough until the current request is done.
-    if (this.#exchange.active) this.channel.pause();
+    this.#reader.held.append(buffer, start, end);
+    if (!this.#mayBegin()) this.channel.pause();
   }
 
-  #exchangeTimeout(): number {
-    const { requestMs, idleMs } = this.#context.timeouts;
-    return requestMs > 0 && !this.#exchange.responded ? requestMs : idleMs;
+  /** The client's FIN is passed on once nothing of it waits. */
+  #passEnd(): void {
+    if (this.#intake !== "ended") return;
+    const waits = this.#reader.held.length > 0;
+    if (this.#state.at === "exchanging" && !waits) this.#exchange.clientEnded();
+    else if (this.#state.at === "reading" && (!waits || this.channel.queuedBytes === 0))
+      this.#close();
+  }
+
+  /** Reads one request and begins its exchange. Returns the offset behind what was used. */
+  #next(buffer: Uint8Array, start: number, end: number): number {
+    const read = this.#reader.request(buffer, start, end);
+    switch (read.kind) {
+      case "more":
+        this.#arm(this.#context.timeouts.headMs);
+        return start;
+      case "problem":
+        return this.#misread(read.problem, buffer.subarray(start, end)) ? start : end;
+      case "request":
+        return this.#begin(read, buffer);
+    }
+  }
+
+  #begin(read: Extract<Read, { kind: "request" }>, buffer: Uint8Array): number {
+    const { head, bodyStart, bodyEnd, whole } = read;
+    const course = this.#init.correct(this.course);
+    if ("kind" in course) {
+      this.#context.heads.give(head);
+      this.#refuse(course.reason === "denied" ? 403 : 503, course);
+      return bodyEnd;
+    }
+    this.course = course;
+    this.#state = BEGINNING;
+    this.#arm(this.#context.timeouts.idleMs);
+    this.#stream.begin(head);
+    this.#exchange.begin(head, { buffer, start: bodyStart, end: bodyEnd }, whole);
+    if (this.#state === BEGINNING) this.#state = EXCHANGING;
+    return bodyEnd;
+  }
+
+  /**
+   * Once a request line is HTTP, HTTP's rules hold; a connection that begins otherwise is no HTTP at all. Returns whether
+   * more bytes are needed to tell.
+   */
+  #misread(problem: number, bytes: Uint8Array): boolean {
+    const first = this.#state.at === "reading" && this.#state.first;
+    const spoken = first ? spokenOf(bytes, 0, bytes.length) : "http";
+    if (spoken === "undecided") return true;
+    if (spoken === "http") {
+      const { status, reason, detail, rule } = requestProblem(problem);
+      this.#refuse(status, refuse(reason, detail, rule));
+    } else this.#becomeBytes(bytes, spoken);
+    return false;
+  }
+
+  #becomeBytes(bytes: Uint8Array, first: SpokenFirst): void {
+    this.#finish();
+    const spoken = misspoken(first);
+    if (spoken !== undefined) this.#context.misdeclared(this.course.plan, spoken);
+    this.#init.notHttp(this, bytes);
   }
 
   #refuse(status: number, refusal: Refusal): void {
-    const answer = shortAnswer({ status, reason: refusal.reason, close: true, bodiless: false });
-    this.channel.write(answer, 0, answer.length);
-    this.#context.recorder.request({
-      plan: this.plan,
-      endpoint: undefined,
-      status,
-      durationMs: 0,
-      requestBytes: this.#held.length,
-      responseBytes: answer.length,
-      refusal,
-      line: this.#context.recorder.sampled() ? UNREAD : undefined,
-    });
+    const { plan } = this.course;
+    const unread = { plan, status, refusal, requestBytes: this.#reader.held.length };
+    refuseUnread(this.channel, this.#context.recorder, unread);
     this.#close();
   }
 
-  #ending(refusal: Refusal | undefined): void {
-    this.account();
-    this.#init.record.closed(refusal);
+  #ended(refusal: Refusal | undefined): void {
+    this.#init.count.closed(refusal);
     this.#init.ended(this);
   }
 
   #close(): void {
     this.#finish();
+    this.link.leave(true);
     this.channel.close();
   }
 
   /** Between requests: nothing of the next one has come. */
   #isIdle(): boolean {
-    return this.#phase === "reading" && !this.#exchange.active && this.#held.length === 0;
+    return this.#state.at === "reading" && this.#reader.held.length === 0;
   }
 
   #idleTimeout(): number {
     const { idleMs } = this.#context.timeouts;
-    if (!this.#draining) return idleMs;
+    if (this.#intake !== "last") return idleMs;
     return idleMs > 0 ? Math.min(idleMs, LAST_REQUEST_MS) : LAST_REQUEST_MS;
   }
 
-  #isOver(): boolean {
-    return this.#phase === "over";
-  }
-
   #finish(): void {
-    this.#phase = "over";
+    this.#state = OVER;
     this.#context.timers.cancel(this.#timer);
-    this.#giveHead();
-  }
-
-  #giveHead(): void {
-    if (this.#head === undefined) return;
-    this.#context.heads.give(this.#head);
-    this.#head = undefined;
+    this.#reader.dispose();
   }
 
   #arm(delayMs: number): void {

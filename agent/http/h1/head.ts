@@ -1,4 +1,7 @@
+import type { AnswerHead, RequestHead } from "../message.ts";
 import { FORM, type Form, METHOD, type Method } from "./codes.ts";
+import { isWord } from "./octets.ts";
+import type { Range } from "./ranges.ts";
 
 /** Bounds of one message head. */
 export interface HeadLimits {
@@ -23,7 +26,7 @@ export const LINE = 4;
  * The offsets are valid as long as `bytes` is; a caller who keeps the head longer than its (shared) read
  * buffer copies the bytes and tells `moveTo`. Only the parser writes the fields.
  */
-export class Head {
+export class Head implements RequestHead, AnswerHead {
   readonly limits: HeadLimits;
   bytes: Uint8Array = new Uint8Array(0);
   /** Offset of the first byte fed; differs from `start` when an empty line preceded the request. */
@@ -117,6 +120,49 @@ export class Head {
     this.bytes = bytes;
   }
 
+  get size(): number {
+    return this.end - this.start;
+  }
+
+  get fieldCount(): number {
+    return this.count;
+  }
+
+  get hasContent(): boolean {
+    return this.chunked || this.contentLength > 0;
+  }
+
+  fieldName(index: number, range: Range): void {
+    setRange(range, this.lines[index * LINE] as number, this.lines[index * LINE + 1] as number);
+  }
+
+  fieldValue(index: number, range: Range): void {
+    setRange(range, this.lines[index * LINE + 2] as number, this.lines[index * LINE + 3] as number);
+  }
+
+  find(name: Uint8Array, range: Range, from = 0): number {
+    for (let i = from; i < this.count; i++) {
+      const at = i * LINE;
+      if (!isWord(this.bytes, this.lines[at] as number, this.lines[at + 1] as number, name))
+        continue;
+      this.fieldValue(i, range);
+      return i;
+    }
+    return -1;
+  }
+
+  methodRange(range: Range): void {
+    setRange(range, this.start, this.methodEnd);
+  }
+
+  authorityRange(range: Range): void {
+    setRange(range, this.authorityStart, this.authorityEnd);
+  }
+
+  pathRange(range: Range): void {
+    setRange(range, this.pathStart, this.pathEnd);
+  }
+
   #begin(start: number): void {
     this.origin = start;
     this.start = start;
@@ -159,4 +205,9 @@ export class Head {
     this.hostEnd += by;
     for (let i = 0; i < this.count * LINE; i++) this.lines[i] = (this.lines[i] as number) + by;
   }
+}
+
+function setRange(range: Range, start: number, end: number): void {
+  range.start = start;
+  range.end = end;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Head } from "./head.ts";
-import { findCookie, findField, printable, textOf } from "./lookup.ts";
+import { findCookie, printable, textOf } from "./lookup.ts";
 import { ascii } from "./octets.ts";
 import { parseRequest } from "./parse-head.ts";
 
@@ -15,7 +15,7 @@ function head(...lines: readonly string[]): Head {
 
 function field(from: Head, name: string): string | undefined {
   const range = { start: 0, end: 0 };
-  const found = findField(from, ascii(name), range) >= 0;
+  const found = from.find(ascii(name), range) >= 0;
   return found ? textOf(from.bytes, range.start, range.end) : undefined;
 }
 
@@ -36,8 +36,8 @@ test("a field is found by its name in any case, trimmed, the first of several", 
 test("the search for a field can go on behind the one found", () => {
   const some = head("X: 1", "Y: 2", "x: 3");
   const range = { start: 0, end: 0 };
-  const first = findField(some, ascii("x"), range);
-  assert.ok(findField(some, ascii("x"), range, first + 1) > first);
+  const first = some.find(ascii("x"), range);
+  assert.ok(some.find(ascii("x"), range, first + 1) > first);
   assert.equal(textOf(some.bytes, range.start, range.end), "3");
 });
 

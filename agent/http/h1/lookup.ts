@@ -1,5 +1,5 @@
-import { type Head, LINE } from "./head.ts";
-import { ascii, isWord, SP } from "./octets.ts";
+import type { MessageHead } from "../message.ts";
+import { ascii, SP } from "./octets.ts";
 import type { Range } from "./ranges.ts";
 
 const COOKIE = ascii("cookie");
@@ -7,30 +7,14 @@ const SEMICOLON = 59;
 const EQUALS = 61;
 
 /**
- * Finds the first field of this name (given in lower-case bytes, see octets.ascii) in a parsed head. Sets
- * `range` to its value without surrounding white space, as offsets in `head.bytes`, and returns its line index, or -1.
- * A folded value comes with its folds.
- */
-export function findField(head: Head, name: Uint8Array, range: Range, from = 0): number {
-  for (let i = from; i < head.count; i++) {
-    const at = i * LINE;
-    if (!isWord(head.bytes, head.lines[at] as number, head.lines[at + 1] as number, name)) continue;
-    range.start = head.lines[at + 2] as number;
-    range.end = head.lines[at + 3] as number;
-    return i;
-  }
-  return -1;
-}
-
-/**
  * Finds a cookie of this (case-sensitive) name in the request's Cookie fields (RFC 6265 section 4.2.1) and
  * sets `range` to its value. Returns false when there is none.
  */
-export function findCookie(head: Head, name: Uint8Array, range: Range): boolean {
-  let line = findField(head, COOKIE, range);
+export function findCookie(head: MessageHead, name: Uint8Array, range: Range): boolean {
+  let line = head.find(COOKIE, range);
   while (line >= 0) {
     if (cookieIn(head.bytes, range, name)) return true;
-    line = findField(head, COOKIE, range, line + 1);
+    line = head.find(COOKIE, range, line + 1);
   }
   return false;
 }

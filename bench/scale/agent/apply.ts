@@ -193,7 +193,7 @@ function makeWorkers(): Workers {
       timeouts: {
         connectMs: 2000,
         headMs: 60_000,
-        requestMs: 0,
+        responseHeadMs: 0,
         idleMs: 3_600_000,
         poolIdleMs: 30_000,
         drainMs: 30_000,

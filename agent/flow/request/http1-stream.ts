@@ -1,0 +1,184 @@
+/** A request of an HTTP/1.1 client connection, as the exchange sees it: answers are written as its client reads them. */
+
+import type { Refusal } from "#model/refusal.ts";
+import type { Channel } from "../../engine/channel.ts";
+import { KIND, METHOD, type Method } from "../../http/h1/codes.ts";
+import { Head } from "../../http/h1/head.ts";
+import type { Range } from "../../http/h1/ranges.ts";
+import { shortAnswer } from "../../http/h1/short-answer.ts";
+import {
+  connectionOption,
+  isVerbatim,
+  NO_LINES,
+  type Rewrite,
+  writeHead,
+} from "../../http/h1/write-head.ts";
+import type { AnswerHead, Ending, Piece } from "../../http/message.ts";
+import type { Course } from "../course.ts";
+import type { LocalPod } from "../pod.ts";
+import type { Client } from "./client.ts";
+import type { Link } from "./link.ts";
+import { isRefusalStatus, REASON_FIELD } from "./unserved.ts";
+
+/** The connection that a stream is part of. */
+export interface StreamConnection {
+  readonly channel: Channel;
+  readonly pod: LocalPod;
+  readonly course: Course;
+  readonly link: Link;
+  /** Whether the current request is whole. */
+  readonly requestWhole: boolean;
+  /** No new requests are wanted: the agent drains or the client has half-closed. */
+  readonly lastRequest: boolean;
+  /** A byte moved. */
+  touch(): void;
+  /** The exchange over this client's end is done: nothing more is delivered. */
+  left(): void;
+  /** The exchange is over; `keep`: the connection can take another request. */
+  finished(keep: boolean): void;
+  /** The connection ends as its server's did. */
+  mirror(ending: Ending): void;
+  /** From here on both channels carry bytes. */
+  tied(upstream: Channel): void;
+}
+
+const RANGE: Range = { start: 0, end: 0 };
+
+/** One object for all heads of a worker: written and read within one call. */
+const REWRITE: Rewrite = { connection: "none", extra: NO_LINES };
+
+/** The stream; one object for all requests of a connection. */
+export class Http1Stream implements Client {
+  readonly #connection: StreamConnection;
+  readonly #scratch: Uint8Array;
+  /** HTTP/1.`minor` of the request. */
+  #minor = 1;
+  /** Whether client and answers so far allow another request. */
+  #keepAlive = true;
+  #method: Method = METHOD.other;
+
+  constructor(connection: StreamConnection, scratch: Uint8Array) {
+    this.#connection = connection;
+    this.#scratch = scratch;
+  }
+
+  get pod(): LocalPod {
+    return this.#connection.pod;
+  }
+
+  get course(): Course {
+    return this.#connection.course;
+  }
+
+  get link(): Link {
+    return this.#connection.link;
+  }
+
+  /** A request begins. */
+  begin(head: Head): void {
+    this.#minor = head.minor;
+    this.#keepAlive = head.keepAlive;
+    this.#method = head.method;
+  }
+
+  /** What comes of the request can't be understood any more: the connection ends with its answer. */
+  last(): void {
+    this.#keepAlive = false;
+  }
+
+  interim(answer: AnswerHead): void {
+    const length = writeHead(h1(answer), rewrite("none"), this.#scratch);
+    this.#connection.channel.write(this.#scratch, 0, length);
+  }
+
+  head(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {
+    const { link, lastRequest } = this.#connection;
+    // A client that is its server's alone hears of the end that its server announces.
+    if (lastRequest || (link.mode === "bound" && !mayFollow)) this.#keepAlive = false;
+    return this.#write(answer, piece, false);
+  }
+
+  data(buffer: Uint8Array, start: number, end: number): boolean {
+    this.#connection.touch();
+    return this.#connection.channel.write(buffer, start, end);
+  }
+
+  left(): void {
+    this.#connection.left();
+  }
+
+  end(): void {
+    this.#connection.finished(this.#keepAlive);
+  }
+
+  halfClose(): void {
+    this.#keepAlive = false;
+    this.#connection.channel.shutdown();
+  }
+
+  abort(ending: Ending): void {
+    this.#connection.mirror(ending);
+  }
+
+  pause(): void {
+    this.#connection.channel.pause();
+  }
+
+  resume(): void {
+    this.#connection.channel.resume();
+  }
+
+  refuse(status: number, refusal: Refusal): number {
+    const { channel, requestWhole, lastRequest } = this.#connection;
+    this.#keepAlive = this.#keepAlive && requestWhole && !lastRequest;
+    const { reason } = refusal;
+    const close = !this.#keepAlive;
+    const answer = shortAnswer({ status, reason, close, bodiless: this.#method === METHOD.head });
+    // At the end of the turn: who has the answer finds it recorded.
+    channel.writeSoon(answer, 0, answer.length);
+    return answer.length;
+  }
+
+  tie(answer: AnswerHead, piece: Piece, carrier: Channel): void {
+    // A tunnel ends the HTTP of this connection; any other answer without an end of its own says that it closes.
+    const tunnel = answer.status === 101 || this.#method === METHOD.connect;
+    if (!tunnel) this.#keepAlive = false;
+    this.#write(answer, piece, tunnel);
+    this.#connection.tied(carrier);
+  }
+
+  #write(answer: AnswerHead, { buffer, start, end }: Piece, tunnel: boolean): boolean {
+    const head = h1(answer);
+    const { channel, course } = this.#connection;
+    if (course.plan.direction === "inbound" && isRefusalStatus(head.status)) hideReason(head);
+    const option = connectionOption(this.#minor, head.minor, this.#keepAlive);
+    const how = rewrite(tunnel ? "none" : option);
+    if (head.bytes === buffer && head.end === start && isVerbatim(head, how))
+      return channel.write(buffer, head.start, end);
+    const length = writeHead(head, how, this.#scratch);
+    return channel.write2(this.#scratch, 0, length, buffer, start, end);
+  }
+}
+
+/** An application behind an agent can't speak in the agent's name: the client's agent believes that field. */
+function hideReason(head: Head): void {
+  for (
+    let at = head.find(REASON_FIELD, RANGE);
+    at >= 0;
+    at = head.find(REASON_FIELD, RANGE, at + 1)
+  ) {
+    head.kinds[at] = KIND.gone;
+    head.special++;
+  }
+}
+
+function rewrite(connection: Rewrite["connection"]): Rewrite {
+  REWRITE.connection = connection;
+  return REWRITE;
+}
+
+/** Answers come from HTTP/1.1 servers only, so far. */
+function h1(answer: AnswerHead): Head {
+  if (answer instanceof Head) return answer;
+  throw new Error("an answer that is not HTTP/1.1 reached an HTTP/1.1 client");
+}

@@ -1,0 +1,70 @@
+/** Reads requests out of a client connection's bytes: heads, the ends of bodies, and what must wait its turn. */
+
+import { requestBody } from "../../http/h1/body-kind.ts";
+import { Framer } from "../../http/h1/framer.ts";
+import type { Head } from "../../http/h1/head.ts";
+import { parseRequest } from "../../http/h1/parse-head.ts";
+import type { HeadPool } from "../../transport/head-pool.ts";
+import { HeldBytes } from "../../transport/held-bytes.ts";
+
+/** What was read. */
+export type Read =
+  /** A request with the first bytes of its body, `[bodyStart, bodyEnd)`; the head is the reader's caller's now. */
+  | {
+      readonly kind: "request";
+      readonly head: Head;
+      readonly bodyStart: number;
+      readonly bodyEnd: number;
+      readonly whole: boolean;
+    }
+  /** The head is not complete. */
+  | { readonly kind: "more" }
+  /** A PROBLEM of the codec. */
+  | { readonly kind: "problem"; readonly problem: number };
+
+const MORE: Read = { kind: "more" };
+
+/** The reader of one client connection. */
+export class Reader {
+  readonly #heads: HeadPool;
+  #head: Head | undefined;
+  readonly #framer: Framer = new Framer("request");
+  /** Bytes that wait: of an unfinished head, or behind the request that is being carried. */
+  readonly held: HeldBytes = new HeldBytes();
+
+  constructor(heads: HeadPool) {
+    this.#heads = heads;
+  }
+
+  /** Whether the current request's body goes on. */
+  get inBody(): boolean {
+    return !this.#framer.done;
+  }
+
+  /** Reads a request at the beginning of `[start, end)`: all bytes of it that have come. */
+  request(buffer: Uint8Array, start: number, end: number): Read {
+    const head = this.#head ?? this.#heads.take();
+    this.#head = head;
+    head.feed(buffer, start, end);
+    const bodyStart = parseRequest(head);
+    if (bodyStart === 0) return MORE;
+    if (bodyStart < 0) return { kind: "problem", problem: bodyStart };
+    this.#framer.reset(requestBody(head), head.contentLength);
+    const bodyEnd = this.#framer.eat(buffer, bodyStart, end);
+    if (bodyEnd < 0) return { kind: "problem", problem: bodyEnd };
+    this.#head = undefined;
+    return { kind: "request", head, bodyStart, bodyEnd, whole: this.#framer.done };
+  }
+
+  /** The offset behind the bytes of `[start, end)` that belong to the current request's body, or a PROBLEM. */
+  body(buffer: Uint8Array, start: number, end: number): number {
+    return this.#framer.eat(buffer, start, end);
+  }
+
+  /** Nothing more is read. */
+  dispose(): void {
+    if (this.#head !== undefined) this.#heads.give(this.#head);
+    this.#head = undefined;
+    this.held.clear();
+  }
+}

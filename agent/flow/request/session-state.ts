@@ -1,0 +1,51 @@
+/** What a session is made of, and where it may stand. */
+
+import type { Refusal } from "#model/refusal.ts";
+import type { Channel } from "../../engine/channel.ts";
+import type { ByteCount } from "../byte-count.ts";
+import type { Course } from "../course.ts";
+import type { Connection, LocalPod } from "../pod.ts";
+import type { CutTie, Tie } from "../tie.ts";
+
+/** What makes a session what it is. */
+export interface SessionInit {
+  readonly channel: Channel;
+  readonly pod: LocalPod;
+  readonly count: ByteCount;
+  readonly course: Course;
+  /** The course under what is known now, or why the connection must not go on. */
+  readonly correct: (course: Course) => Course | Refusal;
+  readonly tie: Tie;
+  readonly ended: (session: Connection) => void;
+  /** Its first bytes are no HTTP: the connection is carried as bytes instead. */
+  readonly notHttp: (session: Connection, bytes: Uint8Array) => void;
+  /** The agent is shutting down: the first request is the last. */
+  readonly draining: boolean;
+}
+
+/** Where the connection stands. */
+export type SessionState =
+  /** Between requests or inside a head. `first`: nothing was read yet. */
+  | { readonly at: "reading"; readonly first: boolean }
+  /** `begun`: the exchange has taken its request; until then it may end at once. */
+  | { readonly at: "exchanging"; readonly begun: boolean }
+  /** Both sides carry bytes; `cut` ends them. */
+  | { readonly at: "tied"; readonly cut: CutTie }
+  /** The client is gone; what it sent is still delivered. */
+  | { readonly at: "leaving"; readonly why: Refusal | undefined }
+  | { readonly at: "over" };
+
+/** Whether more requests are wanted: `last`: the agent drains. `ended`: the client has half-closed. */
+export type Intake = "open" | "last" | "ended";
+
+/** Between requests. */
+export const READING: SessionState = { at: "reading", first: false };
+
+/** The exchange is being given its request. */
+export const BEGINNING: SessionState = { at: "exchanging", begun: false };
+
+/** A request is being carried. */
+export const EXCHANGING: SessionState = { at: "exchanging", begun: true };
+
+/** Nothing more. */
+export const OVER: SessionState = { at: "over" };
