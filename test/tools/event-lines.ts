@@ -26,6 +26,9 @@ export type FileEvent =
   /** What a test said by `t.diagnostic()`. */
   | { readonly kind: "said"; readonly message: string };
 
+/** The sums that node:test tells at the end: nobody's words. */
+const SUM = /^(?:tests|suites|pass|fail|cancelled|skipped|todo|duration_ms) [\d.]+$/;
+
 async function* eventLines(source: AsyncIterable<TestEvent>): AsyncGenerator<string> {
   for await (const event of source) {
     const told = fileEvent(event);
@@ -45,8 +48,7 @@ function fileEvent(event: TestEvent): FileEvent | undefined {
     case "test:fail":
       return failed(event.data.name, event.data.details.error);
     case "test:diagnostic":
-      // The sums that node:test prints at the end belong to no place in a file.
-      return event.data.file === undefined
+      return SUM.test(event.data.message)
         ? undefined
         : { kind: "said", message: event.data.message };
     default:

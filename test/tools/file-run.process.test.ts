@@ -70,12 +70,12 @@ test("a file that is ended takes with it what it started", async () => {
 });
 
 test("a file counts what it ran, and tells failures with what it printed", async () => {
-  const { passed, failures, announced } = await result(`
+  const { passed, failures, announced, said } = await result(`
     import assert from "node:assert/strict";
     import { describe, test } from "node:test";
     console.log("a word of mine");
     describe("all", () => {
-      test("good", () => {});
+      test("good", (t) => t.diagnostic("measured 7"));
       test("bad", () => assert.equal(1, 2));
       test("elsewhere", { skip: "announced: not here" }, () => {});
       test("lazy", { skip: true }, () => {});
@@ -86,6 +86,7 @@ test("a file counts what it ran, and tells failures with what it printed", async
     failures.join("\n"),
     /: bad\n[\s\S]*1 !== 2[\s\S]*: lazy: skipped without[\s\S]*it printed:\n\s*a word of mine/,
   );
+  assert.deepEqual(said, ["measured 7"]);
   assert.match(announced.join(), /: elsewhere \(announced: not here\)$/);
 });
 
