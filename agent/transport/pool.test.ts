@@ -35,41 +35,22 @@ function lab() {
   return { pool, pass };
 }
 
-const ANNA = {};
-const BERT = {};
-
 test("the connection shared last is ridden on first", () => {
   const { pool } = lab();
   const [first, last] = [new Fake(), new Fake()];
-  pool.share(first, ANNA, true);
-  pool.share(last, ANNA, true);
-  assert.equal(pool.take(BERT, true)?.connection, last);
-  assert.equal(pool.take(BERT, true)?.connection, first);
-  assert.equal(pool.take(BERT, true), undefined);
-});
-
-test("what only its opener may send goes over its opener's connection only", () => {
-  const { pool } = lab();
-  const connection = new Fake();
-  pool.share(connection, ANNA, true);
-  assert.equal(pool.take(BERT, false), undefined);
-  assert.equal(pool.take(ANNA, false)?.connection, connection);
-});
-
-test("nobody else rides on a connection that carried what nobody may share", () => {
-  const { pool } = lab();
-  const connection = new Fake();
-  pool.share(connection, ANNA, false);
-  assert.equal(pool.take(BERT, true), undefined);
-  assert.equal(pool.take(ANNA, true)?.connection, connection);
+  pool.share(first);
+  pool.share(last);
+  assert.equal(pool.take()?.connection, last);
+  assert.equal(pool.take()?.connection, first);
+  assert.equal(pool.take(), undefined);
 });
 
 test("a connection lives a second without its client, however often it is ridden on", () => {
   const { pool, pass } = lab();
   const connection = new Fake();
-  pool.share(connection, ANNA, true);
+  pool.share(connection);
   pass(600);
-  const ride = pool.take(BERT, true);
+  const ride = pool.take();
   assert.ok(ride !== undefined);
   pool.putBack(ride);
   pass(300);
@@ -82,8 +63,8 @@ test("a connection lives a second without its client, however often it is ridden
 test("a ride that ends after the second closes the connection", () => {
   const { pool, pass } = lab();
   const connection = new Fake();
-  pool.share(connection, ANNA, true);
-  const ride = pool.take(BERT, true);
+  pool.share(connection);
+  const ride = pool.take();
   assert.ok(ride !== undefined);
   pass(1000);
   pool.putBack(ride);
@@ -93,11 +74,11 @@ test("a ride that ends after the second closes the connection", () => {
 test("a connection with something unread is left alone", () => {
   const { pool } = lab();
   const [quiet, unread] = [new Fake(), new Fake()];
-  pool.share(quiet, ANNA, true);
-  pool.share(unread, ANNA, true);
+  pool.share(quiet);
+  pool.share(unread);
   unread.unread = true;
-  assert.equal(pool.take(BERT, true)?.connection, quiet);
-  assert.equal(pool.take(BERT, true), undefined);
+  assert.equal(pool.take()?.connection, quiet);
+  assert.equal(pool.take(), undefined);
   assert.equal(pool.remove(unread), true);
   assert.equal(pool.remove(unread), false);
 });
@@ -105,7 +86,7 @@ test("a connection with something unread is left alone", () => {
 test("at most 256 connections wait; closing idle ones closes all", () => {
   const { pool } = lab();
   const all = Array.from({ length: 257 }, () => new Fake());
-  for (const one of all) pool.share(one, ANNA, true);
+  for (const one of all) pool.share(one);
   assert.equal(pool.idle, 256);
   assert.equal(all.at(-1)?.closed, true);
   pool.closeIdle();

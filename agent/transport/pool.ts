@@ -30,10 +30,6 @@ const MAX_IDLE = 256;
 
 interface Entry<Connection> {
   readonly connection: Connection;
-  /** Who opened it: it may send anything over it. */
-  readonly opener: object;
-  /** Others may ride on it. */
-  readonly ridable: boolean;
   /** Clock time (ms) after which it is closed. */
   readonly until: number;
 }
@@ -57,16 +53,12 @@ export class UpstreamPool<Connection extends Poolable> implements TimerHandler {
     return this.#idle.length;
   }
 
-  /**
-   * Takes the newest connection out that `asker` opened itself, or, when it only wants to ride (`ride`: a safe request
-   * without content), anybody's. Ones with something unread stay: their own turn comes.
-   */
-  take(asker: object, ride: boolean): Entry<Connection> | undefined {
+  /** Takes the newest connection out. Ones with something unread stay: their own turn comes. */
+  take(): Entry<Connection> | undefined {
     const now = this.#inputs.now();
     for (let at = this.#idle.length - 1; at >= 0; at--) {
       const entry = this.#idle[at] as Entry<Connection>;
       if (entry.until <= now || entry.connection.unread) continue;
-      if (entry.opener !== asker && !(ride && entry.ridable)) continue;
       if (at === this.#idle.length - 1) this.#idle.pop();
       else this.#idle.splice(at, 1);
       return entry;
@@ -74,10 +66,9 @@ export class UpstreamPool<Connection extends Poolable> implements TimerHandler {
     return undefined;
   }
 
-  /** Its own client has turned elsewhere: it, and others where that is `ridable`, may use the connection for a while. */
-  share(connection: Connection, opener: object, ridable: boolean): void {
-    const until = this.#inputs.now() + this.#inputs.rideMs;
-    this.putBack({ connection, opener, ridable, until });
+  /** Its own client has turned elsewhere or ended: anybody may ride on it for a while. */
+  share(connection: Connection): void {
+    this.putBack({ connection, until: this.#inputs.now() + this.#inputs.rideMs });
   }
 
   /** A ride is over. */

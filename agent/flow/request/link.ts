@@ -78,7 +78,7 @@ export class Link implements Keeper {
     }
     if (this.#mode === "bound") return undefined;
     this.leave();
-    const taken = this.#owner.pool(endpoint).take(this, ride);
+    const taken = ride ? this.#owner.pool(endpoint).take() : undefined;
     if (taken === undefined) return undefined;
     taken.connection.keeper = undefined;
     return { upstream: taken.connection, endpoint, ride: taken };
@@ -108,28 +108,31 @@ export class Link implements Keeper {
     }
   }
 
-  /** The client turns elsewhere or has ended: its connection is closed, or others may ride on it for a while. */
-  leave(clientGone = false): void {
+  /**
+   * The client turns elsewhere or has ended: others may ride on its connection for a while, if nothing went over it that
+   * only its own client may send. It is not taken back: its server may be about to close it.
+   */
+  leave(): void {
     const own = this.#own;
     if (own === undefined) return;
     this.#own = undefined;
     const { upstream, endpoint } = own;
-    const shareable = this.#mode === "shared" && endpoint.state === "ready" && upstream.ready;
-    if (!shareable || (clientGone && !this.#clean)) {
+    const shareable = this.#mode === "shared" && this.#clean && endpoint.state === "ready";
+    if (!shareable || !upstream.ready) {
       upstream.keeper = undefined;
       upstream.close();
       return;
     }
     const pool = this.#owner.pool(endpoint);
     upstream.keeper = { onIdleEnd: () => pool.remove(upstream) };
-    pool.share(upstream, this, this.#clean);
+    pool.share(upstream);
   }
 
   /** The client was reset: so is what is its alone. */
   reset(): void {
     const own = this.#own;
     if (own === undefined || this.#mode === "shared") {
-      this.leave(true);
+      this.leave();
       return;
     }
     this.#own = undefined;

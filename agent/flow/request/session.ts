@@ -135,7 +135,7 @@ export class HttpSession
     const full = cause.kind === "memory-limit";
     const why = full ? refuse("memory-limit", "the pod's buffer budget is spent") : undefined;
     if (at === "exchanging") this.#exchange.clientGone();
-    if (cause.kind === "closed") this.link.leave(true);
+    if (cause.kind === "closed") this.link.leave();
     else this.link.reset();
     if (this.#exchange.active) this.#state = { at: "leaving", why };
     else this.#ended(why);
@@ -372,7 +372,7 @@ export class HttpSession
 
   #close(): void {
     this.#finish();
-    this.link.leave(true);
+    this.link.leave();
     this.channel.close();
   }
 
