@@ -76,15 +76,47 @@ const SERVER: Workload = {
   addresses: ["127.0.0.1"],
 };
 
+/** What a worker says by itself. */
+export interface WorkerSaid {
+  /** What went wrong in it. */
+  readonly bugs: string[];
+  /** Services of which the worker said that their connections go to the ClusterIP. */
+  readonly fallbacks: string[];
+  /** What the worker said of ports that declare what is not spoken there. */
+  readonly misdeclared: MisdeclaredPort[];
+}
+
+/** One worker, not started yet, with the rig's settings; `said` takes what it says. */
+export function rigWorkers(options: RigOptions, collector: Collector, said: WorkerSaid): Workers {
+  const block = createBlock();
+  collector.attach(block);
+  const { requestMs: responseHeadMs = 0, ...timeouts } = options.timeouts ?? {};
+  return new Workers({
+    count: 1,
+    metrics: [block],
+    logs: [undefined],
+    settings: {
+      node: CLIENT.node,
+      upstreamMark: 0,
+      inboundMark: 0,
+      limits: { ...LIMITS, ...options.limits },
+      timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
+      accessLog: 0,
+    },
+    onBug: (text) => said.bugs.push(text),
+    onFallback: (service) => said.fallbacks.push(service),
+    onMisdeclared: (port) => said.misdeclared.push(port),
+    onDeath: (index, error) => said.bugs.push(`worker ${index}: ${error.stack}`),
+  });
+}
+
 /** A running worker with one client pod. Dispose of it at the end of a test. */
-export class WorkerRig implements AsyncDisposable {
+export class WorkerRig implements AsyncDisposable, WorkerSaid {
   readonly workers: Workers;
   /** Port of VIP for the service named at creation. */
   readonly port: number;
   readonly bugs: string[] = [];
-  /** Services of which the worker said that their connections go to the ClusterIP. */
   readonly fallbacks: string[] = [];
-  /** What the worker said of ports that declare what is not spoken there. */
   readonly misdeclared: MisdeclaredPort[] = [];
   readonly #collector: Collector = new Collector({ clock: () => performance.now() });
   /** The listener behind VIP; the worker has a duplicate. */
@@ -106,31 +138,12 @@ export class WorkerRig implements AsyncDisposable {
   }
 
   private constructor(options: RigOptions) {
-    const { requestMs: responseHeadMs = 0, ...timeouts } = options.timeouts ?? {};
     const system = new Sockets();
     this.listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
     const address = system.localAddress(this.listenerFd);
     if (typeof address === "number") throw new Error(`no listener: errno ${-address}`);
     this.port = address.port;
-    const block = createBlock();
-    this.#collector.attach(block);
-    this.workers = new Workers({
-      count: 1,
-      metrics: [block],
-      logs: [undefined],
-      settings: {
-        node: CLIENT.node,
-        upstreamMark: 0,
-        inboundMark: 0,
-        limits: { ...LIMITS, ...options.limits },
-        timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
-        accessLog: 0,
-      },
-      onBug: (text) => this.bugs.push(text),
-      onFallback: (service) => this.fallbacks.push(service),
-      onMisdeclared: (port) => this.misdeclared.push(port),
-      onDeath: (index, error) => this.bugs.push(`worker ${index}: ${error.stack}`),
-    });
+    this.workers = rigWorkers(options, this.#collector, this);
   }
 
   /** Replaces the service. */

@@ -38,6 +38,8 @@ export const TEST_GROUPS: readonly TestGroup[] = [
   group("process", 2, /^test\/process\/|\.process\.test\.ts$/),
   group("contract", 2, /^test\/contract\//),
   group("conformance", 2, /^test\/conformance\//),
+  // It fills both cores.
+  group("conversations", 1, /^test\/conversations\//),
   group("loader", 2, /^bpf\//),
   group("unit", 4, /./),
 ];
