@@ -27,9 +27,11 @@ export const CUT_MS = 2000;
 type ServedState =
   | { readonly kind: "serving"; readonly listener: Listener }
   /** Everything was cut: forgotten, and main answered, when the last connection has ended or its time is over. */
-  | { readonly kind: "ending"; readonly reply: Reply; readonly deadline: Timer }
+  | { readonly kind: "ending"; readonly replies: Reply[]; readonly deadline: Timer }
   /** Forgotten, but for connections that a cut did not end: they have the namespace until they do. */
-  | { readonly kind: "forgotten" };
+  | { readonly kind: "lingering" }
+  /** Nothing is left of it. */
+  | { readonly kind: "gone" };
 
 interface ServedPod {
   readonly pod: LocalPod;
@@ -116,10 +118,11 @@ export class ServedPods {
   forget(uid: string, reply: Reply): Outcome {
     const served = this.#served.get(uid);
     if (served === undefined) return DONE;
-    if (served.state.kind !== "serving") throw new Error(`pod ${uid} is being forgotten already`);
+    if (served.state.kind === "ending") served.state.replies.push(reply);
+    if (served.state.kind !== "serving") return "later";
     const deadline = new Timer({ onTimer: () => this.#giveUp(served) });
     served.state.listener.close();
-    served.state = { kind: "ending", reply, deadline };
+    served.state = { kind: "ending", replies: [reply], deadline };
     this.#options.loop.arm(deadline, CUT_MS);
     for (const one of [...served.pod.carried]) one.cut();
     this.#idle(served);
@@ -149,7 +152,7 @@ export class ServedPods {
   #idle(served: ServedPod): void {
     const { pod, state, watchers, quiet } = served;
     if (pod.carried.size > 0) return;
-    if (state.kind === "forgotten") this.#closeNamespace(pod);
+    if (state.kind === "lingering") this.#leave(served);
     if (state.kind === "ending") this.#forget(served, state);
     if (state.kind === "serving" && watchers.size > 0) this.#options.loop.arm(quiet, QUIET_MS);
     this.#options.onIdle();
@@ -166,10 +169,10 @@ export class ServedPods {
     this.#forget(served, state);
   }
 
-  #forget(served: ServedPod, { reply, deadline }: ServedState & { kind: "ending" }): void {
+  #forget(served: ServedPod, { replies, deadline }: ServedState & { kind: "ending" }): void {
     const { pod, watchers, quiet } = served;
     const { loop, onAddresses } = this.#options;
-    served.state = { kind: "forgotten" };
+    served.state = { kind: "lingering" };
     loop.cancel(deadline);
     loop.cancel(quiet);
     answer(watchers);
@@ -177,8 +180,13 @@ export class ServedPods {
     this.#served.delete(pod.uid);
     onAddresses(pod.uid, undefined);
     loop.forgetOwner(pod.owner);
-    if (pod.carried.size === 0) this.#closeNamespace(pod);
-    reply.give(DONE);
+    if (pod.carried.size === 0) this.#leave(served);
+    for (const reply of replies) reply.give(DONE);
+  }
+
+  #leave(served: ServedPod): void {
+    served.state = { kind: "gone" };
+    this.#closeNamespace(served.pod);
   }
 
   #closeNamespace({ netnsFd }: LocalPod): void {
