@@ -149,7 +149,8 @@ class DataWorker {
           this.#tell({ kind: "misdeclared", port });
       },
       dial: plaintext(loop, this.#init),
-      permitted: authorizeEndpoint,
+      permitted: (permit, { workload: uid = "" }) =>
+        authorizeEndpoint(permit, this.#directory.workload(uid)),
       behindAgent: (endpoint) => {
         const workload = this.#directory.workloadAt(endpoint.address);
         return workload?.enrolment !== undefined && workload.node !== this.#init.node;
@@ -248,7 +249,7 @@ class DataWorker {
   #apply(delta: SnapshotDelta): Outcome {
     this.#directory.apply(delta);
     if (touches(delta, "pools")) this.#retirePools();
-    this.#pods.judge(reauthorize);
+    this.#pods.judge((permit) => reauthorize(permit, (uid) => this.#directory.workload(uid)));
     return DONE;
   }
 

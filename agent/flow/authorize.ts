@@ -2,7 +2,6 @@
 
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Workload } from "#model/workload.ts";
-import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { Identified } from "./identify.ts";
 
 const PERMITTED: unique symbol = Symbol("permitted");
@@ -55,17 +54,27 @@ function refuseClosed({ namespace, name }: Workload): Refusal {
 }
 
 /**
- * The second permit: asked when the endpoint is known, and for each further try. `undefined` = it may. In this release
- * no policy speaks of destinations that were chosen by the mesh.
+ * The second permit: asked when the endpoint is known, and for each further try. `undefined` = it may. `workload`: the pod
+ * behind the endpoint. In this release only pods of this node that are closed are refused: nobody asks on their side.
  */
-export function authorizeEndpoint(_permit: Permit, _endpoint: LiveEndpoint): Refusal | undefined {
-  return undefined;
+export function authorizeEndpoint(
+  { connection }: Permit,
+  workload: Workload | undefined,
+): Refusal | undefined {
+  if (connection.kind === "inbound" || workload?.node !== connection.source.node) return undefined;
+  return workload.closed === true ? refuseClosed(workload) : undefined;
 }
 
 /**
- * Asked of every live connection when the snapshot has changed. `undefined` = it may go on. In this release what was
- * permitted once stays permitted: enrolling and un-enrolling reset nothing.
+ * Asked of every live connection when the snapshot has changed, with what is known of a pod now. `undefined` = it may go
+ * on. In this release what was permitted once stays permitted, unless its pod was closed: enrolling and un-enrolling
+ * reset nothing.
  */
-export function reauthorize(_permit: Permit): Refusal | undefined {
-  return undefined;
+export function reauthorize(
+  { connection }: Permit,
+  workload: (uid: string) => Workload | undefined,
+): Refusal | undefined {
+  const { uid } = connection.kind === "inbound" ? connection.target : connection.source;
+  const now = workload(uid);
+  return now?.closed === true ? refuseClosed(now) : undefined;
 }

@@ -3,9 +3,9 @@ import { test } from "node:test";
 import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
 import type { Service } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
-import { authorize } from "./authorize.ts";
+import { authorize, authorizeEndpoint, reauthorize } from "./authorize.ts";
 import { Directory } from "./directory.ts";
-import { type Caught, identify } from "./identify.ts";
+import { type Caught, type Identified, identify } from "./identify.ts";
 import { type Plan, plan } from "./plan.ts";
 
 function workload(name: string, address: string, more: Partial<Workload> = {}): Workload {
@@ -73,6 +73,27 @@ const ORDER: Workload = workload("order", "10.1.1.3", {
     { port: 9000, protocol: "tcp" },
   ],
 });
+
+test("a pod that is closed meanwhile is refused as an endpoint of its node, and its live connections end", () => {
+  const known = world(USER, ORDER);
+  const permit = authorize(identifyOf(accepted("10.1.0.2:4000", "10.96.0.7:80"), known), true);
+  assert.ok(!("kind" in permit));
+  const closed: Workload = { ...ORDER, closed: true };
+  assert.equal(authorizeEndpoint(permit, ORDER), undefined);
+  assert.equal(authorizeEndpoint(permit, undefined), undefined);
+  assert.equal(authorizeEndpoint(permit, closed)?.reason, "policy-unknown");
+  assert.equal(authorizeEndpoint(permit, { ...closed, node: "another" }), undefined);
+  const knowing = (user: Workload) =>
+    reauthorize(permit, (uid) => (uid === user.uid ? user : undefined));
+  assert.equal(knowing(USER), undefined);
+  assert.equal(knowing({ ...USER, closed: true })?.reason, "policy-unknown");
+});
+
+function identifyOf(connection: Caught, directory: Directory): Identified {
+  const identified = identify(connection, directory);
+  assert.ok(identified.kind !== "refusal");
+  return identified;
+}
 
 test("a closed pod is reached by nobody of its node and from outside, and reaches nobody", () => {
   const closed = workload("order", "10.1.1.3", { closed: true });
