@@ -14,7 +14,7 @@ import { resolveCgroup } from "./kernel/cgroup.ts";
 import { HeartbeatWriter } from "./kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
 import { NodeLock } from "./kernel/lock.ts";
-import { Drain, endOnce, Readiness } from "./lifecycle.ts";
+import { Drain, endOnce, Prerequisites } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import { openPages } from "./pages.ts";
 import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
@@ -60,7 +60,7 @@ const COLLECT_MS = 60_000;
 export async function startApp(inputs: AppInputs): Promise<App> {
   await using parts = new AsyncDisposableStack();
   const { config, log } = inputs;
-  const readiness = new Readiness(() => performance.now());
+  const readiness = new Prerequisites(() => performance.now());
   const synced = readiness.await("a snapshot, from control or the last good one");
 
   const telemetry = startTelemetry(inputs, parts);

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setImmediate as turnOfLoop } from "node:timers/promises";
-import { Drain, type Drainable, endOnce, Readiness } from "./lifecycle.ts";
+import { Drain, type Drainable, endOnce, Prerequisites } from "./lifecycle.ts";
 
 describe("readiness", () => {
   test("names what is awaited and for how long, and is ready when nothing is", async () => {
     let now = 0;
-    const readiness = new Readiness(() => now);
+    const readiness = new Prerequisites(() => now);
     const snapshot = readiness.await("snapshot");
     now = 1_500;
     const workers = readiness.await("workers");
@@ -26,7 +26,7 @@ describe("readiness", () => {
   });
 
   test("awaiting one name twice is a bug and says so", () => {
-    const readiness = new Readiness(() => 0);
+    const readiness = new Prerequisites(() => 0);
     readiness.await("snapshot");
     assert.throws(() => readiness.await("snapshot"), /already awaited/);
   });

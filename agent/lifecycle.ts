@@ -4,7 +4,7 @@
  */
 
 /** Named things that must happen before the agent is ready. Ready = nothing is awaited. */
-export class Readiness {
+export class Prerequisites {
   readonly #awaited = new Map<string, number>();
   readonly #clock: () => number;
   readonly #waiting: (() => void)[] = [];

@@ -3,7 +3,7 @@
 import { startAdmin } from "./admin/admin.ts";
 import type { AgentConfig } from "./config.ts";
 import { readFacts } from "./facts.ts";
-import type { Readiness } from "./lifecycle.ts";
+import type { Prerequisites } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import type { Redirect } from "./redirect/redirect.ts";
 import type { SnapshotStore } from "./state/store.ts";
@@ -23,7 +23,7 @@ export interface PagesInputs {
   readonly store: SnapshotStore;
   readonly workers: Workers;
   readonly redirect: Redirect;
-  readonly readiness: Readiness;
+  readonly readiness: Prerequisites;
 }
 
 /** Opens all servers; the port of the metrics. */

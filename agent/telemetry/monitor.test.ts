@@ -4,7 +4,7 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { describe, type TestContext, test } from "node:test";
 import { parseExposition } from "../../test/support/exposition.ts";
-import { Readiness } from "../lifecycle.ts";
+import { Prerequisites } from "../lifecycle.ts";
 import { createBlock } from "./block.ts";
 import { Collector } from "./collector.ts";
 import { METRIC_KEYS, specOf } from "./metrics.ts";
@@ -42,7 +42,7 @@ async function rig(t: TestContext) {
   const collector = new Collector({ clock: () => 0 });
   const buffer = createBlock();
   collector.attach(buffer);
-  const readiness = new Readiness(() => 0);
+  const readiness = new Prerequisites(() => 0);
   const errors: unknown[] = [];
   const metrics = buildRegistry(collector, READINGS);
   const monitor = await startMonitor({
@@ -172,7 +172,7 @@ describe("the server", () => {
   test("says which address is taken", async (t) => {
     const { monitor } = await rig(t);
     const metrics = { contentType: "text/plain", metrics: async () => "" };
-    const readiness = new Readiness(() => 0);
+    const readiness = new Prerequisites(() => 0);
     const listen = { host: "127.0.0.1", port: monitor.port };
     await assert.rejects(
       startMonitor({ listen, metrics, readiness, onError: () => undefined }),

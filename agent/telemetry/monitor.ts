@@ -16,7 +16,7 @@ import {
   text,
 } from "./get-server.ts";
 
-/** What the monitor asks about readiness (agent/lifecycle.ts has it). */
+/** What the monitor asks about readiness (Prerequisites of agent/lifecycle.ts). */
 export interface ReadinessView {
   readonly ready: boolean;
   awaited(): readonly { readonly name: string; readonly seconds: number }[];
