@@ -28,16 +28,19 @@ typedef unsigned long long __u64;
 
 enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY = 6 };
 enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_LPM_TRIE = 11, BPF_MAP_TYPE_SOCKHASH = 18 };
+enum { BPF_MAP_TYPE_SK_STORAGE = 24 };
 enum { LIBBPF_PIN_BY_NAME = 1 };
-enum { BPF_ANY = 0, BPF_F_NO_PREALLOC = 1 };
-enum { BPF_SOCK_OPS_TCP_CONNECT_CB = 3, BPF_SOCK_OPS_STATE_CB = 10, BPF_SOCK_OPS_STATE_CB_FLAG = 4 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_F_NO_PREALLOC = 1 };
+enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_SOCK_OPS_TCP_CONNECT_CB = 3, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB = 5 };
+enum { BPF_SOCK_OPS_STATE_CB = 10, BPF_SOCK_OPS_TCP_LISTEN_CB = 11, BPF_SOCK_OPS_STATE_CB_FLAG = 4 };
 enum { SK_DROP = 0, SK_PASS = 1 };
 
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { IPPROTO_TCP = 6 };
 enum { SOCK_STREAM = 1 };
 enum { SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_MARK = 36 };
-enum { TCP_ESTABLISHED = 1, TCP_TIME_WAIT = 6, TCP_LISTEN = 10 };
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10 };
 #define BPF_F_CURRENT_NETNS (-1ULL)
 enum { EADDRNOTAVAIL = 99, ECONNREFUSED = 111 };
 enum { LOOPBACK_IFINDEX = 1 };
@@ -159,6 +162,9 @@ static __u64 (*const bpf_ktime_get_ns)(void) = (void *)5;
 static __u32 (*const bpf_get_prandom_u32)(void) = (void *)7;
 static __u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*const bpf_setsockopt)(void *context, int level, int name, void *value, int length) = (void *)49;
+static void *(*const bpf_sk_storage_get)(void *map, void *socket, void *value, __u64 flags) = (void *)107;
+static long (*const bpf_sk_storage_delete)(void *map, void *socket) = (void *)108;
+static void *(*const bpf_skc_to_tcp6_sock)(void *socket) = (void *)136;
 static long (*const bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static long (*const bpf_sock_ops_cb_flags_set)(struct bpf_sock_ops *context, int flags) = (void *)59;
 static long (*const bpf_bind)(void *context, void *address, int length) = (void *)64;

@@ -54,6 +54,35 @@ static __always_inline int hand_to_agent(struct bpf_sk_lookup *ctx) {
   return !failed;
 }
 
+static __always_inline int listens_at(const struct listening_key *key) {
+  __u32 *counted = bpf_map_lookup_elem(&listening, key);
+  if (counted && *counted > 0)
+    return 1;
+  return bpf_map_lookup_elem(&found_listening, key) != 0;
+}
+
+// Whether an application of the pod would get this SYN, or that can't be told: as the kernel would look for it now.
+static __always_inline int may_be_served(struct bpf_sk_lookup *ctx, const struct address *local) {
+  __u64 cookie = pod_cookie;
+  struct listening_state *state = bpf_map_lookup_elem(&listening_states, &cookie);
+  if (!state || state->full)
+    return 1;
+  struct listening_key key = {.pod = cookie, .port = ctx->local_port, .family = ctx->family};
+  if (listens_at(&key))
+    return 1;
+  key.device = ctx->ingress_ifindex;
+  if (listens_at(&key))
+    return 1;
+  key.address = *local;
+  if (listens_at(&key))
+    return 1;
+  key.device = 0;
+  if (listens_at(&key))
+    return 1;
+  __sync_fetch_and_add(&state->refused, 1);
+  return 0;
+}
+
 // The pod's own connect, on `lo`, for an address that is not here. It must never fall through: a wildcard
 // listener of the application would answer in the destination's place.
 static __always_inline int turned(struct bpf_sk_lookup *ctx) {
@@ -74,7 +103,11 @@ static __always_inline int inbound(struct bpf_sk_lookup *ctx, const struct pod *
   if (pod->flags & POD_PORTS_IN && port_excluded(pod_cookie, DIRECTION_IN, ctx->local_port))
     return pass(INBOUND_EXCLUDED_PORT);
 
-  // 6. To the agent; a dead one means what the pod's owner chose.
+  // 6. Nobody is there to be protected or served: refused as the kernel would. Never a way past the agent.
+  if (!may_be_served(ctx, &local))
+    return refuse(INBOUND_NOBODY);
+
+  // 7. To the agent; a dead one means what the pod's owner chose.
   if (heart_beats() && hand_to_agent(ctx))
     return pass(INBOUND_CAUGHT);
   if (pod->flags & POD_FAIL_CLOSED)

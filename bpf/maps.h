@@ -57,6 +57,45 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } flows SEC(".maps");
 
+// How many sockets listen on each place of enrolled pods, of those that began while the pod was one (sockops.bpf.c).
+// Entries of nobody stay until the agent takes them away: a count can't be deleted while it is raised elsewhere.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, MAX_PODS * LISTENING_SHARE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct listening_key);
+  __type(value, __u32);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} listening SEC(".maps");
+
+// How many the agent found besides: they began before. It alone adds; sockops takes away those whose end it sees.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, MAX_PODS * LISTENING_SHARE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct listening_key);
+  __type(value, __u32);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} found_listening SEC(".maps");
+
+// By pod.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, MAX_PODS);
+  __type(key, __u64);
+  __type(value, struct listening_state);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} listening_states SEC(".maps");
+
+// On each socket that is counted in `listening`.
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, __s32);
+  __type(value, struct counted);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} counted_listeners SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);

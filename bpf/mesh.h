@@ -20,8 +20,10 @@ enum mesh_constant {
   ROUTE_TABLE = 27973,    // Holds one route per family, `local default dev lo src PODIP`.
   SOURCE_PORT_FIRST = 10240, // Source ports of the agent's transparent sockets: 10240 to 32767 and 61000 to
   SOURCE_PORT_COUNT = 27064, // 65535, apart from those that kernels choose: they seldom meet the client's.
+  AGENT_IPV4 = 0xc0000008,   // 192.0.0.8, where the agent's listeners are bound: RFC 7600 section 4.8.
   HEARTBEAT_LIMIT_MS = 1000, // An agent whose last beat is older counts as dead.
   FLOW_LIFETIME_MS = 10000,  // How long a written flow lets a SYN (and its repetitions) pass.
+  LISTENING_SHARE = 128, // Places to listen on that are known of one pod: with more, all its ports are in doubt.
 };
 
 // ---- Keys and values -------------------------------------------------------------------------------------
@@ -81,6 +83,31 @@ enum cidr_verdict {
   CIDR_EXCLUDE = 2, // Passed untouched.
 };
 
+// Key of `listening` and `found_listening`: a place that a SYN is for, as the kernel looks listeners up.
+struct listening_key {
+  __u64 pod;
+  struct address address; // zeroes = any of the family
+  __u32 device;           // SO_BINDTODEVICE; 0 = any
+  __u16 port;             // host byte order
+  __u16 family;           // AF_INET or AF_INET6: a socket on [::] may be in both
+};
+
+// Value of `listening_states`.
+struct listening_state {
+  __u32 epoch;   // another one each time the pod is set up: which of `counted_listeners` were counted since
+  __u32 keys;    // of the pod in `listening`, about
+  __u32 full;    // 1 = somebody may listen who is not in the maps: the pod's ports are in doubt
+  __u32 refused; // how often a SYN found nobody
+  __u32 stale;   // how often somebody who was taken for listening was not
+  __u32 reserved;
+};
+
+// Value of `counted_listeners`.
+struct counted {
+  __u32 epoch;
+  __u32 device;
+};
+
 // Key of `flows`: one connection of the agent, seen from the side that dials.
 struct flow {
   struct address client;
@@ -119,5 +146,8 @@ enum reason {
   INBOUND_DEAD_REFUSED,   // No listener or a stale heartbeat, with mesh/fail=closed.
   FLOW_WRITTEN,           // The four-tuple of a connection of the agent was noted.
   OUTBOUND_NO_PORT,       // The agent's connection to a pod's application found no source port: refused.
+  INBOUND_NOBODY,         // Nobody listens on the port that was dialled: refused, as without a mesh.
+  INBOUND_GONE,           // The application did not take the agent's connection: who listened is gone, or full.
+  LISTENING_FULL,         // A pod listens on more places than its share: who listens is in doubt.
   REASON_COUNT,
 };

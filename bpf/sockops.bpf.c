@@ -2,9 +2,10 @@
 //
 // The agent opens a connection from a pod's namespace: notes its four-tuple after the source port is chosen
 // and before the SYN leaves, so that lookup.bpf.c lets it through to a pod of the same node; forgets it when the
-// connection begins to end, so that nobody else with the same four-tuple is let through.
+// connection begins to end, so that nobody else with the same four-tuple is let through. Follows who listens
+// (listening.h).
 // Attached once, to the node's cgroup, as connect.bpf.c.
-#include "maps.h"
+#include "listening.h"
 
 // An AF_INET6 socket may speak IPv4; what counts is what the packets carry.
 static __always_inline struct flow flow_of(struct bpf_sock_ops *ctx) {
@@ -40,22 +41,57 @@ static __always_inline void forget(struct bpf_sock_ops *ctx) {
   bpf_map_delete_elem(&flows, &flow);
 }
 
-SEC("sockops") int follow_agent(struct bpf_sock_ops *ctx) {
-  int opens = ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB;
-  int ends = ctx->op == BPF_SOCK_OPS_STATE_CB && ctx->args[1] != TCP_ESTABLISHED;
-  struct bpf_sock *socket = ctx->sk;
-  if ((!opens && !ends) || !socket)
+// What the agent opens and ends.
+static __always_inline void follow_connection(struct bpf_sock_ops *ctx, __u32 mark) {
+  if (ctx->op == BPF_SOCK_OPS_TCP_CONNECT_CB) {
+    note(ctx);
+    return;
+  }
+  if (ctx->args[1] == TCP_ESTABLISHED)
+    return;
+  if (mark == MARK_INBOUND && ctx->args[0] == TCP_SYN_SENT)
+    nobody_served(ctx);
+  forget(ctx);
+}
+
+static __always_inline int follow(struct bpf_sock_ops *ctx, int has_types) {
+  int op = ctx->op;
+  if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_STATE_CB &&
+      op != BPF_SOCK_OPS_TCP_LISTEN_CB && op != BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB)
     return 1;
+  struct bpf_sock *socket = ctx->sk;
+  if (!socket)
+    return 1;
+
+  if (op == BPF_SOCK_OPS_TCP_LISTEN_CB) {
+    listener_begins(ctx, socket, has_types);
+    return 1;
+  }
+  if (op == BPF_SOCK_OPS_STATE_CB && ctx->args[0] == TCP_LISTEN) {
+    listener_ends(ctx, socket, has_types);
+    return 1;
+  }
 
   // Only connections that carry one of the agent's marks.
   __u32 mark = socket->mark & MARK_MASK;
   if (mark != MARK_UPSTREAM && mark != MARK_INBOUND)
     return 1;
-  if (opens)
-    note(ctx);
-  else
-    forget(ctx);
+  if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+    // The application's end of one: it took the listener's wish over, and nobody wants to know.
+    bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
+    return 1;
+  }
+  follow_connection(ctx, mark);
   return 1;
+}
+
+SEC("sockops") int follow_agent(struct bpf_sock_ops *ctx) {
+  return follow(ctx, 1);
+}
+
+// For kernels built without CONFIG_DEBUG_INFO_BTF.
+SEC("?sockops") int follow_agent_untyped(struct bpf_sock_ops *ctx) {
+  return follow(ctx, 0);
 }
 
 char _license[] SEC("license") = "GPL";

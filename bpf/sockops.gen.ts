@@ -140,6 +140,63 @@ export const FlowCodec: Codec<Flow> = {
   }),
 };
 
+/** `struct listening_key`, 32 bytes. */
+export interface ListeningKey {
+  readonly pod: bigint;
+  readonly address: Address;
+  readonly device: number;
+  readonly port: number;
+  readonly family: number;
+}
+
+/** Layout of `struct listening_key`. */
+export const ListeningKeyCodec: Codec<ListeningKey> = {
+  size: 32,
+  encode(value, view, at) {
+    view.setBigUint64(at, value.pod, true);
+    AddressCodec.encode(value.address, view, at + 8);
+    view.setUint32(at + 24, value.device, true);
+    view.setUint16(at + 28, value.port, true);
+    view.setUint16(at + 30, value.family, true);
+  },
+  decode: (view, at) => ({
+    pod: view.getBigUint64(at, true),
+    address: AddressCodec.decode(view, at + 8),
+    device: view.getUint32(at + 24, true),
+    port: view.getUint16(at + 28, true),
+    family: view.getUint16(at + 30, true),
+  }),
+};
+
+/** `struct listening_state`, 24 bytes. */
+export interface ListeningState {
+  readonly epoch: number;
+  readonly keys: number;
+  readonly full: number;
+  readonly refused: number;
+  readonly stale: number;
+}
+
+/** Layout of `struct listening_state`. */
+export const ListeningStateCodec: Codec<ListeningState> = {
+  size: 24,
+  encode(value, view, at) {
+    view.setUint32(at + 20, 0, true);
+    view.setUint32(at, value.epoch, true);
+    view.setUint32(at + 4, value.keys, true);
+    view.setUint32(at + 8, value.full, true);
+    view.setUint32(at + 12, value.refused, true);
+    view.setUint32(at + 16, value.stale, true);
+  },
+  decode: (view, at) => ({
+    epoch: view.getUint32(at, true),
+    keys: view.getUint32(at + 4, true),
+    full: view.getUint32(at + 8, true),
+    refused: view.getUint32(at + 12, true),
+    stale: view.getUint32(at + 16, true),
+  }),
+};
+
 /** `struct heartbeat`, 16 bytes. */
 export interface Heartbeat {
   readonly beatNs: bigint;
@@ -167,6 +224,10 @@ export interface ObjectMaps {
   readonly excluded_ports: HashMap<PortKey, number>;
   readonly cidrs: HashMap<CidrKey, number>;
   readonly flows: HashMap<Flow, bigint>;
+  readonly listening: HashMap<ListeningKey, number>;
+  readonly found_listening: HashMap<ListeningKey, number>;
+  readonly listening_states: HashMap<bigint, ListeningState>;
+  readonly counted_listeners: MapHandle;
   readonly heartbeat: ArrayMap<Heartbeat>;
   readonly counters: PerCpuArrayMap<bigint>;
 }
@@ -179,6 +240,10 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
     excluded_ports: prefixMap(loaded.map("excluded_ports"), PortKeyCodec, u32),
     cidrs: prefixMap(loaded.map("cidrs"), CidrKeyCodec, u32),
     flows: hashMap(loaded.map("flows"), FlowCodec, u64),
+    listening: hashMap(loaded.map("listening"), ListeningKeyCodec, u32),
+    found_listening: hashMap(loaded.map("found_listening"), ListeningKeyCodec, u32),
+    listening_states: hashMap(loaded.map("listening_states"), u64, ListeningStateCodec),
+    counted_listeners: loaded.map("counted_listeners"),
     heartbeat: arrayMap(loaded.map("heartbeat"), HeartbeatCodec),
     counters: perCpuArrayMap(loaded.map("counters"), u64),
   };

@@ -4,13 +4,14 @@
  * agent finds it. Must never decide which pods are caught: that is agent/redirect's work.
  */
 
-import { mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import type { Collection, CollectionSpec, Link, LoadOptions, Program } from "ebpf-loader-wasm";
 import {
   attachCgroup,
   attachNetns,
+  forgetKernelTypes,
   load,
   openPinnedLink,
   PinMismatch,
@@ -28,6 +29,9 @@ import { typedMaps } from "./mesh-maps.ts";
 
 /** Where the committed objects are. */
 const OBJECTS: string = join(import.meta.dirname, "../../bpf");
+
+/** The kernel's types, where it was built with them. */
+const KERNEL_TYPES = "/sys/kernel/btf/vmlinux";
 
 /** Pins of the links to pods' namespaces end in the namespace's cookie. */
 const POD_LINK = "pod-";
@@ -61,7 +65,7 @@ export class MeshBpf implements Disposable {
     this.#pins = options.pinDirectory;
     assertOnBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();
-    const sockops = load(parseObject("sockops"), { maps: sharedMaps(connect) });
+    const sockops = loadSockops(sharedMaps(connect));
     this.#node = [connect, sockops];
     this.#lookup = parseObject("lookup");
     this.maps = typedMaps((name) => connect.map(name));
@@ -195,6 +199,16 @@ function loadConnect(pinDirectory: string): Collection {
     if (!(error instanceof VerifierError)) throw error;
     // Kernels before 5.18: a refused connect reads EPERM instead of ECONNREFUSED.
     return load(spec, { pinDirectory, variables: { has_set_retval: 0 } });
+  }
+}
+
+/** One of two programs, by whether the kernel tells its types; what they take of memory is given back. */
+function loadSockops(maps: NonNullable<LoadOptions["maps"]>): Collection {
+  const program = existsSync(KERNEL_TYPES) ? "follow_agent" : "follow_agent_untyped";
+  try {
+    return load(parseObject("sockops"), { maps, programs: [program] });
+  } finally {
+    forgetKernelTypes();
   }
 }
 

@@ -23,10 +23,14 @@ export const ROUTE_TABLE = 27973;
 export const SOURCE_PORT_FIRST = 10240;
 /** 65535, apart from those that kernels choose: they seldom meet the client's. */
 export const SOURCE_PORT_COUNT = 27064;
+/** 192.0.0.8, where the agent's listeners are bound: RFC 7600 section 4.8. */
+export const AGENT_IPV4 = 0xc0000008;
 /** An agent whose last beat is older counts as dead. */
 export const HEARTBEAT_LIMIT_MS = 1000;
 /** How long a written flow lets a SYN (and its repetitions) pass. */
 export const FLOW_LIFETIME_MS = 10000;
+/** Places to listen on that are known of one pod: with more, all its ports are in doubt. */
+export const LISTENING_SHARE = 128;
 
 /** New connections are caught; without it the pod is leaving the mesh. */
 export const POD_CATCH = 1;
@@ -100,6 +104,12 @@ export const KERNEL_REASONS = [
   "flow-written",
   /** The agent's connection to a pod's application found no source port: refused. */
   "outbound-no-port",
+  /** Nobody listens on the port that was dialled: refused, as without a mesh. */
+  "inbound-nobody",
+  /** The application did not take the agent's connection: who listened is gone, or full. */
+  "inbound-gone",
+  /** A pod listens on more places than its share: who listens is in doubt. */
+  "listening-full",
 ] as const;
 
 /** One of them. */

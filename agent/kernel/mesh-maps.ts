@@ -8,6 +8,8 @@ import {
   type Address,
   type CidrKey,
   type Heartbeat,
+  type ListeningKey,
+  type ListeningState,
   objectMaps,
   type Pod,
   type PortKey,
@@ -17,10 +19,19 @@ import {
  * The structs of bpf/mesh.h: `MeshAddress` is four 32-bit words of an IPv6 address as they lie in memory (IPv4 is
  * mapped), `PortKey.port` is in network byte order, `Heartbeat.beatNs` is CLOCK_MONOTONIC (0 = the agent said goodbye).
  */
-export type { Address as MeshAddress, CidrKey, Heartbeat, Pod, PortKey };
+export type {
+  Address as MeshAddress,
+  CidrKey,
+  Heartbeat,
+  ListeningKey,
+  ListeningState,
+  Pod,
+  PortKey,
+};
 
 /** What the redirect needs of a hash or trie map. */
 export interface Table<K, V> {
+  get(key: K): V | undefined;
   set(key: K, value: V): boolean;
   /** True when the key was there. */
   delete(key: K): boolean;
@@ -34,8 +45,16 @@ export interface PodTables {
   readonly cidrs: Table<CidrKey, number>;
 }
 
+/** The tables that say who listens in the pods; counts of sockets. */
+export interface ListeningTables {
+  /** Kept by the kernel's programs. */
+  readonly listening: Table<ListeningKey, number>;
+  readonly foundListening: Table<ListeningKey, number>;
+  readonly listeningStates: Table<bigint, ListeningState>;
+}
+
 /** All maps that the agent touches. */
-export interface MeshMaps extends PodTables {
+export interface MeshMaps extends PodTables, ListeningTables {
   readonly listeners: { set(key: bigint, socketFd: number): void; delete(key: bigint): boolean };
   readonly heartbeat: { set(index: number, value: Heartbeat): void };
   readonly counters: { get(index: number): bigint[] };
@@ -44,5 +63,10 @@ export interface MeshMaps extends PodTables {
 /** Puts the types on the maps of a loaded object. */
 export function typedMaps(map: (name: string) => MapHandle): MeshMaps {
   const maps = objectMaps({ map });
-  return { ...maps, excludedPorts: maps.excluded_ports };
+  return {
+    ...maps,
+    excludedPorts: maps.excluded_ports,
+    foundListening: maps.found_listening,
+    listeningStates: maps.listening_states,
+  };
 }

@@ -1,5 +1,5 @@
 /**
- * A conversation with the kernel's routing subsystem (rtnetlink(7)): one AF_NETLINK socket, one request
+ * A conversation with the kernel over netlink, mostly about routing (rtnetlink(7)): one AF_NETLINK socket, one request
  * at a time, answered before the call returns. The socket belongs for ever to the network namespace it
  * was opened in, so it may be used from anywhere later. No `ip` program is ever needed.
  */
@@ -19,7 +19,8 @@ import { inNetns } from "./netns.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC = 0x80003;
-const NETLINK_ROUTE = 0;
+/** The kernel's parts that can be talked to (linux/netlink.h). */
+export const NETLINK = { ROUTE: 0, SOCK_DIAG: 4 } as const;
 /** The kernel fills dumps up to 32 KiB a datagram when the reader offers as much (`netlink_dump`). */
 const RECEIVE_BYTES = 65_536;
 
@@ -120,8 +121,8 @@ export class Netlink implements Disposable {
 }
 
 /** Opens a conversation about the namespace of that descriptor; without one, about the caller's own. */
-export function openNetlink(netns?: number): Netlink {
-  const open = (): number => openSocket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE);
+export function openNetlink(netns?: number, part: number = NETLINK.ROUTE): Netlink {
+  const open = (): number => openSocket(AF_NETLINK, SOCK_RAW_CLOEXEC, part);
   return new Netlink(netns === undefined ? open() : inNetns(netns, open));
 }
 

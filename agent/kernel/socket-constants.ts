@@ -11,6 +11,11 @@ export const SOCK_NONBLOCK = 0x800;
 /** See socket(2). */
 export const SOCK_CLOEXEC = 0x80000;
 
+/** See tcp(7). */
+export const IPPROTO_TCP = 6;
+/** The state of a listening socket (net/tcp_states.h). */
+export const TCP_LISTEN = 10;
+
 /** Level of the options of all sockets, socket(7). */
 export const SOL_SOCKET = 1;
 /** Bind while old connections of the port linger. */
@@ -27,6 +32,8 @@ export const SO_OOBINLINE = 10;
 export const SO_LINGER = 13;
 /** Several listeners share a port. */
 export const SO_REUSEPORT = 15;
+/** Only packets of one interface. */
+export const SO_BINDTODEVICE = 25;
 /** The firewall mark of a socket's packets. */
 export const SO_MARK = 36;
 /** The number by which BPF knows a socket's network namespace (64 bits). */

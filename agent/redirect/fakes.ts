@@ -1,7 +1,17 @@
 /** Stand-ins for the kernel's side, for unit tests: plain Maps that behave as the kernel's tables do. */
 
 import type { KernelReason } from "../kernel/layout.gen.ts";
-import type { CidrKey, Pod, PodTables, PortKey, Table } from "../kernel/mesh-maps.ts";
+import type {
+  CidrKey,
+  ListeningKey,
+  ListeningState,
+  ListeningTables,
+  Pod,
+  PodTables,
+  PortKey,
+  Table,
+} from "../kernel/mesh-maps.ts";
+import type { ListeningSocket } from "../kernel/sock-diag.ts";
 import type { Located, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
 import type { CaughtPod, PodKernel, PodUsers } from "./pod.ts";
@@ -36,11 +46,14 @@ export class FakeTable<K, V> implements Table<K, V> {
   }
 }
 
-/** The three tables of pods. */
-export interface FakeTables extends PodTables {
+/** The tables of pods. */
+export interface FakeTables extends PodTables, ListeningTables {
   readonly pods: FakeTable<bigint, Pod>;
   readonly excludedPorts: FakeTable<PortKey, number>;
   readonly cidrs: FakeTable<CidrKey, number>;
+  readonly listening: FakeTable<ListeningKey, number>;
+  readonly foundListening: FakeTable<ListeningKey, number>;
+  readonly listeningStates: FakeTable<bigint, ListeningState>;
 }
 
 /** Empty tables. */
@@ -49,6 +62,9 @@ export function fakeTables(onWrite?: () => void): FakeTables {
     pods: new FakeTable(onWrite),
     excludedPorts: new FakeTable(onWrite),
     cidrs: new FakeTable(onWrite),
+    listening: new FakeTable(),
+    foundListening: new FakeTable(),
+    listeningStates: new FakeTable(),
   };
 }
 
@@ -110,6 +126,10 @@ export class FakePlaces implements Places {
     const place = { netns, inode, cookie: BigInt(inode), addresses, listeners: [this.#nextFd++] };
     this.opened.set(netns, place);
     return place;
+  }
+
+  listening(): readonly ListeningSocket[] {
+    return [];
   }
 
   turn(place: Place): void {

@@ -1,7 +1,10 @@
 /** What the agent holds open in one pod's network namespace, and the steps to make and undo it. */
 
 import { fstatSync } from "node:fs";
+import { NETLINK, openNetlink } from "../kernel/netlink.ts";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
+import type { ListeningSocket } from "../kernel/sock-diag.ts";
+import { listListeners } from "../kernel/sock-diag.ts";
 import { closeListeners, openListeners } from "./listeners.ts";
 import type { FoundNamespace, Located } from "./locator.ts";
 import { turnConnects, undoTurn } from "./namespace.ts";
@@ -30,6 +33,8 @@ export interface Places {
   open(located: Located & { kind: "found" }, addresses: readonly string[]): Place;
   /** Adds rules, routes and settings. */
   turn(place: Place): void;
+  /** Who listens in it, the agent among them. Throws NetlinkError. */
+  listening(place: Pick<Place, "netns">): readonly ListeningSocket[];
   /** Removes rules, routes and settings. */
   undo(place: Pick<Place, "netns" | "addresses">): void;
   /** Closes all descriptors: from now on a deleted pod's namespace can go. */
@@ -51,6 +56,10 @@ export function kernelPlaces(workers: number, proc: string): Places {
       }
     },
     turn: (place) => turnConnects({ ...place, proc }),
+    listening({ netns }) {
+      using netlink = openNetlink(netns, NETLINK.SOCK_DIAG);
+      return listListeners(netlink);
+    },
     undo: (place) => undoTurn({ ...place, proc }),
     close(place) {
       closeListeners(place.listeners);

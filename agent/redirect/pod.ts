@@ -5,9 +5,11 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { POD_CATCH } from "../kernel/layout.gen.ts";
-import type { MeshMaps } from "../kernel/mesh-maps.ts";
+import type { ListeningTables, MeshMaps, PodTables } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
 import { leavingContents, podContents, releasedContents, sandboxOf } from "./contents.ts";
+import { ListenerReview } from "./listener-review.ts";
+import { beginListening, endListening, reviewListening } from "./listening.ts";
 import type { AbsentReason, Located, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
 import { sameContents, writeChange } from "./writer.ts";
@@ -35,7 +37,7 @@ export interface PodUsers {
 
 /** What a pod needs of the kernel's side. */
 export interface PodKernel {
-  readonly maps: Pick<MeshMaps, "pods" | "excludedPorts" | "cidrs" | "listeners">;
+  readonly maps: Pick<MeshMaps, "listeners"> & PodTables & ListeningTables;
   attachPod(cookie: bigint, netns: number): void;
   detachPod(cookie: bigint): void;
 }
@@ -94,6 +96,7 @@ export class PodRedirect {
   #expelled = false;
   #closed = false;
   #released = false;
+  #review = new ListenerReview();
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
@@ -140,6 +143,21 @@ export class PodRedirect {
     this.#released = true;
     const state = this.#state;
     if (state.kind === "caught") this.#write(state.contents);
+  }
+
+  /** Looks who listens in the pod when the kernel's programs have a doubt about it. `nowMs` is of any one clock. */
+  reviewListeners(nowMs: number): void {
+    const state = this.#state;
+    if (state.kind !== "caught") return;
+    const { maps } = this.#context.kernel;
+    const asking = maps.listeningStates.get(state.place.cookie);
+    if (asking === undefined || !this.#review.isDue(asking, nowMs)) return;
+    const missed = this.#lookWhoListens(state.place);
+    this.#review.looked(
+      { ...asking, ...maps.listeningStates.get(state.place.cookie) },
+      missed,
+      nowMs,
+    );
   }
 
   /** Something may have changed outside: looks again. Resolves when all is done, or when connections take long to end. */
@@ -202,14 +220,17 @@ export class PodRedirect {
     }
     const place = places.open(located, wanted.addresses);
     const { cookie, netns, listeners, addresses } = place;
-    const contents = podContents(withAddresses(wanted, place), cookie);
     const before = adopted.get(cookie);
     adopted.delete(cookie);
+    const contents = podContents(withAddresses(wanted, place), cookie);
     const recorded = before ?? leavingContents(contents);
     this.#state = { kind: "caught", place, contents: recorded };
     // The pinned attachment comes first and goes last: after a crash the next agent finds the pod by it.
     kernel.attachPod(cookie, netns);
+    beginListening(kernel.maps, cookie);
     writeChange(kernel.maps, { from: before, to: recorded });
+    this.#review = new ListenerReview();
+    this.#lookWhoListens(place);
     places.turn(place);
     await users.added({ uid: this.uid, netns, addresses, listeners });
     if (this.#closed) return;
@@ -262,6 +283,7 @@ export class PodRedirect {
     if (undo) places.undo(place);
     places.close(place);
     if ("contents" in state) writeChange(kernel.maps, { from: state.contents, to: undefined });
+    endListening(kernel.maps, place.cookie);
     kernel.detachPod(place.cookie);
     this.#state = { kind: "out", why: "not-enrolled" };
     // It may be wanted again, or be back under the same uid.
@@ -272,6 +294,16 @@ export class PodRedirect {
   async #cut(): Promise<void> {
     const long = setTimeout(() => this.#settled.resolve(), LONG_END_MS).unref();
     await this.#context.users.removed(this.uid).finally(() => clearTimeout(long));
+  }
+
+  /** Whether somebody listens of whom nothing was known. Who can't be listed stays in doubt: caught, as ever. */
+  #lookWhoListens(place: Place): boolean {
+    const { places, kernel } = this.#context;
+    try {
+      return reviewListening(kernel.maps, place.cookie, () => places.listening(place));
+    } catch {
+      return false;
+    }
   }
 
   #write(contents: PodContents): void {
@@ -313,6 +345,7 @@ export class PodRedirect {
       () => places.undo(place),
       () => places.close(place),
       () => writeChange(kernel.maps, { from: contents, to: undefined }),
+      () => endListening(kernel.maps, place.cookie),
       () => kernel.detachPod(place.cookie),
     ];
     for (const step of steps) {

@@ -6,6 +6,7 @@ import type { KernelReason } from "../kernel/layout.gen.ts";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
 import type { EnrolledWorkload } from "./contents.ts";
 import { enrolledOn, sandboxOf } from "./contents.ts";
+import { dropListening, endListening } from "./listening.ts";
 import type { FoundNamespace, PodLocator } from "./locator.ts";
 import type { Places } from "./place.ts";
 import { kernelPlaces } from "./place.ts";
@@ -35,6 +36,13 @@ export interface RedirectOptions {
   readonly places?: Places;
 }
 
+/** How often the kernel's doubts about who listens are asked for. */
+const REVIEW_INTERVAL_MS = 200;
+/** How long after the last one: longer than any pod's next look is put off. */
+const REVIEW_FOR_MS = 10_000;
+/** What the kernel counts whenever it has one. */
+const DOUBTS: readonly KernelReason[] = ["inbound-nobody", "inbound-gone", "listening-full"];
+
 /** Where one pod stands, for the admin socket and metrics. */
 export interface PodStatus {
   readonly uid: string;
@@ -48,17 +56,32 @@ export class Redirect implements Disposable {
   readonly #options: RedirectOptions;
   readonly #context: PodContext;
   readonly #pods = new Map<string, PodRedirect>();
+  readonly #reviewing: NodeJS.Timeout;
   #released = false;
+  #doubts = 0n;
+  #reviewUntil = 0;
 
   constructor(options: RedirectOptions) {
     this.#options = options;
     const { locator, kernel, users } = options;
     const places = options.places ?? kernelPlaces(options.workers, options.proc ?? "/proc");
     const adopted = adoptContents(kernel.maps, kernel.attachedPods());
+    dropListening(kernel.maps, new Set(kernel.attachedPods()));
     this.#context = { locator, places, kernel, users, adopted };
     locator.onChange((sandbox) => {
       for (const pod of this.#pods.values()) if (pod.sandbox === sandbox) void pod.settle();
     });
+    this.#reviewing = setInterval(() => this.review(performance.now()), REVIEW_INTERVAL_MS).unref();
+  }
+
+  /** Looks again who listens in the pods that the kernel's programs have doubts about. */
+  review(nowMs: number): void {
+    const counters = this.counters();
+    const doubts = DOUBTS.reduce((sum, reason) => sum + (counters.get(reason) ?? 0n), 0n);
+    if (doubts !== this.#doubts) this.#reviewUntil = nowMs + REVIEW_FOR_MS;
+    this.#doubts = doubts;
+    if (nowMs >= this.#reviewUntil) return;
+    for (const pod of this.#pods.values()) pod.reviewListeners(nowMs);
   }
 
   /**
@@ -127,6 +150,7 @@ export class Redirect implements Disposable {
 
   /** Closes listeners and namespaces and leaves the kernel as it is: mesh/fail decides from now on. */
   [Symbol.dispose](): void {
+    clearInterval(this.#reviewing);
     for (const pod of this.#pods.values()) pod.close();
     this.#pods.clear();
   }
@@ -188,6 +212,7 @@ export class Redirect implements Disposable {
       if (!adopted.has(cookie) || confirm?.() === false) return;
       places.undo({ netns, addresses });
       writeChange(kernel.maps, { from: adopted.get(cookie), to: undefined });
+      endListening(kernel.maps, cookie);
       kernel.detachPod(cookie);
       adopted.delete(cookie);
     } finally {

@@ -18,8 +18,13 @@ export class CgroupLab implements Disposable {
     writeFileSync(join(this.path, "cgroup.procs"), String(process.pid));
   }
 
+  /** Moves a process out, to where this one came from. */
+  expel(pid: number): void {
+    writeFileSync(join(this.#home, "cgroup.procs"), String(pid));
+  }
+
   [Symbol.dispose](): void {
-    writeFileSync(join(this.#home, "cgroup.procs"), String(process.pid));
+    this.expel(process.pid);
     rmdirSync(this.path);
   }
 }

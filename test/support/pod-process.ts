@@ -11,10 +11,14 @@ import { decodeSockaddr, encodeSockaddr, SOCKADDR_BYTES } from "../../agent/kern
 import {
   AF_INET,
   AF_INET6,
+  IPV6_V6ONLY,
+  SO_BINDTODEVICE,
   SO_MARK,
   SO_REUSEADDR,
+  SO_REUSEPORT,
   SOCK_CLOEXEC,
   SOCK_STREAM,
+  SOL_IPV6,
   SOL_SOCKET,
 } from "../../agent/kernel/socket-constants.ts";
 import { answerCalls } from "./child-calls.ts";
@@ -33,6 +37,18 @@ export interface Where {
   readonly mark?: number;
   /** The port to dial from; the kernel's choice when left out. */
   readonly from?: number;
+}
+
+/** How to listen. */
+export interface Listening {
+  readonly host: string;
+  readonly port: number;
+  /** Refuse IPv4 on an IPv6 socket. */
+  readonly ipv6Only?: boolean;
+  /** Others may listen there too. */
+  readonly reusePort?: boolean;
+  /** Name of the only interface to listen on. */
+  readonly device?: string;
 }
 
 /** How a dial went: an error's symbolic name, or what was seen. */
@@ -69,6 +85,12 @@ export type PodProcess = {
   talk(): number;
   /** Binds every port of a range, or what is still free of it, until this process ends; how many. */
   takePorts(range: { readonly first: number; readonly last: number }): number;
+  /** Begins to listen without ever accepting; a descriptor, or an error's symbolic name. */
+  listen(where: Listening): number | string;
+  /** Closes what listen() gave. */
+  close(fd: number): void;
+  /** Only connects: undefined when that succeeds, else an error's symbolic name. */
+  knock(where: Where): string | undefined;
   serveUdp(where: Where): Promise<void>;
   /** Sends one datagram and returns the answer. */
   dialUdp(where: Where): Promise<string>;
@@ -82,6 +104,40 @@ async function serve({ host, port, ports }: Where & { readonly ports?: boolean }
   });
   server.listen({ host, port, ipv6Only: host.includes(":") });
   await once(server, "listening");
+}
+
+function listen({ host, port, ipv6Only, reusePort, device }: Listening): number | string {
+  const fd = libc.socket(host.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const one = Uint32Array.of(1);
+  const set = (level: number, name: number): unknown =>
+    libc.setsockopt(fd, level, name, addressOf(one), 4);
+  set(SOL_SOCKET, SO_REUSEADDR);
+  if (ipv6Only === true) set(SOL_IPV6, IPV6_V6ONLY);
+  if (reusePort === true) set(SOL_SOCKET, SO_REUSEPORT);
+  if (device !== undefined) {
+    const name = Buffer.from(device);
+    libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, addressOf(name), name.length);
+  }
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
+  if (libc.bind(fd, addressOf(address), length) < 0 || libc.listen(fd, 64) < 0) {
+    const error = errnoName(lastErrno());
+    libc.close(fd);
+    return error;
+  }
+  return fd;
+}
+
+function knock({ host, port }: Where): string | undefined {
+  const fd = libc.socket(host.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  try {
+    setPatience(fd);
+    const address = new Uint8Array(SOCKADDR_BYTES);
+    const length = encodeSockaddr({ ip: host, port }, address) ?? 0;
+    return libc.connect(fd, addressOf(address), length) < 0 ? errnoName(lastErrno()) : undefined;
+  } finally {
+    libc.close(fd);
+  }
 }
 
 function dial(where: Where): Dialled {
@@ -270,6 +326,9 @@ answerCalls({
   hold,
   talk,
   takePorts,
+  listen,
+  close: (fd) => void libc.close(fd),
+  knock,
   serveUdp,
   dialUdp,
 } satisfies PodProcess);

@@ -76,6 +76,13 @@ export class RedirectLab implements AsyncDisposable {
     return this.#start<PodProcess>("pod-process.ts", this.netns(name));
   }
 
+  /** A process in a place, but outside the cgroup of the node: the kernel's programs don't see what it does. */
+  async strangerIn(name: PlaceName): Promise<Child<PodProcess>> {
+    const stranger = await this.process(name);
+    this.#cgroup.expel(stranger.process.pid ?? 0);
+    return stranger;
+  }
+
   /** An agent on the node, started. `workers` listeners in each pod. */
   async agent(workers = 2): Promise<Child<RedirectAgent>> {
     const agent = await this.#start<RedirectAgent>("redirect-agent.ts");
