@@ -54,6 +54,31 @@ static __always_inline int cidr_excluded(const struct pod *pod, __u64 cookie, co
   return (pod->flags & POD_CIDRS_ONLY) != 0;
 }
 
+static __always_inline __u32 network_of(__u64 cookie, const struct address *address) {
+  struct cidr_key key = {
+      .prefix_length = CIDR_PREFIX + 128,
+      .family = is_mapped_ipv4(address) ? AF_INET : AF_INET6,
+      .pod = cookie,
+      .address = *address,
+  };
+  __u32 *network = bpf_map_lookup_elem(&networks, &key);
+  return network ? *network : NETWORK_MESH;
+}
+
+static __always_inline struct address bound_source(struct bpf_sock *socket, int family) {
+  if (family == AF_INET)
+    return mapped_ipv4(read_once(socket->src_ip4));
+  return context_ipv6(socket->src_ip6);
+}
+
+// Whether the pod's own routes lead it out by another interface than the mesh's. Its policy rules are not asked, but
+// what they are mostly made of: the address that the application chose to dial from.
+static __always_inline int leaves_otherwise(struct bpf_sock *socket, __u64 cookie, const struct address *to,
+                                            int family) {
+  struct address source = bound_source(socket, family);
+  return network_of(cookie, &source) == NETWORK_OWN || network_of(cookie, to) != NETWORK_MESH;
+}
+
 // Whether somebody listens for this pod's connections right now: known the moment an agent dies.
 static __always_inline int agent_listens(__u64 cookie) {
   struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &cookie);
@@ -93,18 +118,22 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
   if (socket->bound_dev_if)
     return direct(OUTBOUND_DEVICE);
 
-  // 6. What the pod's owner excluded.
+  // 6. What goes by another interface is nobody's business but the pod's.
+  if (pod->flags & POD_NETWORKS && leaves_otherwise(socket, cookie, to, family))
+    return direct(OUTBOUND_OTHER);
+
+  // 7. What the pod's owner excluded.
   __u16 port = host16((__u16)ctx->user_port);
   if (pod->flags & POD_PORTS_OUT && port_excluded(cookie, DIRECTION_OUT, port))
     return direct(OUTBOUND_EXCLUDED_PORT);
   if (pod->flags & (POD_CIDRS | POD_CIDRS_ONLY) && cidr_excluded(pod, cookie, to))
     return direct(OUTBOUND_EXCLUDED_CIDR);
 
-  // 7. A dead agent must not cost the application a time-out.
+  // 8. A dead agent must not cost the application a time-out.
   if (!agent_listens(cookie))
     return unserved(pod, OUTBOUND_DEAD_DIRECT);
 
-  // 8. Catch it. The application's own bits of the mark stay.
+  // 9. Catch it. The application's own bits of the mark stay.
   mark = (mark & ~MARK_MASK) | MARK_CAUGHT;
   if (bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
     return unserved(pod, OUTBOUND_UNMARKED);

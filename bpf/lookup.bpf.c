@@ -89,25 +89,40 @@ static __always_inline int turned(struct bpf_sk_lookup *ctx) {
   return hand_to_agent(ctx) ? pass(TURNED_CAUGHT) : refuse(TURNED_REFUSED);
 }
 
+// Another interface, and not to an address that the mesh knows. Whatever comes by the mesh's own interface, and to
+// the pod's addresses by any, is judged.
+static __always_inline int comes_otherwise(struct bpf_sk_lookup *ctx, const struct pod *pod,
+                                           const struct address *local) {
+  if (pod->device == 0 || ctx->ingress_ifindex == pod->device)
+    return 0;
+  return !same_address(local, &pod->ipv4) && !same_address(local, &pod->ipv6);
+}
+
 static __always_inline int inbound(struct bpf_sk_lookup *ctx, const struct pod *pod) {
-  // 4. The agent's own connection, to this pod: decided before it was opened.
+  // 4. What the pod says to itself, and the neighbours' link-local talk; a strict pod has no neighbours.
   struct address local = local_address(ctx), remote = remote_address(ctx);
-  if (stays_here(&local) || same_address(&local, &remote))
+  if (same_address(&local, &remote))
     return pass(INBOUND_LOCAL);
+  if (stays_here(&local) && !(is_link_local(&local) && pod->flags & POD_STRICT))
+    return pass(INBOUND_LOCAL);
+  if (comes_otherwise(ctx, pod, &local))
+    return pass(INBOUND_OTHER);
+
+  // 5. The agent's own connection, to this pod: decided before it was opened.
   if (opened_by_agent(ctx, &local, &remote))
     return pass(INBOUND_AGENT);
 
-  // 5. A pod that leaves the mesh is served directly, and so are the ports its owner excluded.
+  // 6. A pod that leaves the mesh is served directly, and so are the ports its owner excluded.
   if (!(pod->flags & POD_CATCH))
     return pass(INBOUND_LEAVING);
   if (pod->flags & POD_PORTS_IN && port_excluded(pod_cookie, DIRECTION_IN, ctx->local_port))
     return pass(INBOUND_EXCLUDED_PORT);
 
-  // 6. Nobody is there to be protected or served: refused as the kernel would. Never a way past the agent.
+  // 7. Nobody is there to be protected or served: refused as the kernel would. Never a way past the agent.
   if (!may_be_served(ctx, &local))
     return refuse(INBOUND_NOBODY);
 
-  // 7. To the agent; a dead one means what the pod's owner chose.
+  // 8. To the agent; a dead one means what the pod's owner chose.
   if (heart_beats() && hand_to_agent(ctx))
     return pass(INBOUND_CAUGHT);
   if (pod->flags & POD_FAIL_CLOSED)

@@ -47,6 +47,16 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } cidrs SEC(".maps");
 
+// Where the pod's routes lead, of a pod with other interfaces than the mesh's; `enum network`.
+struct {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(max_entries, MAX_PODS * NETWORK_SHARE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct cidr_key);
+  __type(value, __u32);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} networks SEC(".maps");
+
 // Connections the agent is opening: key to CLOCK_MONOTONIC. 16384 = over 1,600 connects a second for the
 // whole FLOW_LIFETIME_MS; one that is pushed out early is caught once more, which is only slower.
 struct {
@@ -157,6 +167,10 @@ static __always_inline int is_mapped_ipv4(const struct address *address) {
   ((struct address){                                                                                         \
       .word = {read_once((field)[0]), read_once((field)[1]), read_once((field)[2]), read_once((field)[3])}})
 
+static __always_inline int is_link_local(const struct address *address) {
+  return (host32(address->word[0]) & 0xffc00000) == 0xfe800000;
+}
+
 // Addresses that never leave the pod or only mean something on one link: 127.0.0.0/8, 0.0.0.0, ::, ::1, fe80::/10.
 static __always_inline int stays_here(const struct address *address) {
   __u32 last = host32(address->word[3]);
@@ -164,5 +178,5 @@ static __always_inline int stays_here(const struct address *address) {
     return last >> 24 == 127 || last == 0;
   if (address->word[0] == 0 && address->word[1] == 0 && address->word[2] == 0)
     return last <= 1;
-  return (host32(address->word[0]) & 0xffc00000) == 0xfe800000;
+  return is_link_local(address);
 }

@@ -23,6 +23,7 @@ enum mesh_constant {
   AGENT_IPV4 = 0xc0000008,   // 192.0.0.8, where the agent's listeners are bound: RFC 7600 section 4.8.
   HEARTBEAT_LIMIT_MS = 1000, // An agent whose last beat is older counts as dead.
   FLOW_LIFETIME_MS = 10000,  // How long a written flow lets a SYN (and its repetitions) pass.
+  NETWORK_SHARE = 64,    // Routes and addresses of other interfaces that are known of one pod; with more, none.
   LISTENING_SHARE = 128, // Places to listen on that are known of one pod: with more, all its ports are in doubt.
 };
 
@@ -41,12 +42,14 @@ enum pod_flag {
   POD_PORTS_IN = 8,    // `excluded_ports` holds something for DIRECTION_IN.
   POD_CIDRS = 16,      // `cidrs` holds something.
   POD_CIDRS_ONLY = 32, // Only destinations in an included CIDR are caught.
+  POD_STRICT = 64,     // With mesh/mtls=strict nobody gets in whom the agent has not judged.
+  POD_NETWORKS = 128,  // `networks` holds something: the pod has other interfaces than the mesh's.
 };
 
 // Value of `pods`: everything that a decision needs at hand. An address of zeroes = the pod has none.
 struct pod {
   __u32 flags;
-  __u32 reserved;
+  __u32 device; // index of the interface that has the pod's addresses; 0 = not one, or unknown: any may be it
   struct address ipv4;
   struct address ipv6;
 };
@@ -65,7 +68,7 @@ struct port_key {
   __u16 reserved[3];
 };
 
-// Key of `cidrs`, a longest-prefix trie.
+// Key of `cidrs` and of `networks`, longest-prefix tries.
 struct cidr_key {
   __u32 prefix_length; // CIDR_PREFIX + the bits of the address that count
   __u32 family;        // AF_INET or AF_INET6, or else ::/0 would mean IPv4 too
@@ -81,6 +84,13 @@ enum key_prefix {
 enum cidr_verdict {
   CIDR_INCLUDE = 1, // Caught.
   CIDR_EXCLUDE = 2, // Passed untouched.
+};
+
+// What the pod's routes say of a destination. Nothing = the mesh's interface.
+enum network {
+  NETWORK_MESH = 1,  // By the interface that has the pod's addresses: the mesh's business.
+  NETWORK_OTHER = 2, // By another one: left alone.
+  NETWORK_OWN = 3,   // The pod's own address on another one: left alone, also what is dialled from it.
 };
 
 // Key of `listening` and `found_listening`: a place that a SYN is for, as the kernel looks listeners up.
@@ -149,5 +159,7 @@ enum reason {
   INBOUND_NOBODY,         // Nobody listens on the port that was dialled: refused, as without a mesh.
   INBOUND_GONE,           // The application did not take the agent's connection: who listened is gone, or full.
   LISTENING_FULL,         // A pod listens on more places than its share: who listens is in doubt.
+  OUTBOUND_OTHER,         // A connect by another interface than the mesh's.
+  INBOUND_OTHER,          // A connection by another interface, and not to an address that the mesh knows.
   REASON_COUNT,
 };

@@ -43,6 +43,7 @@ export const AddressCodec: Codec<Address> = {
 /** `struct pod`, 40 bytes. */
 export interface Pod {
   readonly flags: number;
+  readonly device: number;
   readonly ipv4: Address;
   readonly ipv6: Address;
 }
@@ -51,13 +52,14 @@ export interface Pod {
 export const PodCodec: Codec<Pod> = {
   size: 40,
   encode(value, view, at) {
-    view.setUint32(at + 4, 0, true);
     view.setUint32(at, value.flags, true);
+    view.setUint32(at + 4, value.device, true);
     AddressCodec.encode(value.ipv4, view, at + 8);
     AddressCodec.encode(value.ipv6, view, at + 24);
   },
   decode: (view, at) => ({
     flags: view.getUint32(at, true),
+    device: view.getUint32(at + 4, true),
     ipv4: AddressCodec.decode(view, at + 8),
     ipv6: AddressCodec.decode(view, at + 24),
   }),
@@ -223,6 +225,7 @@ export interface ObjectMaps {
   readonly listeners: SocketMap<bigint>;
   readonly excluded_ports: HashMap<PortKey, number>;
   readonly cidrs: HashMap<CidrKey, number>;
+  readonly networks: HashMap<CidrKey, number>;
   readonly flows: HashMap<Flow, bigint>;
   readonly listening: HashMap<ListeningKey, number>;
   readonly found_listening: HashMap<ListeningKey, number>;
@@ -239,6 +242,7 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
     listeners: socketMap(loaded.map("listeners"), u64),
     excluded_ports: prefixMap(loaded.map("excluded_ports"), PortKeyCodec, u32),
     cidrs: prefixMap(loaded.map("cidrs"), CidrKeyCodec, u32),
+    networks: prefixMap(loaded.map("networks"), CidrKeyCodec, u32),
     flows: hashMap(loaded.map("flows"), FlowCodec, u64),
     listening: hashMap(loaded.map("listening"), ListeningKeyCodec, u32),
     found_listening: hashMap(loaded.map("found_listening"), ListeningKeyCodec, u32),

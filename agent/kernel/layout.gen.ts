@@ -29,6 +29,8 @@ export const AGENT_IPV4 = 0xc0000008;
 export const HEARTBEAT_LIMIT_MS = 1000;
 /** How long a written flow lets a SYN (and its repetitions) pass. */
 export const FLOW_LIFETIME_MS = 10000;
+/** Routes and addresses of other interfaces that are known of one pod; with more, none. */
+export const NETWORK_SHARE = 64;
 /** Places to listen on that are known of one pod: with more, all its ports are in doubt. */
 export const LISTENING_SHARE = 128;
 
@@ -44,6 +46,10 @@ export const POD_PORTS_IN = 8;
 export const POD_CIDRS = 16;
 /** Only destinations in an included CIDR are caught. */
 export const POD_CIDRS_ONLY = 32;
+/** With mesh/mtls=strict nobody gets in whom the agent has not judged. */
+export const POD_STRICT = 64;
+/** `networks` holds something: the pod has other interfaces than the mesh's. */
+export const POD_NETWORKS = 128;
 
 /** The pod dials. */
 export const DIRECTION_OUT = 1;
@@ -59,6 +65,13 @@ export const CIDR_PREFIX = 96;
 export const CIDR_INCLUDE = 1;
 /** Passed untouched. */
 export const CIDR_EXCLUDE = 2;
+
+/** By the interface that has the pod's addresses: the mesh's business. */
+export const NETWORK_MESH = 1;
+/** By another one: left alone. */
+export const NETWORK_OTHER = 2;
+/** The pod's own address on another one: left alone, also what is dialled from it. */
+export const NETWORK_OWN = 3;
 
 /** What the programs count, in the order of the slots of `counters`. */
 export const KERNEL_REASONS = [
@@ -110,6 +123,10 @@ export const KERNEL_REASONS = [
   "inbound-gone",
   /** A pod listens on more places than its share: who listens is in doubt. */
   "listening-full",
+  /** A connect by another interface than the mesh's. */
+  "outbound-other",
+  /** A connection by another interface, and not to an address that the mesh knows. */
+  "inbound-other",
 ] as const;
 
 /** One of them. */

@@ -43,6 +43,7 @@ export interface PodTables {
   readonly pods: Table<bigint, Pod>;
   readonly excludedPorts: Table<PortKey, number>;
   readonly cidrs: Table<CidrKey, number>;
+  readonly networks: Table<CidrKey, number>;
 }
 
 /** The tables that say who listens in the pods; counts of sockets. */

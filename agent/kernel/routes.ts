@@ -12,6 +12,8 @@ import { AF_INET, AF_INET6 } from "./socket-constants.ts";
 const RTM = { NEWROUTE: 24, DELROUTE: 25, GETROUTE: 26 } as const;
 const RTA = { DST: 1, OIF: 4, GATEWAY: 5, PRIORITY: 6, PREFSRC: 7, TABLE: 15 } as const;
 const TYPE = { unicast: 1, local: 2, blackhole: 6 } as const;
+/** The kernel's number of an ordinary route, as FoundRoute.type. */
+export const UNICAST: number = TYPE.unicast;
 const SCOPE = { universe: 0, link: 253, host: 254 } as const;
 /** "Set by the administrator": what `ip route add` uses without saying more. */
 const RTPROT_BOOT = 3;
@@ -51,6 +53,8 @@ export interface FoundRoute {
   readonly deviceIndex?: number;
   readonly gateway?: string;
   readonly source?: string;
+  /** Metric; of two to the same destination the one with less wins. */
+  readonly priority: number;
 }
 
 /** Adds a route, or replaces the one to the same destination in the same table. */
@@ -163,6 +167,7 @@ function decodeRoute(payload: Uint8Array): FoundRoute {
     destination: destination ? `${formatAddress(destination)}/${payload[1]}` : "default",
     type: payload[7] ?? 0,
     table: readU32(attributes.get(RTA.TABLE)) ?? payload[4] ?? 0,
+    priority: readU32(attributes.get(RTA.PRIORITY)) ?? 0,
     ...(deviceIndex === undefined ? {} : { deviceIndex }),
     ...(gateway === undefined ? {} : { gateway: formatAddress(gateway) }),
     ...(source === undefined ? {} : { source: formatAddress(source) }),

@@ -22,12 +22,15 @@ import {
   POD_CIDRS,
   POD_CIDRS_ONLY,
   POD_FAIL_CLOSED,
+  POD_NETWORKS,
   POD_PORTS_IN,
   POD_PORTS_OUT,
+  POD_STRICT,
   PORT_PREFIX,
 } from "../kernel/layout.gen.ts";
 import type { CidrKey, MeshAddress, Pod, PortKey } from "../kernel/mesh-maps.ts";
 import { AF_INET, AF_INET6 } from "../kernel/socket-constants.ts";
+import type { KnownNetwork } from "./networks.ts";
 import { portPrefixes } from "./port-prefixes.ts";
 
 /** A workload that the mesh serves. */
@@ -42,7 +45,19 @@ export interface PodContents {
   readonly ports: readonly PortKey[];
   /** Each key with CIDR_INCLUDE or CIDR_EXCLUDE. */
   readonly cidrs: readonly (readonly [CidrKey, number])[];
+  /** Each key with NETWORK_MESH, NETWORK_OTHER or NETWORK_OWN. */
+  readonly networks: readonly (readonly [CidrKey, number])[];
 }
+
+/** What is only known once the pod's namespace is open. */
+export interface PodFacts {
+  /** Index of the interface that has the pod's addresses; 0 when that is not one. */
+  readonly device: number;
+  /** Where other interfaces lead. */
+  readonly networks: readonly KnownNetwork[];
+}
+
+const NO_FACTS: PodFacts = { device: 0, networks: [] };
 
 /** The enrolled pods of a node, by uid. */
 export function enrolledOn(node: string, snapshot: Snapshot): Map<string, EnrolledWorkload> {
@@ -58,15 +73,24 @@ export function sandboxOf({ uid, sandboxUid }: Workload): string {
 }
 
 /** What the kernel must know of a pod whose network namespace has that cookie. */
-export function podContents(workload: EnrolledWorkload, cookie: bigint): PodContents {
+export function podContents(
+  workload: EnrolledWorkload,
+  cookie: bigint,
+  facts: PodFacts = NO_FACTS,
+): PodContents {
   const { enrolment } = workload;
   const ports = [
     ...portKeys(cookie, DIRECTION_OUT, enrolment.excludeOutboundPorts),
     ...portKeys(cookie, DIRECTION_IN, enrolment.excludeInboundPorts),
   ];
   const cidrs = cidrEntries(cookie, enrolment);
-  const pod = { flags: flagsOf(enrolment, cidrs.length > 0), ...podAddresses(workload) };
-  return { cookie, pod, ports, cidrs };
+  const networks = facts.networks.flatMap(([text, network]) => {
+    const cidr = parseCidr(text);
+    return cidr === undefined ? [] : [[cidrKey(cookie, cidr), network] as const];
+  });
+  const flags = flagsOf(enrolment, cidrs.length > 0) | (networks.length > 0 ? POD_NETWORKS : 0);
+  const pod = { flags, device: facts.device, ...podAddresses(workload) };
+  return { cookie, pod, ports, cidrs, networks };
 }
 
 /** The same pod on its way out of the mesh: known, so that what it began ends well, but no longer caught. */
@@ -91,6 +115,7 @@ function flagsOf(enrolment: Enrolment, hasCidrs: boolean): number {
   return (
     POD_CATCH |
     (enrolment.fail === "closed" ? POD_FAIL_CLOSED : 0) |
+    (enrolment.mtls === "strict" ? POD_STRICT : 0) |
     (enrolment.excludeOutboundPorts.length > 0 ? POD_PORTS_OUT : 0) |
     (enrolment.excludeInboundPorts.length > 0 ? POD_PORTS_IN : 0) |
     (hasCidrs ? POD_CIDRS : 0) |

@@ -13,6 +13,7 @@ import type {
 } from "../kernel/mesh-maps.ts";
 import type { ListeningSocket } from "../kernel/sock-diag.ts";
 import type { Located, PodLocator } from "./locator.ts";
+import type { NamespaceNetworks } from "./networks.ts";
 import type { Place, Places } from "./place.ts";
 import type { CaughtPod, PodKernel, PodUsers } from "./pod.ts";
 
@@ -51,6 +52,7 @@ export interface FakeTables extends PodTables, ListeningTables {
   readonly pods: FakeTable<bigint, Pod>;
   readonly excludedPorts: FakeTable<PortKey, number>;
   readonly cidrs: FakeTable<CidrKey, number>;
+  readonly networks: FakeTable<CidrKey, number>;
   readonly listening: FakeTable<ListeningKey, number>;
   readonly foundListening: FakeTable<ListeningKey, number>;
   readonly listeningStates: FakeTable<bigint, ListeningState>;
@@ -62,6 +64,7 @@ export function fakeTables(onWrite?: () => void): FakeTables {
     pods: new FakeTable(onWrite),
     excludedPorts: new FakeTable(onWrite),
     cidrs: new FakeTable(onWrite),
+    networks: new FakeTable(onWrite),
     listening: new FakeTable(),
     foundListening: new FakeTable(),
     listeningStates: new FakeTable(),
@@ -70,7 +73,7 @@ export function fakeTables(onWrite?: () => void): FakeTables {
 
 /** Everything the tables hold, in an order that does not depend on how it was written. */
 export function dump(tables: PodTables): string[] {
-  return [tables.pods, tables.excludedPorts, tables.cidrs]
+  return [tables.pods, tables.excludedPorts, tables.cidrs, tables.networks]
     .flatMap((table, i) => [...table.entries()].map((entry) => `${i} ${textOf(entry)}`))
     .sort();
 }
@@ -123,13 +126,19 @@ export class FakePlaces implements Places {
     const addresses = known.length > 0 ? known : this.own;
     const netns = this.#nextFd++;
     const inode = located.namespaces[0]?.inode ?? 0;
-    const place = { netns, inode, cookie: BigInt(inode), addresses, listeners: [this.#nextFd++] };
+    const fds = { netns, listeners: [this.#nextFd++] };
+    const watch = { hasChanged: () => false, [Symbol.dispose]() {} };
+    const place = { ...fds, inode, cookie: BigInt(inode), addresses, watch };
     this.opened.set(netns, place);
     return place;
   }
 
   listening(): readonly ListeningSocket[] {
     return [];
+  }
+
+  networks(): NamespaceNetworks {
+    return { addresses: [], routes: [] };
   }
 
   turn(place: Place): void {

@@ -1,13 +1,18 @@
 /** What the agent holds open in one pod's network namespace, and the steps to make and undo it. */
 
 import { fstatSync } from "node:fs";
+import { listAddresses } from "../kernel/addresses.ts";
 import { NETLINK, openNetlink } from "../kernel/netlink.ts";
 import { closeNetns, netnsCookie, openNetns } from "../kernel/netns.ts";
+import { NetworkWatch } from "../kernel/network-watch.ts";
+import { listRoutes, MAIN_TABLE } from "../kernel/routes.ts";
 import type { ListeningSocket } from "../kernel/sock-diag.ts";
 import { listListeners } from "../kernel/sock-diag.ts";
+import { AF_INET, AF_INET6 } from "../kernel/socket-constants.ts";
 import { closeListeners, openListeners } from "./listeners.ts";
 import type { FoundNamespace, Located } from "./locator.ts";
 import { turnConnects, undoTurn } from "./namespace.ts";
+import type { NamespaceNetworks } from "./networks.ts";
 import { podAddressesIn } from "./pod-addresses.ts";
 
 /** A pod's namespace with our listeners in it. While it is open, the namespace lives. */
@@ -21,6 +26,8 @@ export interface Place {
   readonly addresses: readonly string[];
   /** One listening descriptor for each data worker. */
   readonly listeners: readonly number[];
+  /** Says when networks() is to be asked again. */
+  readonly watch: Pick<NetworkWatch, "hasChanged"> & Disposable;
 }
 
 /** What can be done about places; a fake of it stands in for the kernel in unit tests. */
@@ -35,6 +42,8 @@ export interface Places {
   turn(place: Place): void;
   /** Who listens in it, the agent among them. Throws NetlinkError. */
   listening(place: Pick<Place, "netns">): readonly ListeningSocket[];
+  /** Its addresses and routes. Throws NetlinkError. */
+  networks(place: Pick<Place, "netns">): NamespaceNetworks;
   /** Removes rules, routes and settings. */
   undo(place: Pick<Place, "netns" | "addresses">): void;
   /** Closes all descriptors: from now on a deleted pod's namespace can go. */
@@ -48,8 +57,7 @@ export function kernelPlaces(workers: number, proc: string): Places {
       const opened = openFitting(namespaces, known);
       const { netns } = opened;
       try {
-        const listeners = openListeners(netns, workers);
-        return { ...opened, cookie: netnsCookie(netns), listeners };
+        return holding(opened, workers);
       } catch (error) {
         closeNetns(netns);
         throw error;
@@ -60,15 +68,36 @@ export function kernelPlaces(workers: number, proc: string): Places {
       using netlink = openNetlink(netns, NETLINK.SOCK_DIAG);
       return listListeners(netlink);
     },
+    networks({ netns }) {
+      using netlink = openNetlink(netns);
+      const routes = ([AF_INET, AF_INET6] as const).flatMap((family) =>
+        listRoutes(netlink, { family, table: MAIN_TABLE }),
+      );
+      return { addresses: listAddresses(netlink), routes };
+    },
     undo: (place) => undoTurn({ ...place, proc }),
     close(place) {
       closeListeners(place.listeners);
+      place.watch[Symbol.dispose]();
       closeNetns(place.netns);
     },
   };
 }
 
 type Opened = Pick<Place, "netns" | "inode" | "addresses">;
+
+/** Opens what is held besides the namespace itself. */
+function holding(opened: Opened, workers: number): Place {
+  const { netns } = opened;
+  const watch = new NetworkWatch(netns);
+  try {
+    const listeners = openListeners(netns, workers);
+    return { ...opened, cookie: netnsCookie(netns), listeners, watch };
+  } catch (error) {
+    watch[Symbol.dispose]();
+    throw error;
+  }
+}
 
 function openFitting(namespaces: readonly FoundNamespace[], known: readonly string[]): Opened {
   const problems: string[] = [];

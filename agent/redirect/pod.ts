@@ -6,11 +6,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { POD_CATCH } from "../kernel/layout.gen.ts";
 import type { ListeningTables, MeshMaps, PodTables } from "../kernel/mesh-maps.ts";
-import type { EnrolledWorkload, PodContents } from "./contents.ts";
+import type { EnrolledWorkload, PodContents, PodFacts } from "./contents.ts";
 import { leavingContents, podContents, releasedContents, sandboxOf } from "./contents.ts";
 import { ListenerReview } from "./listener-review.ts";
 import { beginListening, endListening, reviewListening } from "./listening.ts";
 import type { AbsentReason, Located, PodLocator } from "./locator.ts";
+import { knownNetworks, meshDevice } from "./networks.ts";
 import type { Place, Places } from "./place.ts";
 import { sameContents, writeChange } from "./writer.ts";
 
@@ -97,6 +98,7 @@ export class PodRedirect {
   #closed = false;
   #released = false;
   #review = new ListenerReview();
+  #facts: PodFacts = { device: 0, networks: [] };
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
@@ -143,6 +145,14 @@ export class PodRedirect {
     this.#released = true;
     const state = this.#state;
     if (state.kind === "caught") this.#write(state.contents);
+  }
+
+  /** Looks where the pod's routes lead, when something changed in its namespace. */
+  reviewNetworks(): void {
+    const state = this.#state;
+    if (state.kind !== "caught" || !state.place.watch.hasChanged()) return;
+    this.#facts = this.#factsOf(state.place);
+    void this.settle();
   }
 
   /** Looks who listens in the pod when the kernel's programs have a doubt about it. `nowMs` is of any one clock. */
@@ -222,7 +232,8 @@ export class PodRedirect {
     const { cookie, netns, listeners, addresses } = place;
     const before = adopted.get(cookie);
     adopted.delete(cookie);
-    const contents = podContents(withAddresses(wanted, place), cookie);
+    this.#facts = this.#factsOf(place);
+    const contents = podContents(withAddresses(wanted, place), cookie, this.#facts);
     const recorded = before ?? leavingContents(contents);
     this.#state = { kind: "caught", place, contents: recorded };
     // The pinned attachment comes first and goes last: after a crash the next agent finds the pod by it.
@@ -250,7 +261,7 @@ export class PodRedirect {
     if (wanted.addresses.some((address) => !place.addresses.includes(address)))
       return this.#remove(place, { undo: true });
     if (state.kind === "leaving") state.waiting.abort();
-    const contents = podContents(withAddresses(wanted, place), place.cookie);
+    const contents = podContents(withAddresses(wanted, place), place.cookie, this.#facts);
     this.#state = { kind: "caught", place: state.place, contents: state.contents };
     if (!sameContents(state.contents, contents)) this.#write(contents);
   }
@@ -294,6 +305,18 @@ export class PodRedirect {
   async #cut(): Promise<void> {
     const long = setTimeout(() => this.#settled.resolve(), LONG_END_MS).unref();
     await this.#context.users.removed(this.uid).finally(() => clearTimeout(long));
+  }
+
+  /** Without an answer everything is the mesh's business. */
+  #factsOf(place: Place): PodFacts {
+    try {
+      const found = this.#context.places.networks(place);
+      const device = meshDevice(found.addresses, place.addresses);
+      const networks = knownNetworks(found, device);
+      return { device, networks: networks === "too-many" ? [] : networks };
+    } catch {
+      return { device: 0, networks: [] };
+    }
   }
 
   /** Whether somebody listens of whom nothing was known. Who can't be listed stays in doubt: caught, as ever. */

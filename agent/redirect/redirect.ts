@@ -36,7 +36,7 @@ export interface RedirectOptions {
   readonly places?: Places;
 }
 
-/** How often the kernel's doubts about who listens are asked for. */
+/** How often changes in namespaces, and the kernel's doubts about who listens, are asked for. */
 const REVIEW_INTERVAL_MS = 200;
 /** How long after the last one: longer than any pod's next look is put off. */
 const REVIEW_FOR_MS = 10_000;
@@ -74,8 +74,9 @@ export class Redirect implements Disposable {
     this.#reviewing = setInterval(() => this.review(performance.now()), REVIEW_INTERVAL_MS).unref();
   }
 
-  /** Looks again who listens in the pods that the kernel's programs have doubts about. */
+  /** Looks at what changed in namespaces, and who listens in the pods that the kernel's programs have doubts about. */
   review(nowMs: number): void {
+    for (const pod of this.#pods.values()) pod.reviewNetworks();
     const counters = this.counters();
     const doubts = DOUBTS.reduce((sum, reason) => sum + (counters.get(reason) ?? 0n), 0n);
     if (doubts !== this.#doubts) this.#reviewUntil = nowMs + REVIEW_FOR_MS;

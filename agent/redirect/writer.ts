@@ -34,11 +34,18 @@ export function adoptContents(
   dropOthers(tables, alive);
   const ports = Map.groupBy([...tables.excludedPorts.entries()].map(firstOf), (key) => key.pod);
   const cidrs = Map.groupBy(tables.cidrs.entries(), ([key]) => key.pod);
+  const networks = Map.groupBy(tables.networks.entries(), ([key]) => key.pod);
   const pods = new Map(tables.pods.entries());
   const contentsOf = (cookie: bigint): PodContents | undefined => {
     const pod = pods.get(cookie);
     if (pod === undefined) return undefined;
-    return { cookie, pod, ports: ports.get(cookie) ?? [], cidrs: cidrs.get(cookie) ?? [] };
+    return {
+      cookie,
+      pod,
+      ports: ports.get(cookie) ?? [],
+      cidrs: cidrs.get(cookie) ?? [],
+      networks: networks.get(cookie) ?? [],
+    };
   };
   return new Map([...alive].map((cookie) => [cookie, contentsOf(cookie)]));
 }
@@ -51,32 +58,38 @@ export function sameContents(a: PodContents, b: PodContents): boolean {
 function writeAll(tables: PodTables, contents: PodContents): void {
   for (const key of contents.ports) tables.excludedPorts.set(key, PRESENT);
   for (const [key, verdict] of contents.cidrs) tables.cidrs.set(key, verdict);
+  for (const [key, network] of contents.networks) tables.networks.set(key, network);
   tables.pods.set(contents.cookie, contents.pod);
 }
 
 function deleteStale(tables: PodTables, from: PodContents, to: PodContents | undefined): void {
   const ports = new Set(to?.ports.map(portText));
-  const cidrs = new Set(to?.cidrs.map(([key]) => cidrText(key)));
   for (const key of from.ports) if (!ports.has(portText(key))) tables.excludedPorts.delete(key);
-  for (const [key] of from.cidrs) if (!cidrs.has(cidrText(key))) tables.cidrs.delete(key);
+  for (const name of ["cidrs", "networks"] as const) {
+    const kept = new Set(to?.[name].map(([key]) => cidrText(key)));
+    for (const [key] of from[name]) if (!kept.has(cidrText(key))) tables[name].delete(key);
+  }
 }
 
 function dropOthers(tables: PodTables, alive: ReadonlySet<bigint>): void {
   for (const [cookie] of tables.pods.entries()) if (!alive.has(cookie)) tables.pods.delete(cookie);
   for (const [key] of tables.excludedPorts.entries())
     if (!alive.has(key.pod)) tables.excludedPorts.delete(key);
-  for (const [key] of tables.cidrs.entries()) if (!alive.has(key.pod)) tables.cidrs.delete(key);
+  for (const table of [tables.cidrs, tables.networks])
+    for (const [key] of table.entries()) if (!alive.has(key.pod)) table.delete(key);
 }
 
 function textOf(contents: PodContents): string {
-  const { cookie, pod, ports, cidrs } = contents;
+  const { cookie, pod, ports, cidrs, networks } = contents;
   return [
     cookie,
     pod.flags,
+    pod.device,
     pod.ipv4.word,
     pod.ipv6.word,
     ports.map(portText),
     cidrs.map(([key, verdict]) => `${cidrText(key)}=${verdict}`),
+    networks.map(([key, network]) => `${cidrText(key)}=${network}`),
   ].join("|");
 }
 

@@ -17,7 +17,12 @@ import {
 import { CgroupLab } from "../support/cgroup-lab.ts";
 
 const CONNECT = join(import.meta.dirname, "../../bpf/connect.bpf.o");
-const POD = { flags: 1, ipv4: { word: [0, 0, 0xffff0000, 1] }, ipv6: { word: [0, 0, 0, 0] } };
+const POD = {
+  flags: 1,
+  device: 2,
+  ipv4: { word: [0, 0, 0xffff0000, 1] },
+  ipv6: { word: [0, 0, 0, 0] },
+};
 
 /** A cgroup with this process in it, and a place for pins. */
 function lab(t: TestContext) {

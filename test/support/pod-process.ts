@@ -37,6 +37,10 @@ export interface Where {
   readonly mark?: number;
   /** The port to dial from; the kernel's choice when left out. */
   readonly from?: number;
+  /** The address to dial from. */
+  readonly source?: string;
+  /** Index of the interface, for a link-local address. */
+  readonly scope?: number;
 }
 
 /** How to listen. */
@@ -156,13 +160,15 @@ function converse(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
   if (where.mark !== undefined)
     libc.setsockopt(fd, SOL_SOCKET, SO_MARK, addressOf(Uint32Array.of(where.mark)), 4);
   const address = new Uint8Array(SOCKADDR_BYTES);
-  if (where.from !== undefined) {
+  if (where.from !== undefined || where.source !== undefined) {
     libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, addressOf(Uint32Array.of(1)), 4);
-    const any = where.host.includes(":") ? "::" : "0.0.0.0";
-    const size = encodeSockaddr({ ip: any, port: where.from }, address) ?? 0;
+    const ip = where.source ?? (where.host.includes(":") ? "::" : "0.0.0.0");
+    const size = encodeSockaddr({ ip, port: where.from ?? 0 }, address) ?? 0;
     if (libc.bind(fd, addressOf(address), size) < 0) return { error: errnoName(lastErrno()) };
   }
   const length = encodeSockaddr({ ip: where.host, port: where.port }, address) ?? 0;
+  // `sin6_scope_id`.
+  if (where.scope !== undefined) new DataView(address.buffer).setUint32(24, where.scope, true);
   if (libc.connect(fd, addressOf(address), length) < 0) return { error: errnoName(lastErrno()) };
   const [local, remote] = [nameOf("getsockname", fd), nameOf("getpeername", fd)];
   const answer = receiveAll(fd);

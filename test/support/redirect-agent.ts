@@ -90,15 +90,24 @@ function relayOn(fd: number, pod: CaughtPod): Server {
 
 function relay(client: Socket, pod: CaughtPod): void {
   client.on("error", () => client.destroy());
-  const from = plain(client.remoteAddress);
-  const to = plain(client.localAddress);
+  const { from, to, port } = endsOf(client);
   if (!addresses.has(to)) {
-    client.end(`agent sees ${from} to ${to} ${client.localPort}`);
+    client.end(`agent sees ${from} to ${to} ${port}`);
     return;
   }
-  const upstream = openSocket(pod.netns, { from, to, port: client.localPort ?? 0 });
+  const upstream = openSocket(pod.netns, { from, to, port });
   upstream.on("error", () => client.resetAndDestroy());
   upstream.pipe(client).pipe(upstream);
+}
+
+/** Both addresses; empty for link-local ones, whose interface Node looks for in this process's own namespace. */
+function endsOf(client: Socket): Required<Hop> {
+  try {
+    const [from, to] = [plain(client.remoteAddress), plain(client.localAddress)];
+    return { from, to, port: client.localPort ?? 0 };
+  } catch {
+    return { from: "", to: "", port: 0 };
+  }
 }
 
 /** A connection to open. */
