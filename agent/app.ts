@@ -79,7 +79,10 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   const locator = parts.use(makeLocator(config));
   const { node, proc } = config;
   const redirect = parts.use(
-    new Redirect({ node, workers: config.workers, kernel: bpf, locator, users: workers, proc }),
+    new Redirect({
+      ...{ node, workers: config.workers, kernel: bpf, locator, users: workers, proc },
+      onRemark: (uid, remark) => log("warn", "a pod is caught in part", { pod: uid, remark }),
+    }),
   );
   parts.use(new HeartbeatWriter(bpf.maps.heartbeat));
 

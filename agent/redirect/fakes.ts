@@ -128,7 +128,7 @@ export class FakePlaces implements Places {
     const inode = located.namespaces[0]?.inode ?? 0;
     const fds = { netns, listeners: [this.#nextFd++] };
     const watch = { hasChanged: () => false, [Symbol.dispose]() {} };
-    const place = { ...fds, inode, cookie: BigInt(inode), addresses, watch };
+    const place = { ...fds, inode, cookie: BigInt(inode), addresses, missing: [], watch };
     this.opened.set(netns, place);
     return place;
   }

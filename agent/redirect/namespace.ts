@@ -4,6 +4,7 @@
  * removing what is not there is no error.
  */
 
+import { existsSync } from "node:fs";
 import { isIpv6 } from "#model/address.ts";
 import { ROUTE_TABLE, RULE_MARK, RULE_MASK, RULE_PRIORITY } from "../kernel/layout.gen.ts";
 import type { Netlink } from "../kernel/netlink.ts";
@@ -42,8 +43,13 @@ export function turnConnects({ netns, addresses, proc }: Turned): void {
   for (const address of addresses) addRule(netlink, ruleFor(address));
 }
 
-/** Undoes turnConnects(). Connections that still rely on it would hang: end them first. */
-export function undoTurn({ netns, addresses, proc }: Turned): void {
+/**
+ * Undoes turnConnects(), also for addresses that are not there any more. Connections that still rely on it would
+ * hang: end them first.
+ */
+export function undoTurn({ netns, addresses: all, proc }: Turned): void {
+  // A kernel without IPv6 has no rules of it.
+  const addresses = existsSync(`${proc}/sys/net/ipv6`) ? all : all.filter((one) => !isIpv6(one));
   using netlink = openNetlink(netns);
   for (const address of addresses) removeBoth(netlink, address);
   setAll({ netns, addresses, proc }, "0");

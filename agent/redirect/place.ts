@@ -22,8 +22,10 @@ export interface Place {
   readonly inode: number;
   /** The kernel programs' name of the namespace. */
   readonly cookie: bigint;
-  /** The pod's addresses, as they were when it was opened. */
+  /** The pod's addresses that it has. */
   readonly addresses: readonly string[];
+  /** The pod's addresses that it lacks, as where IPv6 is switched off in the pod: of these nothing is caught. */
+  readonly missing: readonly string[];
   /** One listening descriptor for each data worker. */
   readonly listeners: readonly number[];
   /** Says when networks() is to be asked again. */
@@ -34,8 +36,8 @@ export interface Place {
 export interface Places {
   /**
    * Opens the first of the namespaces that is the pod's, by the addresses and by confirm(), and listens in it.
-   * Without addresses (the API does not know them yet) those that the namespace has are the pod's. Throws when
-   * none is, with what is wrong with each.
+   * One of these is enough. Without addresses (the API does not know them yet) those that the namespace has are the
+   * pod's. Throws when none is, with what is wrong with each.
    */
   open(located: Located & { kind: "found" }, addresses: readonly string[]): Place;
   /** Adds rules, routes and settings. */
@@ -84,7 +86,7 @@ export function kernelPlaces(workers: number, proc: string): Places {
   };
 }
 
-type Opened = Pick<Place, "netns" | "inode" | "addresses">;
+type Opened = Pick<Place, "netns" | "inode" | "addresses" | "missing">;
 
 /** Opens what is held besides the namespace itself. */
 function holding(opened: Opened, workers: number): Place {
@@ -116,7 +118,7 @@ function openChecked(namespace: FoundNamespace, known: readonly string[]): Opene
   const netns = openNetns(namespace.path);
   try {
     assertConfirmed(netns, namespace);
-    return { netns, inode, addresses: podAddressesIn(netns, known) };
+    return { netns, inode, ...podAddressesIn(netns, known) };
   } catch (error) {
     closeNetns(netns);
     throw error;

@@ -6,13 +6,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { POD_CATCH } from "../kernel/layout.gen.ts";
 import type { ListeningTables, MeshMaps, PodTables } from "../kernel/mesh-maps.ts";
-import type { EnrolledWorkload, PodContents, PodFacts } from "./contents.ts";
+import type { EnrolledWorkload, PodContents } from "./contents.ts";
 import { leavingContents, podContents, releasedContents, sandboxOf } from "./contents.ts";
-import { ListenerReview } from "./listener-review.ts";
-import { beginListening, endListening, reviewListening } from "./listening.ts";
+import { beginListening, endListening } from "./listening.ts";
 import type { AbsentReason, Located, PodLocator } from "./locator.ts";
-import { knownNetworks, meshDevice } from "./networks.ts";
 import type { Place, Places } from "./place.ts";
+import { PodWatch } from "./pod-watch.ts";
 import { sameContents, writeChange } from "./writer.ts";
 
 /** A pod whose connections arrive at the agent: what a data worker needs of it. */
@@ -97,8 +96,7 @@ export class PodRedirect {
   #expelled = false;
   #closed = false;
   #released = false;
-  #review = new ListenerReview();
-  #facts: PodFacts = { device: 0, networks: [] };
+  #watch: PodWatch | undefined;
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
@@ -124,6 +122,12 @@ export class PodRedirect {
     return this.settle();
   }
 
+  /** What of a caught pod could not be done, in words; empty when all was. */
+  get remark(): string {
+    const state = this.#state;
+    return state.kind === "caught" ? (this.#watch?.remark(state.place) ?? "") : "";
+  }
+
   /** Whether its connections are to be refused while no agent is there (mesh/fail=closed). */
   get mustRefuse(): boolean {
     return this.#wanted?.enrolment.fail === "closed";
@@ -147,27 +151,15 @@ export class PodRedirect {
     if (state.kind === "caught") this.#write(state.contents);
   }
 
-  /** Looks where the pod's routes lead, when something changed in its namespace. */
-  reviewNetworks(): void {
+  /** Takes note of what changed in the pod's namespace. `nowMs` is of any one clock. */
+  review(nowMs: number): void {
     const state = this.#state;
-    if (state.kind !== "caught" || !state.place.watch.hasChanged()) return;
-    this.#facts = this.#factsOf(state.place);
+    if (state.kind !== "caught" || this.#watch === undefined) return;
+    this.#watch.reviewListeners(state.place, nowMs);
+    const place = this.#watch.changed(state.place);
+    if (place === undefined) return;
+    this.#state = { ...state, place };
     void this.settle();
-  }
-
-  /** Looks who listens in the pod when the kernel's programs have a doubt about it. `nowMs` is of any one clock. */
-  reviewListeners(nowMs: number): void {
-    const state = this.#state;
-    if (state.kind !== "caught") return;
-    const { maps } = this.#context.kernel;
-    const asking = maps.listeningStates.get(state.place.cookie);
-    if (asking === undefined || !this.#review.isDue(asking, nowMs)) return;
-    const missed = this.#lookWhoListens(state.place);
-    this.#review.looked(
-      { ...asking, ...maps.listeningStates.get(state.place.cookie) },
-      missed,
-      nowMs,
-    );
   }
 
   /** Something may have changed outside: looks again. Resolves when all is done, or when connections take long to end. */
@@ -232,23 +224,22 @@ export class PodRedirect {
     const { cookie, netns, listeners, addresses } = place;
     const before = adopted.get(cookie);
     adopted.delete(cookie);
-    this.#facts = this.#factsOf(place);
-    const contents = podContents(withAddresses(wanted, place), cookie, this.#facts);
-    const recorded = before ?? leavingContents(contents);
+    const watch = new PodWatch(places, kernel.maps);
+    this.#watch = watch;
+    const recorded = before ?? leavingContents(podContents(withAddresses(wanted, place), cookie));
     this.#state = { kind: "caught", place, contents: recorded };
     // The pinned attachment comes first and goes last: after a crash the next agent finds the pod by it.
     kernel.attachPod(cookie, netns);
     beginListening(kernel.maps, cookie);
     writeChange(kernel.maps, { from: before, to: recorded });
-    this.#review = new ListenerReview();
-    this.#lookWhoListens(place);
+    watch.begin(place);
     places.turn(place);
     await users.added({ uid: this.uid, netns, addresses, listeners });
     if (this.#closed) return;
     this.#failures = 0;
     const [first] = listeners;
     if (first !== undefined && !this.#released) kernel.maps.listeners.set(cookie, first);
-    this.#write(contents);
+    this.#write(podContents(withAddresses(wanted, place), cookie, watch.facts));
   }
 
   /** Already in: the pod's wishes may have changed, or it comes back while it was leaving. */
@@ -258,10 +249,11 @@ export class PodRedirect {
   ): Promise<void> {
     const { place } = state;
     // What the namespace said at first is not what the API says now: set up anew.
-    if (wanted.addresses.some((address) => !place.addresses.includes(address)))
+    const known = [...place.addresses, ...place.missing];
+    if (wanted.addresses.some((address) => !known.includes(address)))
       return this.#remove(place, { undo: true });
     if (state.kind === "leaving") state.waiting.abort();
-    const contents = podContents(withAddresses(wanted, place), place.cookie, this.#facts);
+    const contents = podContents(withAddresses(wanted, place), place.cookie, this.#watch?.facts);
     this.#state = { kind: "caught", place: state.place, contents: state.contents };
     if (!sameContents(state.contents, contents)) this.#write(contents);
   }
@@ -291,7 +283,7 @@ export class PodRedirect {
     await this.#cut();
     if (this.#closed) return;
     kernel.maps.listeners.delete(place.cookie);
-    if (undo) places.undo(place);
+    if (undo) places.undo(everything(place));
     places.close(place);
     if ("contents" in state) writeChange(kernel.maps, { from: state.contents, to: undefined });
     endListening(kernel.maps, place.cookie);
@@ -305,28 +297,6 @@ export class PodRedirect {
   async #cut(): Promise<void> {
     const long = setTimeout(() => this.#settled.resolve(), LONG_END_MS).unref();
     await this.#context.users.removed(this.uid).finally(() => clearTimeout(long));
-  }
-
-  /** Without an answer everything is the mesh's business. */
-  #factsOf(place: Place): PodFacts {
-    try {
-      const found = this.#context.places.networks(place);
-      const device = meshDevice(found.addresses, place.addresses);
-      const networks = knownNetworks(found, device);
-      return { device, networks: networks === "too-many" ? [] : networks };
-    } catch {
-      return { device: 0, networks: [] };
-    }
-  }
-
-  /** Whether somebody listens of whom nothing was known. Who can't be listed stays in doubt: caught, as ever. */
-  #lookWhoListens(place: Place): boolean {
-    const { places, kernel } = this.#context;
-    try {
-      return reviewListening(kernel.maps, place.cookie, () => places.listening(place));
-    } catch {
-      return false;
-    }
   }
 
   #write(contents: PodContents): void {
@@ -365,7 +335,7 @@ export class PodRedirect {
       () => kernel.maps.pods.delete(place.cookie),
       () => this.#cut(),
       () => kernel.maps.listeners.delete(place.cookie),
-      () => places.undo(place),
+      () => places.undo(everything(place)),
       () => places.close(place),
       () => writeChange(kernel.maps, { from: contents, to: undefined }),
       () => endListening(kernel.maps, place.cookie),
@@ -383,6 +353,11 @@ export class PodRedirect {
 
 function isAmong({ inode }: Place, located: Located): boolean {
   return located.kind === "found" && located.namespaces.some((each) => each.inode === inode);
+}
+
+/** Also the addresses that it had once, and whose rules are still there. */
+function everything({ netns, addresses, missing }: Place): Pick<Place, "netns" | "addresses"> {
+  return { netns, addresses: [...addresses, ...missing] };
 }
 
 /** Before the API knows a pod's addresses, those of its namespace count. */

@@ -30,24 +30,22 @@ export interface RedirectOptions {
   readonly kernel: RedirectKernel;
   readonly locator: PodLocator;
   readonly users: PodUsers;
+  /** Told once of each thing that could not be done for a pod that is caught. */
+  readonly onRemark?: (uid: string, remark: string) => void;
   /** A procfs whose `sys` is writable; in a container /proc is not one. */
   readonly proc?: string;
   /** Only for tests. */
   readonly places?: Places;
 }
 
-/** How often changes in namespaces, and the kernel's doubts about who listens, are asked for. */
+/** How often what changed in the pods' namespaces is asked for. */
 const REVIEW_INTERVAL_MS = 200;
-/** How long after the last one: longer than any pod's next look is put off. */
-const REVIEW_FOR_MS = 10_000;
-/** What the kernel counts whenever it has one. */
-const DOUBTS: readonly KernelReason[] = ["inbound-nobody", "inbound-gone", "listening-full"];
 
 /** Where one pod stands, for the admin socket and metrics. */
 export interface PodStatus {
   readonly uid: string;
   readonly state: PodState["kind"];
-  /** Why it is not caught, in words; empty when it is. */
+  /** Why it is not caught, or what of it is not, in words; empty when all is. */
   readonly detail: string;
 }
 
@@ -58,8 +56,7 @@ export class Redirect implements Disposable {
   readonly #pods = new Map<string, PodRedirect>();
   readonly #reviewing: NodeJS.Timeout;
   #released = false;
-  #doubts = 0n;
-  #reviewUntil = 0;
+  readonly #remarks = new Map<string, string>();
 
   constructor(options: RedirectOptions) {
     this.#options = options;
@@ -74,15 +71,12 @@ export class Redirect implements Disposable {
     this.#reviewing = setInterval(() => this.review(performance.now()), REVIEW_INTERVAL_MS).unref();
   }
 
-  /** Looks at what changed in namespaces, and who listens in the pods that the kernel's programs have doubts about. */
+  /** Takes note of what changed in the pods' namespaces. */
   review(nowMs: number): void {
-    for (const pod of this.#pods.values()) pod.reviewNetworks();
-    const counters = this.counters();
-    const doubts = DOUBTS.reduce((sum, reason) => sum + (counters.get(reason) ?? 0n), 0n);
-    if (doubts !== this.#doubts) this.#reviewUntil = nowMs + REVIEW_FOR_MS;
-    this.#doubts = doubts;
-    if (nowMs >= this.#reviewUntil) return;
-    for (const pod of this.#pods.values()) pod.reviewListeners(nowMs);
+    for (const pod of this.#pods.values()) {
+      pod.review(nowMs);
+      this.#tellRemark(pod);
+    }
   }
 
   /**
@@ -96,7 +90,11 @@ export class Redirect implements Disposable {
     const uids = new Set([...wanted.keys(), ...this.#pods.keys()]);
     const settled = [...uids].map((uid) => this.#want(uid, wanted.get(uid), unwanted));
     await Promise.all(settled);
-    for (const [uid, pod] of this.#pods) if (hasLeft(pod.state)) this.#pods.delete(uid);
+    for (const [uid, pod] of this.#pods) {
+      if (!hasLeft(pod.state)) continue;
+      this.#pods.delete(uid);
+      this.#remarks.delete(uid);
+    }
   }
 
   /** The pods whose connections arrive here now: what a restarted worker must be told. */
@@ -112,7 +110,11 @@ export class Redirect implements Disposable {
   status(): PodStatus[] {
     return [...this.#pods.values()]
       .filter(({ state }) => !hasLeft(state))
-      .map(({ uid, state }) => ({ uid, state: state.kind, detail: detailOf(state) }));
+      .map(({ uid, state, remark }) => ({
+        uid,
+        state: state.kind,
+        detail: detailOf(state, remark),
+      }));
   }
 
   /** What the kernel's programs counted since their maps were made, by reason. */
@@ -154,6 +156,13 @@ export class Redirect implements Disposable {
     clearInterval(this.#reviewing);
     for (const pod of this.#pods.values()) pod.close();
     this.#pods.clear();
+  }
+
+  #tellRemark({ uid, remark }: PodRedirect): void {
+    if ((this.#remarks.get(uid) ?? "") === remark) return;
+    if (remark === "") this.#remarks.delete(uid);
+    else this.#remarks.set(uid, remark);
+    if (remark !== "") this.#options.onRemark?.(uid, remark);
   }
 
   #pod(uid: string): PodRedirect {
@@ -226,7 +235,7 @@ function hasLeft(state: PodState): boolean {
   return state.kind === "out" && state.why === "not-enrolled";
 }
 
-function detailOf(state: PodState): string {
+function detailOf(state: PodState, remark: string): string {
   if (state.kind === "out") return state.why;
-  return state.kind === "failed" ? state.detail : "";
+  return state.kind === "failed" ? state.detail : remark;
 }

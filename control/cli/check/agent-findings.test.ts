@@ -68,6 +68,17 @@ test("an agent that refused its node is not ready with its own words", () => {
   );
 });
 
+test("pods that are caught in part are told apart from those that are not", () => {
+  const pods = [
+    { uid: "u", state: "caught", detail: "" },
+    { uid: "v", state: "caught", detail: "only 10.1.0.2 is meshed" },
+    { uid: "w", state: "out", detail: "no-such-pod" },
+  ];
+  const [, stuck = "", half = ""] = lines({ pods });
+  assert.match(stuck, /^warn 1 enrolled pods are not caught: no-such-pod -> /);
+  assert.match(half, /^warn 1 enrolled pods are caught in part: only 10\.1\.0\.2 is meshed -> /);
+});
+
 test("a clock that is off and pods that are not caught are told beside the facts", () => {
   const time = new Date(NOW.getTime() + 10_000).toISOString();
   const pods = [{ uid: "u", state: "failed", detail: "no namespace" }];

@@ -115,14 +115,17 @@ function stuckFindings(
   { pods }: AgentPage,
 ): readonly Finding[] {
   const stuck = pods.filter(({ state }) => state !== "caught");
-  if (stuck.length === 0) return [];
-  return [
-    warn(
-      subject,
-      `${stuck.length} enrolled pods are not caught: ${stuck[0]?.detail ?? ""}`,
-      `nodemesh status -A --mesh-namespace ${namespace} names them`,
-    ),
-  ];
+  const halves = pods.filter(({ state, detail }) => state === "caught" && detail !== "");
+  const kinds = [
+    ["are not caught", stuck],
+    ["are caught in part", halves],
+  ] as const;
+  return kinds.flatMap(([what, [first, ...others]]) => {
+    if (first === undefined) return [];
+    const count = others.length + 1;
+    const names = `nodemesh status -A --mesh-namespace ${namespace} names them`;
+    return [warn(subject, `${count} enrolled pods ${what}: ${first.detail}`, names)];
+  });
 }
 
 function yes(value: boolean | undefined): string {

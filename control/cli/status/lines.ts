@@ -35,7 +35,7 @@ export function statusLines({ control, agents, pods }: StatusReport): readonly s
 function podLines(pods: StatusReport["pods"]): readonly string[] {
   if (pods.length === 0) return ["no pods there; -A shows those of all namespaces"];
   return table(
-    ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "WHY NOT"],
+    ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "REMARKS"],
     pods.map((pod) => [
       `${pod.namespace}/${pod.name}`,
       pod.node || "-",

@@ -53,6 +53,7 @@ const PAGE: AgentPage = {
   snapshot: { version: 7, ageSeconds: 1 },
   pods: [
     { uid: "uid-caught", state: "caught", detail: "" },
+    { uid: "uid-half", state: "caught", detail: "only 10.1.0.2 is meshed" },
     { uid: "uid-stuck", state: "failed", detail: "has no namespace" },
   ],
 };
@@ -89,6 +90,7 @@ test("a pod is ready when the API says so", () => {
 test("each pod says which way its traffic goes, and why not through the mesh", () => {
   const pods = [
     pod("caught", ENROLLED),
+    pod("half", ENROLLED),
     pod("stuck", ENROLLED),
     pod("unheard", ENROLLED),
     pod("elsewhere", { ...ENROLLED, node: "n2" }),
@@ -99,6 +101,7 @@ test("each pod says which way its traffic goes, and why not through the mesh", (
   ];
   assert.deepEqual(paths(facts(pods)), [
     "caught proxy: ",
+    "half proxy: only 10.1.0.2 is meshed",
     "stuck direct: has no namespace",
     "unheard direct: its node's agent has not heard of it yet",
     "elsewhere unknown: no agent on its node",

@@ -46,7 +46,7 @@ export interface PodReport {
   readonly enrolled: boolean;
   /** By its agent's own word; `unknown`: the agent does not answer. */
   readonly path: "proxy" | "direct" | "unknown";
-  /** Why it is not enrolled, or enrolled but not caught; empty when caught. */
+  /** Why it is not enrolled, or enrolled but not caught, or not all of it; empty when all is. */
   readonly why: string;
 }
 
@@ -174,7 +174,7 @@ function pathOf(
   const seen = page.value.pods.find(({ uid }) => uids.includes(uid));
   if (seen === undefined)
     return { path: "direct", why: "its node's agent has not heard of it yet" };
-  if (seen.state === "caught") return { path: "proxy", why: "" };
+  if (seen.state === "caught") return { path: "proxy", why: seen.detail };
   return { path: "direct", why: seen.detail || seen.state };
 }
 
