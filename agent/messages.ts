@@ -53,6 +53,8 @@ export type Command =
   | { readonly kind: "apply"; readonly delta: SnapshotDelta }
   /** Accept connections of the pod. The descriptors in it are the worker's, whatever the answer. */
   | { readonly kind: "serve"; readonly pod: PodInit }
+  /** Accept the pod's connections on this listener, after what came to the former one. It is the worker's, whatever the answer. */
+  | { readonly kind: "move"; readonly uid: string; readonly listenerFd: number }
   /** Answered once nothing of the pod was carried for a while (the kernel sends nothing new), at once for an unknown one. It may be used again all the same. */
   | { readonly kind: "watch"; readonly uid: string }
   /** Accept nothing more for the pod and cut everything: answered once it is forgotten, which takes a bounded time. */

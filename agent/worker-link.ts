@@ -38,6 +38,7 @@ export type Patience =
 export const PATIENCE: Readonly<Record<Command["kind"], Patience>> = {
   apply: { kind: "or-dead", ms: SILENCE_MS },
   serve: { kind: "or-dead", ms: SILENCE_MS },
+  move: { kind: "or-dead", ms: SILENCE_MS },
   // What the worker itself gives connections that were cut (CUT_MS) is in it.
   forget: { kind: "or-dead", ms: SILENCE_MS },
   control: { kind: "or-dead", ms: SILENCE_MS },

@@ -227,6 +227,8 @@ class DataWorker {
         return this.#apply(command.delta);
       case "serve":
         return this.#pods.serve(command.pod);
+      case "move":
+        return this.#pods.move(command.uid, command.listenerFd);
       case "watch":
         return this.#pods.watch(command.uid, reply);
       case "forget":

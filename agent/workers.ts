@@ -9,8 +9,8 @@ import type { SnapshotDelta } from "#model/snapshot.ts";
 import { lastErrno, libc } from "./kernel/ffi.ts";
 import { localPortRange } from "./kernel/netns.ts";
 import { Sockets } from "./kernel/sockets.ts";
-import type { Command, News, PodInit, Question, Row, WorkerInit } from "./messages.ts";
-import type { CaughtPod, PodUsers } from "./redirect/pod.ts";
+import type { Command, News, Question, Row, WorkerInit } from "./messages.ts";
+import type { CaughtPod, PodUsers } from "./redirect/pod-users.ts";
 import { type Fulfilled, WorkerLink } from "./worker-link.ts";
 
 /** fcntl(2): duplicate a descriptor, close-on-exec. */
@@ -66,15 +66,20 @@ export class Workers implements PodUsers {
     const init = {
       ...{ uid: pod.uid, owner: this.#nextOwner++, addresses: pod.addresses },
       localPorts: localPortRange(pod.netns),
+      // Nobody can dial it, and an application may have the same port at the pod's address.
+      listenerPort: 0,
     };
-    using undone = new DisposableStack();
-    const pods = Array.from(this.#running, (worker) => {
-      const descriptors = this.#descriptors(pod, worker, undone);
-      return { worker, command: { kind: "serve", pod: { ...init, ...descriptors } } as const };
+    await this.#handOver((worker, duplicate) => {
+      const netnsFd = pod.netns < 0 ? -1 : duplicate(pod.netns);
+      const listenerFd = duplicate(pod.listeners[worker.index] ?? -1);
+      return { kind: "serve", pod: { ...init, netnsFd, listenerFd } };
     });
-    // From here on they are the workers'.
-    undone.move();
-    await allOf(pods.map(({ worker, command }) => worker.give(command)));
+  }
+
+  async moved({ uid, listeners }: Pick<CaughtPod, "uid" | "listeners">): Promise<void> {
+    await this.#handOver(({ index }, duplicate) => {
+      return { kind: "move", uid, listenerFd: duplicate(listeners[index] ?? -1) };
+    });
   }
 
   async idle(uid: string, signal: AbortSignal): Promise<void> {
@@ -157,12 +162,11 @@ export class Workers implements PodUsers {
     return Array.from(this.#running, (worker) => worker.give(command, signal));
   }
 
-  /** The worker closes what it was given; the redirect keeps its own. */
-  #descriptors(
-    pod: CaughtPod,
-    worker: WorkerLink,
-    undone: DisposableStack,
-  ): Pick<PodInit, "netnsFd" | "listenerFd" | "listenerPort"> {
+  /** Gives every worker its command with duplicates of descriptors: it closes those, the redirect keeps its own. */
+  async #handOver(
+    commandFor: (worker: WorkerLink, duplicate: (fd: number) => number) => Command,
+  ): Promise<void> {
+    using undone = new DisposableStack();
     const duplicate = (fd: number): number => {
       const copy = libc.fcntl(fd, F_DUPFD_CLOEXEC, 0);
       // -1 would be the agent's own namespace.
@@ -170,10 +174,12 @@ export class Workers implements PodUsers {
       undone.defer(() => this.#system.close(copy));
       return copy;
     };
-    const listenerFd = duplicate(pod.listeners[worker.index] ?? -1);
-    const address = this.#system.localAddress(listenerFd);
-    const listenerPort = typeof address === "number" ? 0 : address.port;
-    return { netnsFd: pod.netns < 0 ? -1 : duplicate(pod.netns), listenerFd, listenerPort };
+    const given = Array.from(this.#running, (worker) => {
+      return { worker, command: commandFor(worker, duplicate) };
+    });
+    // From here on they are the workers'.
+    undone.move();
+    await allOf(given.map(({ worker, command }) => worker.give(command)));
   }
 }
 

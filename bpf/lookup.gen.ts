@@ -40,28 +40,34 @@ export const AddressCodec: Codec<Address> = {
   }),
 };
 
-/** `struct pod`, 40 bytes. */
+/** `struct pod`, 48 bytes. */
 export interface Pod {
   readonly flags: number;
   readonly device: number;
   readonly ipv4: Address;
   readonly ipv6: Address;
+  readonly settings: number;
+  readonly listenerPort: number;
 }
 
 /** Layout of `struct pod`. */
 export const PodCodec: Codec<Pod> = {
-  size: 40,
+  size: 48,
   encode(value, view, at) {
     view.setUint32(at, value.flags, true);
     view.setUint32(at + 4, value.device, true);
     AddressCodec.encode(value.ipv4, view, at + 8);
     AddressCodec.encode(value.ipv6, view, at + 24);
+    view.setUint32(at + 40, value.settings, true);
+    view.setUint32(at + 44, value.listenerPort, true);
   },
   decode: (view, at) => ({
     flags: view.getUint32(at, true),
     device: view.getUint32(at + 4, true),
     ipv4: AddressCodec.decode(view, at + 8),
     ipv6: AddressCodec.decode(view, at + 24),
+    settings: view.getUint32(at + 40, true),
+    listenerPort: view.getUint32(at + 44, true),
   }),
 };
 
@@ -177,18 +183,19 @@ export interface ListeningState {
   readonly full: number;
   readonly refused: number;
   readonly stale: number;
+  readonly wanted: number;
 }
 
 /** Layout of `struct listening_state`. */
 export const ListeningStateCodec: Codec<ListeningState> = {
   size: 24,
   encode(value, view, at) {
-    view.setUint32(at + 20, 0, true);
     view.setUint32(at, value.epoch, true);
     view.setUint32(at + 4, value.keys, true);
     view.setUint32(at + 8, value.full, true);
     view.setUint32(at + 12, value.refused, true);
     view.setUint32(at + 16, value.stale, true);
+    view.setUint32(at + 20, value.wanted, true);
   },
   decode: (view, at) => ({
     epoch: view.getUint32(at, true),
@@ -196,6 +203,7 @@ export const ListeningStateCodec: Codec<ListeningState> = {
     full: view.getUint32(at + 8, true),
     refused: view.getUint32(at + 12, true),
     stale: view.getUint32(at + 16, true),
+    wanted: view.getUint32(at + 20, true),
   }),
 };
 

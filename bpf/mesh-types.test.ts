@@ -37,9 +37,10 @@ test("a pod and a CIDR key hold their addresses where C has them", () => {
   fc.assert(
     fc.property(u32, address, address, u64, (flags, ipv4, ipv6, pod) => {
       const podView = new DataView(new ArrayBuffer(connect.PodCodec.size));
-      connect.PodCodec.encode({ flags, device: 5, ipv4, ipv6 }, podView, 0);
-      const words = Array.from({ length: 10 }, (_, i) => podView.getUint32(i * 4, true));
-      assert.deepEqual(words, [flags, 5, ...ipv4.word, ...ipv6.word]);
+      const more = { device: 5, settings: 6, listenerPort: 7 };
+      connect.PodCodec.encode({ flags, ipv4, ipv6, ...more }, podView, 0);
+      const words = Array.from({ length: 12 }, (_, i) => podView.getUint32(i * 4, true));
+      assert.deepEqual(words, [flags, 5, ...ipv4.word, ...ipv6.word, 6, 7]);
       const keyView = new DataView(new ArrayBuffer(connect.CidrKeyCodec.size));
       const key = { prefixLength: 128, family: 2, pod, address: ipv6 };
       connect.CidrKeyCodec.encode(key, keyView, 0);

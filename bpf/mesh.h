@@ -52,6 +52,8 @@ struct pod {
   __u32 device; // index of the interface that has the pod's addresses; 0 = not one, or unknown: any may be it
   struct address ipv4;
   struct address ipv6;
+  __u32 settings;      // what the pod had of the settings that the agent changes, for when it leaves; its own words
+  __u32 listener_port; // of the agent's listeners: whoever wants it gets it
 };
 
 enum direction {
@@ -109,7 +111,7 @@ struct listening_state {
   __u32 full;    // 1 = somebody may listen who is not in the maps: the pod's ports are in doubt
   __u32 refused; // how often a SYN found nobody
   __u32 stale;   // how often somebody who was taken for listening was not
-  __u32 reserved;
+  __u32 wanted;  // how often an application asked for the port of the agent's listeners
 };
 
 // Value of `counted_listeners`.
@@ -161,5 +163,6 @@ enum reason {
   LISTENING_FULL,         // A pod listens on more places than its share: who listens is in doubt.
   OUTBOUND_OTHER,         // A connect by another interface than the mesh's.
   INBOUND_OTHER,          // A connection by another interface, and not to an address that the mesh knows.
+  PORT_WANTED,            // An application asked for the port of the agent's listeners, which then move.
   REASON_COUNT,
 };

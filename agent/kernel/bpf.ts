@@ -66,7 +66,8 @@ export class MeshBpf implements Disposable {
     assertOnBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();
     const sockops = loadSockops(sharedMaps(connect));
-    this.#node = [connect, sockops];
+    const bind = load(parseObject("bind"), { maps: sharedMaps(connect) });
+    this.#node = [connect, sockops, bind];
     this.#lookup = parseObject("lookup");
     this.maps = typedMaps((name) => connect.map(name));
     this.#adoptPodLinks();

@@ -127,6 +127,8 @@ export const KERNEL_REASONS = [
   "outbound-other",
   /** A connection by another interface, and not to an address that the mesh knows. */
   "inbound-other",
+  /** An application asked for the port of the agent's listeners, which then move. */
+  "port-wanted",
 ] as const;
 
 /** One of them. */

@@ -86,6 +86,16 @@ export function writeSysctl(netns: number, name: string, value: string, proc = "
   });
 }
 
+/** Reads a setting below /proc/sys in a namespace, without the line's end; undefined where the kernel has none. */
+export function readSysctl(netns: number, name: string): string | undefined {
+  try {
+    return inNetns(netns, () => readFileSync(`/proc/sys/${name}`, "utf8").trim());
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
 /**
  * From where the kernel chooses the ports of connections in the namespace (ip_local_port_range, also for IPv6); in this
  * thread's own when `netns` is negative, as for sockets.

@@ -55,9 +55,14 @@ export interface PodFacts {
   readonly device: number;
   /** Where other interfaces lead. */
   readonly networks: readonly KnownNetwork[];
+  /** What the pod had of the settings that the agent changes, for when it leaves: settingsOf(). */
+  readonly settings: number;
+  /** Port of the agent's listeners; 0 when there is none. */
+  readonly listenerPort: number;
 }
 
-const NO_FACTS: PodFacts = { device: 0, networks: [] };
+/** Of a namespace of which nothing is known. */
+export const NO_FACTS: PodFacts = { device: 0, networks: [], settings: 0, listenerPort: 0 };
 
 /** The enrolled pods of a node, by uid. */
 export function enrolledOn(node: string, snapshot: Snapshot): Map<string, EnrolledWorkload> {
@@ -89,7 +94,8 @@ export function podContents(
     return cidr === undefined ? [] : [[cidrKey(cookie, cidr), network] as const];
   });
   const flags = flagsOf(enrolment, cidrs.length > 0) | (networks.length > 0 ? POD_NETWORKS : 0);
-  const pod = { flags, device: facts.device, ...podAddresses(workload) };
+  const { device, settings, listenerPort } = facts;
+  const pod = { flags, device, ...podAddresses(workload), settings, listenerPort };
   return { cookie, pod, ports, cidrs, networks };
 }
 

@@ -15,7 +15,8 @@ import type { ListeningSocket } from "../kernel/sock-diag.ts";
 import type { Located, PodLocator } from "./locator.ts";
 import type { NamespaceNetworks } from "./networks.ts";
 import type { Place, Places } from "./place.ts";
-import type { CaughtPod, PodKernel, PodUsers } from "./pod.ts";
+import type { PodKernel } from "./pod.ts";
+import type { CaughtPod, PodUsers } from "./pod-users.ts";
 
 /** A table in memory. Each call is told to `onWrite`, so that a test can look between two writes. */
 export class FakeTable<K, V> implements Table<K, V> {
@@ -114,6 +115,8 @@ export class FakeLocator implements PodLocator {
 export class FakePlaces implements Places {
   /** Open places by descriptor. */
   readonly opened: Map<number, Place> = new Map();
+  /** Listening descriptors that are open. */
+  readonly listeners: Set<number> = new Set();
   /** Cookies of namespaces in which rules and routes are. */
   readonly turned: Set<bigint> = new Set();
   /** Set to make the next turn() throw. */
@@ -128,8 +131,18 @@ export class FakePlaces implements Places {
     const inode = located.namespaces[0]?.inode ?? 0;
     const fds = { netns, listeners: [this.#nextFd++] };
     const watch = { hasChanged: () => false, [Symbol.dispose]() {} };
-    const place = { ...fds, inode, cookie: BigInt(inode), addresses, missing: [], watch };
+    const place = {
+      ...fds,
+      inode,
+      cookie: BigInt(inode),
+      addresses,
+      missing: [],
+      watch,
+      settings: 0,
+      listenerPort: 0,
+    };
     this.opened.set(netns, place);
+    for (const fd of place.listeners) this.listeners.add(fd);
     return place;
   }
 
@@ -148,6 +161,17 @@ export class FakePlaces implements Places {
     if (failure !== undefined) throw new Error(failure);
   }
 
+  move(place: Place): Place {
+    const fd = this.#nextFd++;
+    this.listeners.add(fd);
+    return { ...place, listeners: [fd], listenerPort: place.listenerPort + 1 };
+  }
+
+  leave({ listeners }: Pick<Place, "listeners">): void {
+    for (const fd of listeners)
+      if (!this.listeners.delete(fd)) throw new Error("a listener is closed twice");
+  }
+
   undo(place: Pick<Place, "netns">): void {
     const { cookie } = this.opened.get(place.netns) ?? {};
     if (cookie === undefined) throw new Error("undo of a place that is not open");
@@ -156,6 +180,7 @@ export class FakePlaces implements Places {
 
   close(place: Place): void {
     if (!this.opened.delete(place.netns)) throw new Error("closed twice");
+    this.leave(place);
   }
 }
 
@@ -196,6 +221,16 @@ export class FakeUsers implements PodUsers {
 
   async added(pod: CaughtPod): Promise<void> {
     this.told.push(`added ${pod.uid}`);
+  }
+
+  /** Set to make the next moved() reject. */
+  refusal: string | undefined;
+
+  async moved({ uid, listeners }: Pick<CaughtPod, "uid" | "listeners">): Promise<void> {
+    const { refusal } = this;
+    this.refusal = undefined;
+    this.told.push(`moved ${uid} to ${listeners.join()}`);
+    if (refusal !== undefined) throw new Error(refusal);
   }
 
   idle(uid: string, _signal: AbortSignal): Promise<void> {

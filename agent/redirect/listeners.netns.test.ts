@@ -34,12 +34,24 @@ for (const [kernel, sockets, ipv6] of [
   ["without IPv6", new WithoutIpv6(), -1],
 ] as const)
   test(`a kernel ${kernel} gives transparent listeners of one group on the dummy address`, (t) => {
-    const fds = openListeners(namespace(t), 3, sockets);
+    const { fds, port } = openListeners(namespace(t), 3, { sockets });
     t.after(() => closeListeners(fds));
     const places = new Set(fds.map((fd) => JSON.stringify(sockets.localAddress(fd))));
-    assert.deepEqual([...places], ['{"ip":"192.0.0.8","port":15007}']);
+    assert.deepEqual([...places], [JSON.stringify({ ip: "192.0.0.8", port })]);
+    assert.ok(port > 60_999 && port < 65_536, String(port));
     for (const fd of fds) {
       assert.equal(sockets.getOption(fd, SOL_IP, IP_TRANSPARENT), 1);
       assert.equal(Math.sign(sockets.getOption(fd, SOL_IPV6, IPV6_TRANSPARENT)), ipv6);
     }
   });
+
+test("listeners move to another port than the one they had, also where most are taken", (t) => {
+  const netns = namespace(t);
+  const first = openListeners(netns, 2);
+  t.after(() => closeListeners(first.fds));
+  for (let i = 0; i < 20; i++) {
+    const next = openListeners(netns, 2, { avoid: first.port });
+    closeListeners(next.fds);
+    assert.notEqual(next.port, first.port);
+  }
+});

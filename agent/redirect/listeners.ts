@@ -36,9 +36,14 @@ const DUAL_STACK: Family = {
   ip: "::ffff:192.0.0.8",
   transparent: [...IPV4.transparent, [SOL_IPV6, IPV6_TRANSPARENT]],
 };
-/** Outside the ports that kernels choose (32768 and up), so that no application's later bind meets it. */
-const FIRST_PORT = 15_007;
-const LAST_PORT = 15_107;
+/**
+ * Outside the ports that kernels choose by default (32768 to 60999), and each time another one of many, since a
+ * wildcard bind() of an application to the same port would fail. One that an application asks for is left to it.
+ */
+const FIRST_PORT = 61_000;
+const PORT_COUNT = 4_536;
+/** How many are tried: a few in a row may be taken. */
+const TRIES = 100;
 /** Half-open and not yet accepted connections per worker; the kernel caps it at net.core.somaxconn. */
 const BACKLOG = 4096;
 
@@ -48,23 +53,38 @@ export type ListenerSockets = Pick<
   "socket" | "setOption" | "bind" | "listen" | "close" | "dispose"
 >;
 
-/**
- * Opens `count` listeners in the namespace. Throws ListenError and leaves none open then. `sockets`, only for tests,
- * are disposed of.
- */
+/** Listening sockets of one group. */
+export interface OpenListeners {
+  readonly fds: readonly number[];
+  readonly port: number;
+}
+
+/** What openListeners() may be told. */
+export interface ListenersWish {
+  /** A port that it must not be. */
+  readonly avoid?: number;
+  /** Only for tests; disposed of. */
+  readonly sockets?: ListenerSockets;
+}
+
+/** Opens `count` listeners in the namespace. Throws ListenError and leaves none open then. */
 export function openListeners(
   netns: number,
   count: number,
-  sockets: ListenerSockets = new Sockets(),
-): number[] {
+  { avoid, sockets = new Sockets() }: ListenersWish = {},
+): OpenListeners {
   const fds: number[] = [];
+  const first = Math.floor(Math.random() * PORT_COUNT);
+  const ports = Array.from({ length: TRIES }, (_, i) => FIRST_PORT + ((first + i) % PORT_COUNT));
+  const free = ports.filter((port) => port !== avoid);
   try {
-    for (let port = FIRST_PORT; fds.length < count; ) {
-      const fd = listenerOn(sockets, netns, port);
+    let tried = 0;
+    while (fds.length < count) {
+      const fd = listenerOn(sockets, netns, free[tried] ?? FIRST_PORT);
       if (fd >= 0) fds.push(fd);
-      else if (fds.length > 0 || port++ === LAST_PORT) throw new ListenError(errnoName(fd));
+      else if (fds.length > 0 || ++tried === free.length) throw new ListenError(errnoName(fd));
     }
-    return fds;
+    return { fds, port: free[tried] ?? FIRST_PORT };
   } catch (error) {
     closeListeners(fds);
     throw error;

@@ -36,7 +36,7 @@ export function listeningPlaces(
 export function beginListening(tables: ListeningTables, pod: bigint): void {
   if (tables.listeningStates.get(pod) !== undefined) return;
   const epoch = newEpoch();
-  tables.listeningStates.set(pod, { epoch, keys: 0, full: 1, refused: 0, stale: 0 });
+  tables.listeningStates.set(pod, { epoch, keys: 0, full: 1, refused: 0, stale: 0, wanted: 0 });
 }
 
 /**

@@ -11,7 +11,7 @@ import { listListeners } from "../kernel/sock-diag.ts";
 import { AF_INET, AF_INET6 } from "../kernel/socket-constants.ts";
 import { closeListeners, openListeners } from "./listeners.ts";
 import type { FoundNamespace, Located } from "./locator.ts";
-import { turnConnects, undoTurn } from "./namespace.ts";
+import { settingsOf, turnConnects, undoTurn } from "./namespace.ts";
 import type { NamespaceNetworks } from "./networks.ts";
 import { podAddressesIn } from "./pod-addresses.ts";
 
@@ -26,8 +26,12 @@ export interface Place {
   readonly addresses: readonly string[];
   /** The pod's addresses that it lacks, as where IPv6 is switched off in the pod: of these nothing is caught. */
   readonly missing: readonly string[];
+  /** The settings that it had when it was opened: settingsOf(). */
+  readonly settings: number;
   /** One listening descriptor for each data worker. */
   readonly listeners: readonly number[];
+  /** The port of all of them. */
+  readonly listenerPort: number;
   /** Says when networks() is to be asked again. */
   readonly watch: Pick<NetworkWatch, "hasChanged"> & Disposable;
 }
@@ -46,8 +50,12 @@ export interface Places {
   listening(place: Pick<Place, "netns">): readonly ListeningSocket[];
   /** Its addresses and routes. Throws NetlinkError. */
   networks(place: Pick<Place, "netns">): NamespaceNetworks;
-  /** Removes rules, routes and settings. */
-  undo(place: Pick<Place, "netns" | "addresses">): void;
+  /** As `place` with listeners on another port; the former ones stay open until leave() closes them. */
+  move(place: Place): Place;
+  /** Closes the listeners of a place that has moved. */
+  leave(place: Pick<Place, "listeners">): void;
+  /** Removes rules and routes, and gives the namespace its settings back. */
+  undo(place: Pick<Place, "netns" | "addresses">, settings: number): void;
   /** Closes all descriptors: from now on a deleted pod's namespace can go. */
   close(place: Place): void;
 }
@@ -77,7 +85,12 @@ export function kernelPlaces(workers: number, proc: string): Places {
       );
       return { addresses: listAddresses(netlink), routes };
     },
-    undo: (place) => undoTurn({ ...place, proc }),
+    move(place) {
+      const { fds, port } = openListeners(place.netns, workers, { avoid: place.listenerPort });
+      return { ...place, listeners: fds, listenerPort: port };
+    },
+    leave: ({ listeners }) => closeListeners(listeners),
+    undo: (place, settings) => undoTurn({ ...place, proc }, settings),
     close(place) {
       closeListeners(place.listeners);
       place.watch[Symbol.dispose]();
@@ -93,8 +106,10 @@ function holding(opened: Opened, workers: number): Place {
   const { netns } = opened;
   const watch = new NetworkWatch(netns);
   try {
-    const listeners = openListeners(netns, workers);
-    return { ...opened, cookie: netnsCookie(netns), listeners, watch };
+    const settings = settingsOf(netns);
+    const { fds, port } = openListeners(netns, workers);
+    const listening = { listeners: fds, listenerPort: port };
+    return { ...opened, cookie: netnsCookie(netns), settings, ...listening, watch };
   } catch (error) {
     watch[Symbol.dispose]();
     throw error;

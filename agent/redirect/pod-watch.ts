@@ -13,15 +13,19 @@ import { knownNetworks, meshDevice } from "./networks.ts";
 import type { Place, Places } from "./place.ts";
 import { podAddresses } from "./pod-addresses.ts";
 
-const NO_FACTS: PodFacts = { device: 0, networks: [] };
+/** The part of a pod's facts that changes by itself. */
+type Reach = Pick<PodFacts, "device" | "networks">;
+
+const UNKNOWN: Reach = { device: 0, networks: [] };
 
 /** Of one pod, from one set-up to the next. */
 export class PodWatch {
   readonly #places: Places;
   readonly #tables: ListeningTables;
   readonly #review = new ListenerReview();
-  #facts: PodFacts = NO_FACTS;
+  #reach: Reach = UNKNOWN;
   #isShareFull = false;
+  #wanted = 0;
 
   constructor(places: Places, tables: ListeningTables) {
     this.#places = places;
@@ -29,21 +33,30 @@ export class PodWatch {
   }
 
   /** As last read. */
-  get facts(): PodFacts {
-    return this.#facts;
+  get reach(): Reach {
+    return this.#reach;
+  }
+
+  /** Whether an application has asked for the port of the agent's listeners since this was asked last. */
+  isPortWanted({ cookie }: Place): boolean {
+    const { wanted = 0 } = this.#tables.listeningStates.get(cookie) ?? {};
+    const isNew = wanted !== this.#wanted;
+    this.#wanted = wanted;
+    return isNew;
   }
 
   /** Reads everything for the first time. */
   begin(place: Place): void {
-    this.#readFacts(place);
+    this.#readReach(place);
     this.#lookWhoListens(place);
+    this.isPortWanted(place);
   }
 
-  /** Undefined when nothing changed; else the place with the addresses that it has now, facts read anew. */
+  /** Undefined when nothing changed; else the place with the addresses that it has now, the reach read anew. */
   changed(place: Place): Place | undefined {
     if (!place.watch.hasChanged()) return undefined;
     const now = this.#readdressed(place);
-    this.#readFacts(now);
+    this.#readReach(now);
     return now;
   }
 
@@ -80,14 +93,14 @@ export class PodWatch {
   }
 
   /** Without an answer everything is the mesh's business. */
-  #readFacts(place: Place): void {
-    this.#facts = NO_FACTS;
+  #readReach(place: Place): void {
+    this.#reach = UNKNOWN;
     try {
       const found = this.#places.networks(place);
       const device = meshDevice(found.addresses, place.addresses);
       const networks = knownNetworks(found, device);
       this.#isShareFull = networks === "too-many";
-      this.#facts = { device, networks: networks === "too-many" ? [] : networks };
+      this.#reach = { device, networks: networks === "too-many" ? [] : networks };
     } catch {
       this.#isShareFull = false;
     }

@@ -54,6 +54,7 @@ async function quiet(pod: PodRedirect): Promise<void> {
 
 function assertNothingLeft({ places, kernel }: ReturnType<typeof harness>): void {
   assert.equal(places.opened.size, 0);
+  assert.equal(places.listeners.size, 0);
   assert.equal(kernel.attached.size, 0);
   assert.equal(kernel.listening.size, 0);
   assert.deepEqual(dump(kernel.tables), []);
@@ -277,6 +278,44 @@ test("after any sequence of events, however close together, kernel and wish agre
     }),
     { numRuns: 500 },
   );
+});
+
+/** An application asks for the port of the agent's listeners. */
+function wantPort({ kernel }: ReturnType<typeof harness>): void {
+  const { listeningStates } = kernel.maps;
+  const state = listeningStates.get(5n);
+  assert.ok(state !== undefined);
+  listeningStates.set(5n, { ...state, wanted: state.wanted + 1 });
+}
+
+test("listeners whose port is wanted move once, and the former ones are closed after", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  const [former] = h.places.listeners;
+  wantPort(h);
+  for (const nowMs of [0, 200]) {
+    h.pod.review(nowMs);
+    await h.pod.settle();
+  }
+  const [next] = h.places.listeners;
+  assert.deepEqual([h.places.listeners.size, next === former], [1, false]);
+  assert.deepEqual(h.users.told, ["added a", `moved a to ${next}`]);
+  assert.deepEqual([h.kernel.listening.get(5n), isCaught(h)], [next, true]);
+  assert.equal(h.kernel.tables.pods.get(5n)?.listenerPort, 1);
+});
+
+test("a pod whose move the workers refuse is set up anew, without a listener left over", async () => {
+  const h = harness();
+  h.locator.move(UID, 5);
+  await h.pod.want(workload());
+  h.users.refusal = "no";
+  wantPort(h);
+  h.pod.review(0);
+  await h.pod.settle();
+  const told = h.users.told.map((line) => line.split(" ")[0]);
+  assert.deepEqual(told, ["added", "moved", "removed", "added"]);
+  assert.deepEqual([isCaught(h), h.places.opened.size, h.places.listeners.size], [true, 1, 1]);
 });
 
 test("a released pod gets nothing new, keeps its place, and leaves it to its own end", async () => {

@@ -7,33 +7,13 @@ import { isDeepStrictEqual } from "node:util";
 import { POD_CATCH } from "../kernel/layout.gen.ts";
 import type { ListeningTables, MeshMaps, PodTables } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
-import { leavingContents, podContents, releasedContents, sandboxOf } from "./contents.ts";
+import { leavingContents, NO_FACTS, podContents, releasedContents, sandboxOf } from "./contents.ts";
 import { beginListening, endListening } from "./listening.ts";
 import type { AbsentReason, Located, PodLocator } from "./locator.ts";
 import type { Place, Places } from "./place.ts";
+import type { PodUsers } from "./pod-users.ts";
 import { PodWatch } from "./pod-watch.ts";
 import { sameContents, writeChange } from "./writer.ts";
-
-/** A pod whose connections arrive at the agent: what a data worker needs of it. */
-export interface CaughtPod {
-  readonly uid: string;
-  /** Descriptor of the pod's network namespace, for sockets that the agent opens there. */
-  readonly netns: number;
-  /** The addresses it has in there: known here before the API knows them. */
-  readonly addresses: readonly string[];
-  /** Listening descriptors; worker number i accepts on element i. All belong to the redirect: don't close them. */
-  readonly listeners: readonly number[];
-}
-
-/** Who relays the pods' connections: the data workers, behind app.ts. */
-export interface PodUsers {
-  /** Accept connections of this pod from now on. Resolves when every worker does. */
-  added(pod: CaughtPod): Promise<void>;
-  /** Resolves when no relayed connection of the pod is left; rejects or never resolves after `signal`. */
-  idle(uid: string, signal: AbortSignal): Promise<void>;
-  /** Stop accepting and cut what is left. Resolves when no worker uses the pod's descriptors any more, within a bounded time. */
-  removed(uid: string): Promise<void>;
-}
 
 /** What a pod needs of the kernel's side. */
 export interface PodKernel {
@@ -97,6 +77,7 @@ export class PodRedirect {
   #closed = false;
   #released = false;
   #watch: PodWatch | undefined;
+  #isPortWanted = false;
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
@@ -157,9 +138,9 @@ export class PodRedirect {
     if (state.kind !== "caught" || this.#watch === undefined) return;
     this.#watch.reviewListeners(state.place, nowMs);
     const place = this.#watch.changed(state.place);
-    if (place === undefined) return;
-    this.#state = { ...state, place };
-    void this.settle();
+    if (place !== undefined) this.#state = { ...state, place };
+    this.#isPortWanted ||= this.#watch.isPortWanted(state.place);
+    if (place !== undefined || this.#isPortWanted) void this.settle();
   }
 
   /** Something may have changed outside: looks again. Resolves when all is done, or when connections take long to end. */
@@ -202,6 +183,11 @@ export class PodRedirect {
     if (state.kind === "out" || state.kind === "failed") return this.#enter();
     const located = this.#context.locator.locate(this.#sandbox);
     if (!isAmong(state.place, located)) return this.#remove(state.place, { undo: false });
+    if (this.#isPortWanted && state.kind === "caught") {
+      this.#isPortWanted = false;
+      this.#again = true;
+      return this.#moveListeners(state);
+    }
     if (this.#wanted) return this.#catch(state, this.#wanted);
     if (state.kind === "caught") return this.#leave(state);
     if (state.idle || this.#expelled) return this.#remove(state.place, { undo: true });
@@ -226,7 +212,10 @@ export class PodRedirect {
     adopted.delete(cookie);
     const watch = new PodWatch(places, kernel.maps);
     this.#watch = watch;
-    const recorded = before ?? leavingContents(podContents(withAddresses(wanted, place), cookie));
+    const settings = before?.pod.settings ?? place.settings;
+    const recorded =
+      before ??
+      leavingContents(podContents(withAddresses(wanted, place), cookie, { ...NO_FACTS, settings }));
     this.#state = { kind: "caught", place, contents: recorded };
     // The pinned attachment comes first and goes last: after a crash the next agent finds the pod by it.
     kernel.attachPod(cookie, netns);
@@ -239,7 +228,7 @@ export class PodRedirect {
     this.#failures = 0;
     const [first] = listeners;
     if (first !== undefined && !this.#released) kernel.maps.listeners.set(cookie, first);
-    this.#write(podContents(withAddresses(wanted, place), cookie, watch.facts));
+    this.#write(this.#contents(wanted, place, settings));
   }
 
   /** Already in: the pod's wishes may have changed, or it comes back while it was leaving. */
@@ -253,9 +242,40 @@ export class PodRedirect {
     if (wanted.addresses.some((address) => !known.includes(address)))
       return this.#remove(place, { undo: true });
     if (state.kind === "leaving") state.waiting.abort();
-    const contents = podContents(withAddresses(wanted, place), place.cookie, this.#watch?.facts);
+    const contents = this.#contents(wanted, place, state.contents.pod.settings);
     this.#state = { kind: "caught", place: state.place, contents: state.contents };
     if (!sameContents(state.contents, contents)) this.#write(contents);
+  }
+
+  #contents(wanted: EnrolledWorkload, place: Place, settings: number): PodContents {
+    const { listenerPort } = place;
+    const facts = { ...NO_FACTS, ...this.#watch?.reach, settings, listenerPort };
+    return podContents(withAddresses(wanted, place), place.cookie, facts);
+  }
+
+  /** An application wants the port of the listeners: they move, and what came to the former ones goes on. */
+  async #moveListeners(state: PodState & { kind: "caught" }): Promise<void> {
+    const { kernel, places, users } = this.#context;
+    const place = this.#moved(state.place);
+    if (place === undefined) return;
+    this.#state = { ...state, place };
+    try {
+      await users.moved({ uid: this.uid, listeners: place.listeners });
+      const [first] = place.listeners;
+      if (first !== undefined && !this.#released && !this.#closed)
+        kernel.maps.listeners.set(place.cookie, first);
+    } finally {
+      places.leave(state.place);
+    }
+  }
+
+  /** Without another port all stays as it is. */
+  #moved(place: Place): Place | undefined {
+    try {
+      return this.#context.places.move(place);
+    } catch {
+      return undefined;
+    }
   }
 
   #leave(state: PodState & { kind: "caught" }): void {
@@ -283,7 +303,8 @@ export class PodRedirect {
     await this.#cut();
     if (this.#closed) return;
     kernel.maps.listeners.delete(place.cookie);
-    if (undo) places.undo(everything(place));
+    const settings = "contents" in state ? state.contents.pod.settings : 0;
+    if (undo) places.undo(everything(place), settings);
     places.close(place);
     if ("contents" in state) writeChange(kernel.maps, { from: state.contents, to: undefined });
     endListening(kernel.maps, place.cookie);
@@ -335,7 +356,7 @@ export class PodRedirect {
       () => kernel.maps.pods.delete(place.cookie),
       () => this.#cut(),
       () => kernel.maps.listeners.delete(place.cookie),
-      () => places.undo(everything(place)),
+      () => places.undo(everything(place), contents.pod.settings),
       () => places.close(place),
       () => writeChange(kernel.maps, { from: contents, to: undefined }),
       () => endListening(kernel.maps, place.cookie),

@@ -10,8 +10,9 @@ import { dropListening, endListening } from "./listening.ts";
 import type { FoundNamespace, PodLocator } from "./locator.ts";
 import type { Places } from "./place.ts";
 import { kernelPlaces } from "./place.ts";
-import type { CaughtPod, PodContext, PodKernel, PodState, PodUsers } from "./pod.ts";
+import type { PodContext, PodKernel, PodState } from "./pod.ts";
 import { PodRedirect } from "./pod.ts";
+import type { CaughtPod, PodUsers } from "./pod-users.ts";
 import { adoptContents, writeChange } from "./writer.ts";
 
 /** What the redirect needs of the kernel's side; MeshBpf is the real one. */
@@ -220,7 +221,7 @@ export class Redirect implements Disposable {
     try {
       const cookie = netnsCookie(netns);
       if (!adopted.has(cookie) || confirm?.() === false) return;
-      places.undo({ netns, addresses });
+      places.undo({ netns, addresses }, adopted.get(cookie)?.pod.settings ?? 0);
       writeChange(kernel.maps, { from: adopted.get(cookie), to: undefined });
       endListening(kernel.maps, cookie);
       kernel.detachPod(cookie);

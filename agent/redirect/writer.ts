@@ -85,6 +85,8 @@ function textOf(contents: PodContents): string {
     cookie,
     pod.flags,
     pod.device,
+    pod.settings,
+    pod.listenerPort,
     pod.ipv4.word,
     pod.ipv6.word,
     ports.map(portText),

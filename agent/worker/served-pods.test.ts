@@ -10,6 +10,7 @@ import type { Connection, LocalPod } from "../flow/pod.ts";
 import { Sockets } from "../kernel/sockets.ts";
 import type { Answer } from "../messages.ts";
 import { Reply } from "./commands.ts";
+import { HANDOVER_MS } from "./movable-listener.ts";
 import { CUT_MS, ServedPods } from "./served-pods.ts";
 
 /** A connection, and how it ends. */
@@ -71,9 +72,7 @@ function harness(stubborn: readonly string[]): Harness {
   return {
     ...{ lab, pods, connections, bugs, addresses, closed: system.closed },
     serve: (uid) => {
-      const listenerFd = openListener(lab.loop.system, { at: { ip: "127.0.0.1", port: 0 } });
-      const at = lab.loop.system.localAddress(listenerFd);
-      assert.ok(typeof at === "object");
+      const { fd: listenerFd, at } = listener(lab);
       const netnsFd = openSync("/proc/self/ns/net", "r");
       const localPorts = { first: 32_768, last: 60_999 };
       const init = { uid, owner: 0, netnsFd, listenerFd, listenerPort: at.port, localPorts };
@@ -88,6 +87,14 @@ function harness(stubborn: readonly string[]): Harness {
 function replied(): { readonly reply: Reply; readonly answers: Answer[] } {
   const answers: Answer[] = [];
   return { reply: new Reply((answer) => answers.push(answer)), answers };
+}
+
+/** Opens a listener for a pod. */
+function listener(lab: LoopLab): { readonly fd: number; readonly at: SocketAddress } {
+  const fd = openListener(lab.loop.system, { at: { ip: "127.0.0.1", port: 0 } });
+  const at = lab.loop.system.localAddress(fd);
+  assert.ok(typeof at === "object");
+  return { fd, at };
 }
 
 /** Opens a connection and waits until it is carried. */
@@ -165,6 +172,56 @@ test("who watches a pod is answered once nothing was carried for a while, and wh
   h.pods.forget("a", replied().reply);
   assert.deepEqual(forgotten.answers, [{ kind: "done" }]);
   assert.deepEqual(h.pods.watch("a", stranger.reply), { kind: "done" });
+});
+
+test("a pod that moves is accepted for at both places for a while, then at the new one only", () => {
+  using h = harness([]);
+  const { at } = h.serve("a");
+  dial(h, at);
+  const next = listener(h.lab);
+  const from = performance.now();
+  assert.deepEqual(h.pods.move("a", next.fd), { kind: "done" });
+  dial(h, at);
+  dial(h, next.at);
+  const last = listener(h.lab);
+  assert.deepEqual(h.pods.move("a", last.fd), { kind: "done" });
+  dial(h, next.at);
+  h.lab.until(() => h.closed.includes(next.fd), "both former ones are closed", HANDOVER_MS + 1000);
+  assert.ok(performance.now() - from >= HANDOVER_MS - 50, "handshakes have time to end");
+  dial(h, last.at);
+  assert.equal(h.pods.carried, 5, "nothing was cut");
+  h.pods.forget("a", replied().reply);
+  h.lab.until(() => h.closed.includes(last.fd), "it is closed");
+});
+
+test("a pod that is forgotten while it moves is accepted for nowhere any more", () => {
+  using h = harness([]);
+  const { at } = h.serve("a");
+  const next = listener(h.lab);
+  h.pods.move("a", next.fd);
+  h.pods.forget("a", replied().reply);
+  h.lab.until(() => h.closed.includes(next.fd), "the listeners are closed");
+  for (const to of [at, next.at]) {
+    const client = new Recorder();
+    h.lab.dial(to, client);
+    h.lab.until(() => client.cause !== undefined, "it is refused");
+    assert.deepEqual(client.log, ["ECONNREFUSED"]);
+  }
+  assert.equal(h.connections.length, 0);
+});
+
+test("a pod that is not served does not move, and the listener that came for it is closed", () => {
+  using h = harness(["a"]);
+  const early = listener(h.lab);
+  assert.throws(() => h.pods.move("a", early.fd), /pod a is not served/);
+  assert.equal(isOpen(early.fd), false);
+  const { at } = h.serve("a");
+  dial(h, at);
+  h.pods.forget("a", replied().reply);
+  const late = listener(h.lab);
+  assert.throws(() => h.pods.move("a", late.fd), /pod a is not served/);
+  assert.equal(isOpen(late.fd), false);
+  h.connections[0]?.release();
 });
 
 test("a pod that is served already is refused, and what came with it is closed", () => {

@@ -1,7 +1,7 @@
 /** The pods that a worker serves, from the first listener to the last connection. */
 
 import type { Refusal } from "#model/refusal.ts";
-import { type Accepted, type Listener, listen } from "../engine/listen.ts";
+import type { Accepted } from "../engine/listen.ts";
 import type { Loop } from "../engine/loop.ts";
 import { Timer } from "../engine/timers.ts";
 import type { Permit } from "../flow/authorize.ts";
@@ -9,6 +9,7 @@ import type { LiveEndpoint } from "../flow/balance/live-endpoint.ts";
 import { LocalPod, type WorkerTally } from "../flow/pod.ts";
 import type { PodInit } from "../messages.ts";
 import { DONE, type Outcome, type Reply } from "./commands.ts";
+import { MovableListener } from "./movable-listener.ts";
 
 /**
  * How long nothing must have been carried before a pod counts as idle and a drain as done, once the kernel sends nothing
@@ -25,7 +26,7 @@ export const CUT_MS = 2000;
 
 /** Where a pod stands in this worker. */
 type ServedState =
-  | { readonly kind: "serving"; readonly listener: Listener }
+  | { readonly kind: "serving"; readonly listener: MovableListener }
   /** Everything was cut: forgotten, and main answered, when the last connection has ended or its time is over. */
   | { readonly kind: "ending"; readonly replies: Reply[]; readonly deadline: Timer }
   /** Forgotten, but for connections that a cut did not end: they have the namespace until they do. */
@@ -82,8 +83,8 @@ export class ServedPods {
     const pod = new LocalPod(init, tally);
     try {
       if (this.#served.has(init.uid)) throw new Error(`pod ${init.uid} is served already`);
-      const from = { fd: init.listenerFd, owner: loop.owner(init.owner) };
-      const listener = listen(loop, from, {
+      const from = { fd: init.listenerFd, owner: init.owner };
+      const listener = new MovableListener(loop, from, {
         onAccept: (accepted) => onAccept(pod, accepted),
         onAcceptFailed,
       });
@@ -101,6 +102,19 @@ export class ServedPods {
       throw error;
     }
     onAddresses(init.uid, init.addresses);
+    return DONE;
+  }
+
+  /** Accepts connections of the pod on another listener from now on, after what came to the former one. */
+  move(uid: string, listenerFd: number): Outcome {
+    const state = this.#served.get(uid)?.state;
+    try {
+      if (state?.kind !== "serving") throw new Error(`pod ${uid} is not served`);
+      state.listener.move(listenerFd);
+    } catch (error) {
+      this.#options.loop.system.close(listenerFd);
+      throw error;
+    }
     return DONE;
   }
 

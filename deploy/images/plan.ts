@@ -46,6 +46,7 @@ export function imagePlans(version: string): Readonly<Record<ImageName, ImagePla
       name: "agent",
       entries: ["agent/main.ts", "agent/worker.ts"],
       data: [
+        "bpf/bind.bpf.o",
         "bpf/connect.bpf.o",
         "bpf/lookup.bpf.o",
         "bpf/sockops.bpf.o",

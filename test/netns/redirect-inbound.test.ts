@@ -5,14 +5,12 @@ import { writeSysctl } from "../../agent/kernel/netns.ts";
 import type { Child } from "../support/child-calls.ts";
 import type { Dialled, PodProcess, Where } from "../support/pod-process.ts";
 import type { RedirectAgent } from "../support/redirect-agent.ts";
-import { PLACES, RedirectLab, workload } from "../support/redirect-lab.ts";
+import { agentsPort, PLACES, RedirectLab, workload } from "../support/redirect-lab.ts";
 import { until } from "../support/until.ts";
 
 const { web, db, outside } = PLACES;
 const PORT = 8080;
 const CLOSED_PORT = 8081;
-/** The first port the agent's listeners take (agent/redirect/listeners.ts). */
-const LISTENER_PORT = 15_007;
 /** Enough connections at once for about 100 collisions among SOURCE_PORT_COUNT ports, were it left to chance. */
 const MANY = 1500;
 /** Enough connections one after the other to take half of SOURCE_PORT_COUNT ports for a minute. */
@@ -86,13 +84,14 @@ test("a port nobody listens on is refused, as without a mesh", async () => {
 });
 
 test("the agent's own listening port can't be hit", async () => {
+  const port = agentsPort(lab.netns("web"));
   for (const host of [web.ipv4, web.ipv6]) {
-    const { error } = await dial({ host, port: LISTENER_PORT });
+    const { error } = await dial({ host, port });
     assert.equal(error, "ECONNREFUSED");
   }
   const inside = await lab.process("web");
   for (const host of [web.ipv4, "127.0.0.1", "::1", web.ipv6])
-    assert.equal((await inside.call("dial", { host, port: LISTENER_PORT })).error, "ECONNREFUSED");
+    assert.equal((await inside.call("dial", { host, port })).error, "ECONNREFUSED");
   // The two dials from outside: nobody listens there.
   assert.equal(await count("inbound-nobody"), 2);
   assert.equal(await count("inbound-caught"), 0);

@@ -22,7 +22,7 @@ import { formatAddress, parseAddress, unmapAddress } from "../../agent/model/add
 import { EMPTY_SNAPSHOT } from "../../agent/model/snapshot.ts";
 import type { Workload } from "../../agent/model/workload.ts";
 import { DirectoryLocator } from "../../agent/redirect/locator.ts";
-import type { CaughtPod, PodUsers } from "../../agent/redirect/pod.ts";
+import type { CaughtPod, PodUsers } from "../../agent/redirect/pod-users.ts";
 import { type PodStatus, Redirect } from "../../agent/redirect/redirect.ts";
 import { answerCalls } from "./child-calls.ts";
 
@@ -66,13 +66,17 @@ const endings = new Map<string, () => void>();
 let addresses: ReadonlySet<string> = new Set();
 let running: Running | undefined;
 
+/** A pod as its connections need it. */
+type Relayed = Pick<CaughtPod, "uid" | "netns">;
+
 const users: PodUsers = {
   async added(pod) {
     namespaces.set(pod.uid, pod.netns);
-    servers.set(
-      pod.uid,
-      pod.listeners.map((fd) => relayOn(fd, pod)),
-    );
+    listenOn(pod);
+  },
+  async moved({ uid, listeners }) {
+    for (const former of servers.get(uid) ?? []) former.close();
+    listenOn({ uid, listeners, netns: namespaces.get(uid) ?? -1 });
   },
   idle: (uid) => new Promise((resolve) => endings.set(uid, resolve)),
   async removed(uid) {
@@ -83,12 +87,19 @@ const users: PodUsers = {
 };
 
 /** Node closes what it listens on, so it gets a duplicate. */
-function relayOn(fd: number, pod: CaughtPod): Server {
+function listenOn(pod: Relayed & Pick<CaughtPod, "listeners">): void {
+  servers.set(
+    pod.uid,
+    pod.listeners.map((fd) => relayOn(fd, pod)),
+  );
+}
+
+function relayOn(fd: number, pod: Relayed): Server {
   const server = createServer((client) => relay(client, pod));
   return server.listen({ fd: libc.fcntl(fd, F_DUPFD_CLOEXEC, 0) });
 }
 
-function relay(client: Socket, pod: CaughtPod): void {
+function relay(client: Socket, pod: Relayed): void {
   client.on("error", () => client.destroy());
   const { from, to, port } = endsOf(client);
   if (!addresses.has(to)) {

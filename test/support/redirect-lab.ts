@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { addAddress } from "../../agent/kernel/addresses.ts";
 import { createVeth, setLink } from "../../agent/kernel/links.ts";
 import { detachMount, mountBpf } from "../../agent/kernel/namespace-calls.ts";
-import { openNetlink } from "../../agent/kernel/netlink.ts";
+import { NETLINK, openNetlink } from "../../agent/kernel/netlink.ts";
 import {
   closeNetns,
   createNetns,
@@ -17,6 +17,7 @@ import {
   writeSysctl,
 } from "../../agent/kernel/netns.ts";
 import { addRoute } from "../../agent/kernel/routes.ts";
+import { listListeners } from "../../agent/kernel/sock-diag.ts";
 import type { Enrolment } from "../../agent/model/enrolment.ts";
 import { DEFAULT_ENROLMENT } from "../../agent/model/enrolment.ts";
 import type { Workload } from "../../agent/model/workload.ts";
@@ -151,6 +152,14 @@ export class RedirectLab implements AsyncDisposable {
     addRoute(here, { destination: "default", gateway: `10.77.${subnet}.1` });
     addRoute(here, { destination: "default", gateway: `fd77:${subnet}::1` });
   }
+}
+
+/** The port of the agent's listeners in a namespace. */
+export function agentsPort(netns: number): number {
+  using netlink = openNetlink(netns, NETLINK.SOCK_DIAG);
+  const own = listListeners(netlink).find(({ address }) => address === "::ffff:192.0.0.8");
+  if (own === undefined) throw new Error("the agent does not listen there");
+  return own.port;
 }
 
 /** A pod of the lab as the snapshot has it; without wishes it is not enrolled. */

@@ -120,7 +120,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   readonly misdeclared: MisdeclaredPort[] = [];
   readonly #collector: Collector = new Collector({ clock: () => performance.now() });
   /** The listener behind VIP; the worker has a duplicate. */
-  readonly listenerFd: number;
+  listenerFd: number;
   #version = 0;
 
   /** Starts a worker whose one service is reached at VIP:`port`. */
@@ -135,6 +135,16 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
       listeners: [rig.listenerFd],
     });
     return rig;
+  }
+
+  /** Has the worker accept on another listener of the same place, and lets go of the former one. */
+  async moveListener(): Promise<void> {
+    const system = new Sockets();
+    const former = this.listenerFd;
+    const at = { ip: VIP, port: this.port };
+    this.listenerFd = openListener(system, { at, reusePort: true });
+    await this.workers.moved({ uid: CLIENT.uid, listeners: [this.listenerFd] });
+    system.close(former);
   }
 
   private constructor(options: RigOptions) {

@@ -36,7 +36,7 @@ const PORTS: readonly (readonly [string, string, string])[] = [
     "`/ready`, `/live` for kubelet: on loopback, where no pod's connections can keep it waiting",
   ],
   [
-    "15007 to 15107/tcp on 192.0.0.8",
+    "any of 61000 to 65535/tcp on 192.0.0.8",
     "agent, inside each enrolled pod",
     "where redirected connections are accepted; no packet can be addressed to it (RFC 7600's dummy address)",
   ],
