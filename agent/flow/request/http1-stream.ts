@@ -42,6 +42,7 @@ export interface StreamConnection {
   tied(upstream: Channel): void;
 }
 
+const NOTHING: Uint8Array = new Uint8Array(0);
 const RANGE: Range = { start: 0, end: 0 };
 
 /** One object for all heads of a worker: written and read within one call. */
@@ -108,6 +109,8 @@ export class Http1Stream implements Client {
   }
 
   end(): void {
+    // What was promised for the end of the turn goes now: the next request must not wait for it.
+    this.#connection.channel.write(NOTHING, 0, 0);
     this.#connection.finished(this.#keepAlive);
   }
 

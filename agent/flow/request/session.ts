@@ -282,6 +282,9 @@ export class HttpSession
       if (held.length === before) held.replace(held.bytes, used, before);
       if (held.length === 0) held.clear();
     }
+    // Nothing waits: the client's end must be heard while its last request is carried.
+    if (held.length === 0 && this.#state.at === "exchanging" && this.requestWhole)
+      this.channel.resume();
     this.#passEnd();
   }
 
