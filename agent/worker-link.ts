@@ -92,6 +92,8 @@ export class WorkerLink {
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     this.#thread = new Worker(entry, {
+      // The worker closes descriptors by libc: at its end Node would close numbers that are somebody else's by then.
+      trackUnmanagedFds: false,
       workerData: { ...init, port: port2 } satisfies WorkerInit,
       transferList: [port2],
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
