@@ -4,7 +4,7 @@ import net from "node:net";
 import type { Client, Request, Stream } from "./conversation.ts";
 import { type Framing, type Message, MessageReader } from "./message-reader.ts";
 import type { ClientEnd, ClientSeen } from "./observation.ts";
-import { inPieces, pause, Wake } from "./wake.ts";
+import { inPieces, pause, resetSocket, Wake } from "./wake.ts";
 import { bodyOf, requestBytes } from "./wire.ts";
 
 /** How long a client waits for `100 Continue` before it sends its content anyway. */
@@ -177,7 +177,7 @@ class Talk {
   #reset(): void {
     if (this.#over) return;
     this.#end("own-reset");
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   async #bytes({ up, down, end }: Stream, request: number, wait: boolean): Promise<void> {

@@ -119,12 +119,10 @@ function anyAnswer(conversation: Conversation, holds: (answer: Answer) => boolea
   return anyRequest(conversation, ({ answer }) => holds(answer));
 }
 
-/** A request that is not safe, behind an answer with which the server ends the connection. */
+/** A request that is not safe, some time after an answer with which a server ends a connection of the same client. */
 function unsafeBehindEnd({ clients }: Conversation): boolean {
-  return clients.some(({ requests }) =>
-    requests.some((request, at) => {
-      const before = requests[at - 1]?.answer;
-      return before !== undefined && before.after !== "keep" && !isSafe(request);
-    }),
-  );
+  return clients.some(({ requests }) => {
+    const end = requests.findIndex(({ answer }) => answer.after !== "keep");
+    return end >= 0 && requests.slice(end + 1).some((request) => !isSafe(request));
+  });
 }

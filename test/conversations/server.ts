@@ -4,7 +4,7 @@ import net from "node:net";
 import type { Answer, Conversation, Request, Stream } from "./conversation.ts";
 import { type Framing, MessageReader } from "./message-reader.ts";
 import type { RequestSeen, ServedSeen } from "./observation.ts";
-import { inPieces, pause, Wake } from "./wake.ts";
+import { inPieces, pause, resetSocket, Wake } from "./wake.ts";
 import { answerBytes, bodyOf, MAX_BODY } from "./wire.ts";
 
 /** How long a server that ends `late` tidies up. */
@@ -108,7 +108,7 @@ class Served {
 
   reset(): void {
     this.#ended("own");
-    this.#socket.resetAndDestroy();
+    resetSocket(this.#socket);
   }
 
   #ended(how: ServedSeen["end"]): void {

@@ -1,5 +1,7 @@
 /** Waiting inside clients and servers: for what the next event may bring. */
 
+import type { Socket } from "node:net";
+
 /** Wakes who waits for something to happen. */
 export class Wake {
   #waiting: (() => void)[] = [];
@@ -51,4 +53,13 @@ export async function inPieces(
     if (!(await write(bytes.subarray(at, at + step)))) return false;
   }
   return true;
+}
+
+/**
+ * Resets a connection, unless its own end is still on its way: libuv refuses that (uv_tcp_close_reset), and Node then
+ * keeps the descriptor for ever.
+ */
+export function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }
