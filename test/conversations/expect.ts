@@ -71,7 +71,14 @@ export function expect(
   byScript(allowed, conversation, { request, index, at, owned });
   const before = client.requests[at - 1];
   if (before !== undefined && !refused)
-    byAnswerBefore(allowed, conversation, before, request, owned);
+    byAnswerBefore(
+      allowed,
+      conversation,
+      before,
+      request,
+      // Of the answer before: what begins with this request changes nothing there.
+      isOwned(conversation, client, at - 1),
+    );
   byLeaving(allowed, conversation, index, at);
   byWorld(allowed, conversation, owned);
   // A server that resets takes back what its kernel had not sent yet of the answers before.

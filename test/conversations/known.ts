@@ -17,6 +17,12 @@ export interface Known {
 /** All that are left out. */
 export const KNOWN: readonly Known[] = [
   {
+    name: "pipelined-end",
+    fault:
+      "behind pipelined requests the client's end, or its next request, is not noticed any more",
+    holds: (one) => isRead(one) && one.clients.some(({ pipelined }) => pipelined === true),
+  },
+  {
     name: "row-1",
     fault: "of a pipelined request with content, bytes are lost when an endpoint refuses",
     holds: (one) =>

@@ -138,6 +138,12 @@ export const REGRESSIONS: readonly Regression[] = [
     ]),
   },
   {
+    name: "a client ends behind two pipelined requests, of which the second was refused",
+    conversation: service([
+      client([get(), get({ cut: { at: 0, how: "fin" } })], { pipelined: true }),
+    ]),
+  },
+  {
     name: "an endpoint that closes its connection once; a safe request goes to the other",
     conversation: service(
       [

@@ -44,6 +44,7 @@ export class Link implements Keeper {
   #own: Lease | undefined;
   /** Nothing but requests that may ride went over #own: others may ride on it later. */
   #clean = true;
+  #over = false;
 
   constructor(mode: LinkMode, owner: LinkOwner) {
     this.#mode = mode;
@@ -52,6 +53,11 @@ export class Link implements Keeper {
 
   get mode(): LinkMode {
     return this.#mode;
+  }
+
+  /** The bound connection has ended: so must its client's. */
+  get over(): boolean {
+    return this.#over;
   }
 
   /** The bound connection's endpoint: the next request goes there. */
@@ -97,7 +103,10 @@ export class Link implements Keeper {
   settle(lease: Lease): void {
     const { upstream, endpoint, ride } = lease;
     if (!upstream.ready) {
-      if (this.#own === lease) this.#own = undefined;
+      if (this.#own === lease) {
+        this.#own = undefined;
+        this.#over = this.#mode === "bound";
+      }
       upstream.close();
     } else if (ride === undefined) upstream.keeper = this;
     else if (endpoint.state !== "ready") upstream.close();

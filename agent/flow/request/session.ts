@@ -31,10 +31,7 @@ import {
   type SessionState,
 } from "./session-state.ts";
 
-/**
- * How long a connection that nobody has told of the agent's end may wait for one more request, which is then answered
- * with `Connection: close`. To end it at once would meet requests that are on their way already.
- */
+/** How long a connection that nobody told of the agent's end may wait for one more request: some are on their way. */
 const LAST_REQUEST_MS = 5_000;
 
 /** The handler of its channel. */
@@ -90,7 +87,7 @@ export class HttpSession
   }
 
   onOpen(): void {
-    // Accepted channels are open from the start.
+    // It was accepted: open from the start.
   }
 
   onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
@@ -158,8 +155,7 @@ export class HttpSession
     if (this.#state.at !== "exchanging") return;
     const { begun } = this.#state;
     this.#state = READING;
-    const alone = this.link.mode === "bound" && this.link.boundTo === undefined;
-    if (!keep || alone) {
+    if (!keep || this.link.over) {
       this.#close();
       return;
     }
@@ -283,8 +279,8 @@ export class HttpSession
       if (held.length === 0) held.clear();
     }
     // Nothing waits: the client's end must be heard while its last request is carried.
-    if (held.length === 0 && this.#state.at === "exchanging" && this.requestWhole)
-      this.channel.resume();
+    const carried = this.#state.at === "exchanging" && this.requestWhole;
+    if (held.length === 0 && carried) this.channel.resume();
     this.#passEnd();
   }
 
