@@ -1,0 +1,359 @@
+/** What a request's life must not do to its client or server: one test for each fault that was seen. */
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import http from "node:http";
+import net from "node:net";
+import { test } from "node:test";
+import { until } from "../support/until.ts";
+import { POD, VIP, WorkerRig } from "../support/worker-rig.ts";
+
+const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+interface Server extends Disposable {
+  readonly endpoint: { readonly address: string; readonly port: number };
+  /** All connections, in the order in which they came. */
+  readonly sockets: net.Socket[];
+}
+
+/** A server of bytes; `talk` has each connection. */
+async function serve(talk: (socket: net.Socket) => void): Promise<Server> {
+  const sockets: net.Socket[] = [];
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    socket.on("error", () => undefined);
+    talk(socket);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  return {
+    endpoint: { address: "127.0.0.1", port },
+    sockets,
+    [Symbol.dispose]: () => {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+    },
+  };
+}
+
+/** Answers each GET at once. */
+function answering(socket: net.Socket): void {
+  socket.on("data", (bytes) => {
+    for (let n = bytes.toString("latin1").split("\r\n\r\n").length; n > 1; n--) socket.write(OK);
+  });
+  socket.on("end", () => socket.end());
+}
+
+/** A port that nobody listens on. */
+async function deadEndpoint(): Promise<Server["endpoint"]> {
+  const server = await serve(() => undefined);
+  const { endpoint } = server;
+  server[Symbol.dispose]();
+  return endpoint;
+}
+
+interface Client {
+  readonly socket: net.Socket;
+  /** What came so far. */
+  text: string;
+  /** How it ended. */
+  ended: "open" | "fin" | "reset";
+}
+
+function dial(rig: WorkerRig): Client {
+  const to = { host: VIP, port: rig.port, localAddress: POD, allowHalfOpen: true };
+  const client: Client = { socket: net.connect(to), text: "", ended: "open" };
+  client.socket.on("data", (bytes) => {
+    client.text += bytes.toString("latin1");
+  });
+  client.socket.on("end", () => {
+    client.ended = "fin";
+  });
+  client.socket.on("error", () => {
+    client.ended = "reset";
+  });
+  return client;
+}
+
+test("of a pipelined POST every byte arrives, though one of two endpoints refuses", async () => {
+  const body = Buffer.alloc(400_000, 1);
+  let arrived = 0;
+  const server = http.createServer((request, response) => {
+    request.on("data", (bytes: Buffer) => {
+      if (request.method === "POST") arrived += bytes.length;
+    });
+    request.on("end", () => response.end(request.method));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  const live = { address: "127.0.0.1", port };
+  for (let round = 0; round < 4; round++) {
+    arrived = 0;
+    await using rig = await WorkerRig.start({ endpoints: [live, await deadEndpoint()] });
+    const client = dial(rig);
+    const post = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
+    client.socket.write(Buffer.concat([Buffer.from(GET + post), body]));
+    await until("both are answered", () => client.text.endsWith("POST"));
+    assert.equal(arrived, body.length);
+    client.socket.destroy();
+  }
+  server.closeAllConnections();
+  server.close();
+});
+
+test("the time for an answer's head says nothing of the answer's body", async () => {
+  using server = await serve((socket) => {
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+      let sent = 0;
+      const timer = setInterval(() => {
+        socket.write("x");
+        if (++sent === 5) clearInterval(timer);
+      }, 100);
+    });
+  });
+  const timeouts = { responseHeadMs: 250, idleMs: 250 };
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] }, { timeouts });
+  const client = dial(rig);
+  client.socket.write(GET);
+  await until("the whole answer is here", () => client.text.endsWith("xxxxx"));
+  client.socket.destroy();
+});
+
+test("an endpoint that lets the time for its answer's head pass is left out soon", async () => {
+  using hung = await serve((socket) => socket.resume());
+  using good = await serve(answering);
+  const endpoints = [hung.endpoint, good.endpoint];
+  await using rig = await WorkerRig.start({ endpoints }, { timeouts: { responseHeadMs: 100 } });
+  let late = 0;
+  for (let n = 0; n < 24; n++) {
+    const client = dial(rig);
+    client.socket.write(GET);
+    await until("it is answered", () => client.text !== "");
+    if (client.text.startsWith("HTTP/1.1 504")) late++;
+    client.socket.destroy();
+  }
+  assert.ok(late >= 1 && late <= 6, `${late} of 24`);
+});
+
+test("an open WebSocket counts as active, and is cut on both sides when its pod goes", async () => {
+  using server = await serve((socket) => {
+    socket.once("data", () =>
+      socket.write("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"),
+    );
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const client = dial(rig);
+  client.socket.write("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n");
+  await until("it is open", () => client.text.includes("101"));
+  assert.equal((await rig.workers.ask("endpoints"))[0]?.["active"], 1);
+  await rig.workers.removed("client");
+  await until("the server's side is cut", () => server.sockets[0]?.destroyed === true);
+  await until("the client's side is cut, too", () => client.ended === "reset");
+});
+
+test("a client that does not read holds its pipelined requests back", async () => {
+  let served = 0;
+  const answer = `HTTP/1.1 200 OK\r\nContent-Length: 32000\r\n\r\n${"x".repeat(32_000)}`;
+  using server = await serve((socket) => {
+    socket.on("data", (bytes) => {
+      for (let n = bytes.toString("latin1").split("\r\n\r\n").length; n > 1; n--) {
+        served++;
+        socket.write(answer);
+      }
+    });
+  });
+  const limits = { maxBufferedBytesPerPod: 4 << 20 };
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] }, { limits });
+  const client = dial(rig);
+  client.socket.pause();
+  client.socket.write(GET.repeat(1500));
+  let before = -1;
+  await until("no more requests come through", async () => {
+    const same = served === before && served > 0;
+    before = served;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return same;
+  });
+  assert.ok(served < 1500, `${served} requests were served to a client that reads nothing`);
+  assert.equal(rig.count("refused", "memory-limit"), 0);
+  client.socket.resume();
+  await until("all are answered", () => client.text.length === 1500 * answer.length);
+  client.socket.destroy();
+});
+
+test("the server of a long poll sees that its client leaves", async () => {
+  using server = await serve((socket) => socket.resume());
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const client = dial(rig);
+  client.socket.write(GET);
+  await until("the server has it", () => (server.sockets[0]?.bytesRead ?? 0) === GET.length);
+  const ended = once(server.sockets[0] as net.Socket, "end");
+  client.socket.end();
+  await ended;
+});
+
+test("what was sent before a reset arrives", async () => {
+  const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+  using server = await serve((socket) => socket.resume());
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  for (let n = 0; n < 50; n++) {
+    const client = dial(rig);
+    await once(client.socket, "connect");
+    client.socket.write(post, () => client.socket.resetAndDestroy());
+  }
+  const whole = () => server.sockets.filter(({ bytesRead }) => bytesRead === post.length).length;
+  await until("all have arrived", () => whole() === 50);
+});
+
+test("an answer that comes before the request is whole arrives, and the upload goes on", async () => {
+  const early = "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nno\n";
+  using server = await serve((socket) => socket.once("data", () => socket.write(early)).resume());
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const client = dial(rig);
+  const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n";
+  client.socket.write(head);
+  await until("it is answered", () => client.text === early);
+  client.socket.write(Buffer.alloc(100_000));
+  const all = head.length + 100_000;
+  await until("the server has the rest", () => server.sockets[0]?.bytesRead === all);
+  assert.equal(client.ended, "open");
+  client.socket.destroy();
+});
+
+test("once an answer has no length, bytes go both ways", async () => {
+  using server = await serve((socket) => {
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\nready;");
+      socket.on("data", (bytes) => socket.write(bytes));
+    });
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint], protocol: "detect" });
+  const client = dial(rig);
+  client.socket.write(GET);
+  await until("the answer has begun", () => client.text.endsWith("ready;"));
+  client.socket.write("x".repeat(20_000));
+  await until("they come back", () => client.text.endsWith("x".repeat(20_000)));
+  client.socket.destroy();
+});
+
+test("an answer that is cut ends as its server ended it, after the same bytes", async () => {
+  for (const how of ["fin", "reset"] as const) {
+    using server = await serve((socket) => {
+      socket.once("data", () =>
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", () =>
+          how === "fin" ? socket.end() : setTimeout(() => socket.resetAndDestroy(), 50),
+        ),
+      );
+    });
+    await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+    const client = dial(rig);
+    client.socket.write(GET);
+    await until("it ends", () => client.ended !== "open");
+    assert.equal(client.ended, how);
+    assert.ok(client.text.endsWith("half"), client.text);
+    client.socket.destroy();
+  }
+});
+
+test("a POST goes over no connection that another client opened; a GET may", async () => {
+  using server = await serve(answering);
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const ask = async (request: string): Promise<void> => {
+    const client = dial(rig);
+    client.socket.write(request);
+    await until("it is answered", () => client.text.endsWith("ok"));
+    client.socket.end();
+    await until("it ends", () => client.ended === "fin");
+  };
+  await ask(GET);
+  await ask(GET);
+  assert.equal(server.sockets.length, 1);
+  await ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  assert.equal(server.sockets.length, 2);
+  await until("nothing is kept for longer than a second", () =>
+    server.sockets.every(({ readableEnded }) => readableEnded),
+  );
+});
+
+test("from a log-in on, the connection is one client's for good, and both end together", async () => {
+  using server = await serve(answering);
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const anna = dial(rig);
+  anna.socket.write("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM anna\r\n\r\n");
+  await until("she is answered", () => anna.text.endsWith("ok"));
+  const stranger = dial(rig);
+  stranger.socket.write(GET);
+  await until("the stranger is answered", () => stranger.text.endsWith("ok"));
+  assert.equal(server.sockets.length, 2);
+  server.sockets[0]?.end();
+  await until("her connection ends with her server's", () => anna.ended === "fin");
+  assert.equal(stranger.ended, "open");
+  anna.socket.destroy();
+  stranger.socket.destroy();
+});
+
+test("a server that ends right after its answer loses no POST of a new connection", async () => {
+  using server = await serve((socket) => {
+    socket.once("data", () => socket.write(OK, () => setTimeout(() => socket.end(), 30)));
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  for (let n = 0; n < 20; n++) {
+    const client = dial(rig);
+    client.socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    await until("it is answered", () => client.text !== "");
+    assert.match(client.text, /^HTTP\/1\.1 200 /);
+    client.socket.destroy();
+  }
+});
+
+test("what an enrolled endpoint's agent says was never served goes elsewhere, whatever it is", async () => {
+  using refusing = await serve((socket) => {
+    const refusal =
+      "HTTP/1.1 503 No\r\nx-nodemesh-reason: connect-refused\r\nContent-Length: 0\r\n\r\n";
+    socket.on("data", () => socket.write(refusal));
+  });
+  using good = await serve((socket) => socket.on("data", () => socket.write(OK)));
+  const endpoints = [refusing.endpoint, good.endpoint];
+  await using rig = await WorkerRig.start({ endpoints });
+  for (const method of ["POST", "PUT", "PATCH"]) {
+    const client = dial(rig);
+    client.socket.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`);
+    await until("it is answered", () => client.text !== "");
+    assert.match(client.text, /^HTTP\/1\.1 200 /, method);
+    client.socket.destroy();
+  }
+});
+
+test("what is no HTTP on a port that is declared so is carried as bytes, and told once", async () => {
+  using server = await serve((socket) => socket.on("data", (bytes) => socket.write(bytes)));
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  for (const first of [
+    preface,
+    "\u0016\u0003\u0001\u0000\u0005hello",
+    "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\n",
+  ]) {
+    const client = dial(rig);
+    client.socket.write(first, "latin1");
+    await until("it comes back", () => client.text === first);
+    client.socket.destroy();
+  }
+  await until("all three are told", () => rig.misdeclared.length === 3);
+  assert.deepEqual(rig.misdeclared.map(({ spoken }) => spoken).sort(), ["http2", "proxy", "tls"]);
+});
+
+test("control away: who finds no known endpoint is led to the address that was dialled", async () => {
+  using known = await serve(() => undefined);
+  await using rig = await WorkerRig.start({ endpoints: [await deadEndpoint()] });
+  await rig.workers.control(true);
+  const client = dial(rig);
+  client.socket.write(GET);
+  await until("the worker says so", () => rig.fallbacks.length === 1);
+  assert.deepEqual(rig.fallbacks, ["default/server"]);
+  client.socket.destroy();
+  assert.equal(known.sockets.length, 0);
+});
