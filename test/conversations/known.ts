@@ -35,20 +35,6 @@ export const KNOWN: readonly Known[] = [
       ),
   },
   {
-    name: "row-16",
-    fault:
-      "a fixed destination that refuses, ends or resets is answered 503 or dialled again, and its Connection: close is lost",
-    holds: (one) =>
-      isFixed(one) &&
-      (one.endpoints.some(({ takes }) => takes === "none") ||
-        one.happenings.some(({ kind }) => kind === "die") ||
-        anyAnswer(
-          one,
-          ({ after, cut, body, surplus }) =>
-            after !== "keep" || cut !== undefined || surplus !== undefined || body.kind === "close",
-        )),
-  },
-  {
     name: "row-11b",
     fault: "an answer that ends in the middle by FIN is reset",
     holds: (one) => isRead(one) && anyAnswer(one, ({ cut, flaky }) => cut !== undefined && !flaky),
@@ -70,16 +56,6 @@ export const KNOWN: readonly Known[] = [
       anyRequest(one, ({ login, answer }) => login === true || answer.challenge === true),
   },
   {
-    name: "row-6",
-    fault: "what was sent right before a reset does not arrive",
-    holds: (one) =>
-      one.clients.some(
-        ({ leave, stream }) =>
-          (leave.kind === "at" && leave.how === "reset") || stream?.end === "client-reset",
-      ) ||
-      (isRead(one) && anyAnswer(one, ({ stream }) => stream?.end === "client-reset")),
-  },
-  {
     name: "row-5",
     fault:
       "a client's end is not passed on while its answer is awaited; time-outs of later requests do not hold",
@@ -91,26 +67,11 @@ export const KNOWN: readonly Known[] = [
             pipelined === true && leave.kind === "at" && leave.how === "fin",
         )),
   },
-  {
-    name: "row-11",
-    fault: "an answer without length does not let the client's bytes pass",
-    holds: (one) =>
-      isRead(one) && anyAnswer(one, ({ stream, status }) => stream !== undefined && status !== 101),
-  },
-  {
-    name: "row-18",
-    fault: "every server is believed that says that it did not see the request",
-    holds: (one) => isRead(one) && anyAnswer(one, ({ claim }) => claim === true),
-  },
 ];
 
 /** The kinds that a conversation belongs to. */
 export function knownOf(conversation: Conversation): readonly string[] {
   return KNOWN.filter(({ holds }) => holds(conversation)).map(({ name }) => name);
-}
-
-function isFixed(conversation: Conversation): boolean {
-  return isRead(conversation) && conversation.destination !== "service";
 }
 
 function isShared(conversation: Conversation): boolean {
