@@ -56,7 +56,6 @@ const GRACE_MS = 3_000;
 /** Runs the command there and returns its exit code; 128 + the signal's number when it was killed, as a shell does. */
 async function run(location: Location, command: readonly string[]): Promise<number> {
   const [program = "", ...args] = commandAt(location, command);
-  const child = spawn(program, args, { stdio: "inherit", env: environment(location) });
   const pass = (signal: NodeJS.Signals): void => {
     // Ctrl-C of a terminal reaches its whole process group: the program has them already, and
     // an interactive one goes on.
@@ -64,7 +63,9 @@ async function run(location: Location, command: readonly string[]): Promise<numb
     child.kill(signal);
     setTimeout(() => child.kill("SIGKILL"), GRACE_MS).unref();
   };
+  // Before the program is there: whoever hears of it may send a signal at once.
   for (const signal of PASSED_ON) process.on(signal, pass);
+  const child = spawn(program, args, { stdio: "inherit", env: environment(location) });
   const [code, signal] = (await once(child, "exit")) as [number | null, NodeJS.Signals | null];
   for (const one of PASSED_ON) process.off(one, pass);
   return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
