@@ -104,6 +104,30 @@ test("of a pipelined POST every byte arrives, though one of two endpoints refuse
   server.close();
 });
 
+test("pipelined uploads larger than a read arrive whole, one after the other over one connection", async () => {
+  const body = Buffer.alloc(300_000, 1);
+  const post = `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`;
+  const server = http.createServer((request, response) => {
+    let bytes = 0;
+    request.on("data", (piece: Buffer) => {
+      bytes += piece.length;
+    });
+    request.on("end", () => response.end(`<${bytes}>`));
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as net.AddressInfo;
+  await using rig = await WorkerRig.start({ endpoints: [{ address: "127.0.0.1", port }] });
+  const client = dial(rig);
+  client.socket.write(Buffer.concat([Buffer.from(GET + post), body, Buffer.from(post), body]));
+  const counts = (): readonly string[] => client.text.match(/<\d+>/g) ?? [];
+  await until("all three are answered", () => counts().length === 3);
+  assert.deepEqual(counts(), ["<0>", "<300000>", "<300000>"]);
+  client.socket.destroy();
+  server.closeAllConnections();
+  server.close();
+});
+
 test("the time for an answer's head says nothing of the answer's body", async () => {
   using server = await serve((socket) => {
     socket.once("data", () => {

@@ -35,7 +35,7 @@ const failed = (ending: "end" | "reset" | "malformed", again = false, mirrored =
 /** From, event, to, what is done. */
 const TABLE: readonly (readonly [Name, Event, Name, string])[] = [
   ["idle", { is: "begin", whole: true, connected: true }, "asking", "send"],
-  ["idle", { is: "begin", whole: false, connected: true }, "askingOpen", "send"],
+  ["idle", { is: "begin", whole: false, connected: true }, "askingOpen", "resume-client send"],
   ["idle", { is: "begin", whole: true, connected: false }, "reaching", "reach"],
   ["idle", { is: "begin", whole: false, connected: false }, "reachingOpen", "reach"],
   ["reachingOpen", { is: "body", whole: false }, "reachingOpen", "keep"],
@@ -43,7 +43,7 @@ const TABLE: readonly (readonly [Name, Event, Name, string])[] = [
   ["reachingOpen", { is: "client-ended" }, "reachingCut", ""],
   ["reaching", { is: "client-ended" }, "reachingLeft", ""],
   ["reaching", { is: "client-gone" }, "leaving", ""],
-  ["reachingOpen", { is: "reached" }, "askingOpen", "send resume-client"],
+  ["reachingOpen", { is: "reached" }, "askingOpen", "resume-client send"],
   ["reaching", { is: "reached" }, "asking", "send"],
   ["reachingLeft", { is: "reached" }, "askingLeft", "send end-upload"],
   ["reachingCut", { is: "reached" }, "askingCut", "send end-upload"],

@@ -161,10 +161,10 @@ function to(state: State, ...actions: readonly Action[]): Step {
 }
 
 const REACH = toEach("reaching", "reach");
-const SEND = toEach("asking", "send");
-const SEND_AND_READ: Readonly<Record<Upload, Step>> = {
-  ...SEND,
-  open: to(STATES.asking.open, "send", "resume-client"),
+/** The rest of an open request is read from now on; what can't be sent at once stops it again. */
+const SEND: Readonly<Record<Upload, Step>> = {
+  ...toEach("asking", "send"),
+  open: to(STATES.asking.open, "resume-client", "send"),
 };
 const KEEP = toEach("reaching", "keep");
 const FORWARD: Readonly<Record<"asking" | "answering", Readonly<Record<Upload, Step>>>> = {
@@ -261,7 +261,7 @@ function ofReaching(upload: Upload, event: Event): Step {
     case "client-gone":
       return LEAVE;
     case "reached":
-      return SEND_AND_READ[upload];
+      return SEND[upload];
     case "unreachable":
     case "cut":
       return event.mirrored ? RESET : REFUSED;
