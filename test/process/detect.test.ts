@@ -24,8 +24,13 @@ async function dial(port: number): Promise<net.Socket> {
   return socket;
 }
 
-async function answersOf(port: number, count: number): Promise<ReadonlySet<string>> {
-  const socket = await dial(port);
+/**
+ * Who answers requests on kept connections. The first request goes out with the handshake: a machine that stalls between
+ * the two would make a look of 50 ms see a silent client.
+ */
+async function answersOf(port: number, count: number): Promise<readonly string[]> {
+  const socket = net.connect({ host: VIP, port, localAddress: POD });
+  socket.on("error", () => undefined);
   let text = "";
   socket.on("data", (chunk) => {
     text += chunk;
@@ -35,7 +40,7 @@ async function answersOf(port: number, count: number): Promise<ReadonlySet<strin
     await until(`answer ${sent}`, () => text.split("<server").length > sent);
   }
   socket.destroy();
-  return new Set(text.match(/<server \d>/g));
+  return [...new Set(text.match(/<server \d>/g))].sort();
 }
 
 for (const [what, visit] of Object.entries({
@@ -53,21 +58,23 @@ for (const [what, visit] of Object.entries({
     socket.destroy();
   },
 })) {
-  test(`${what} does not make the port's HTTP opaque`, async () => {
+  test(`${what} does not make the port's HTTP opaque`, async (t) => {
     const servers = [1, 2].map((n) =>
       http.createServer(
         { headersTimeout: 300, requestTimeout: 300, connectionsCheckingInterval: 50 },
         (_, response) => response.end(`<server ${n}>`),
       ),
     );
+    t.after(() => {
+      for (const server of servers) {
+        server.closeAllConnections();
+        server.close();
+      }
+    });
     const endpoints = await Promise.all(servers.map(listening));
     await using rig = await WorkerRig.start({ protocol: "detect", endpoints });
     await visit(await dial(rig.port));
-    assert.deepEqual([...(await answersOf(rig.port, 4))].sort(), ["<server 1>", "<server 2>"]);
-    for (const server of servers) {
-      server.closeAllConnections();
-      server.close();
-    }
+    assert.deepEqual(await answersOf(rig.port, 4), ["<server 1>", "<server 2>"]);
   });
 }
 
