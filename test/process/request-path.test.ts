@@ -179,6 +179,19 @@ test("an open WebSocket counts as active, and is cut on both sides when its pod 
   await until("the client's side is cut, too", () => client.ended === "reset");
 });
 
+test("a pod that goes waits for no client that does not end", async () => {
+  using server = await serve(answering);
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const client = dial(rig);
+  client.socket.write("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  await until("the agent has ended its side", () => client.ended === "fin");
+  const began = performance.now();
+  await rig.workers.removed("client");
+  const tookMs = performance.now() - began;
+  assert.ok(tookMs < 1000, `${tookMs} ms`);
+  client.socket.destroy();
+});
+
 test("a client that does not read holds its pipelined requests back", async () => {
   let served = 0;
   const answer = `HTTP/1.1 200 OK\r\nContent-Length: 32000\r\n\r\n${"x".repeat(32_000)}`;

@@ -224,6 +224,7 @@ export class HttpSession
         else this.channel.reset();
         return;
       case "over":
+        this.channel.reset(); // it may linger for its peer's end: nobody waits for that
         return;
     }
   }
