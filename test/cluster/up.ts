@@ -208,16 +208,22 @@ async function waitReady(rise: Rise, api: Api, node: NodePlan): Promise<void> {
   const { paths, spec } = rise;
   const programs = componentsOf(spec).filter((component) => component.node === node.name);
   const since = Date.now();
-  const wait = (what: string, holds: () => Promise<boolean>) =>
-    waitFor(rise, {
-      what: `${node.name}: ${what}`,
-      programs,
-      holds,
-      deadlineMs: NODE_DEADLINE_MS,
-    });
+  const deadlineMs = NODE_DEADLINE_MS;
   await together([
-    wait("is Ready", () => isReady(api, node.name, since)),
-    wait("kube-proxy has written its rules", () => proxyWorks(paths, node.name)),
+    waitFor(rise, {
+      what: `${node.name}: is Ready`,
+      programs: programs.filter(({ program }) => program === "kubelet"),
+      // As systemd does: a kubelet ends when its containerd still recovers what a power cut left.
+      ended: (kubelet) => start(paths, spec, kubelet),
+      holds: () => isReady(api, node.name, since),
+      deadlineMs,
+    }),
+    waitFor(rise, {
+      what: `${node.name}: kube-proxy has written its rules`,
+      programs: programs.filter(({ program }) => program !== "kubelet"),
+      holds: () => proxyWorks(paths, node.name),
+      deadlineMs,
+    }),
   ]);
 }
 
@@ -258,33 +264,35 @@ async function proxyWorks(paths: ClusterPaths, node: string): Promise<boolean> {
 interface Wait {
   readonly what: string;
   readonly programs: readonly Component[];
+  /** What to do with one that has ended; without it the wait fails. */
+  readonly ended?: (component: Component) => void;
   readonly holds: () => Promise<boolean>;
   readonly deadlineMs: number;
 }
 
-/** Waits for a condition; ends early, with the last words of its log, when a program has ended. */
-async function waitFor(
-  { paths, signal }: Rise,
-  { what, programs, holds, deadlineMs }: Wait,
-): Promise<void> {
+/** Waits for a condition; fails early, with the last words of its log, when a program has ended. */
+async function waitFor({ paths, signal }: Rise, wait: Wait): Promise<void> {
+  const { what, programs, holds, deadlineMs } = wait;
+  const fail = (component: Component) => {
+    throw new Error(`${what}: not so, ${whyEnded(paths, component)}`);
+  };
+  const { ended = fail } = wait;
   const began = performance.now();
   const seen = new Set<Component>();
   while (!(await holds())) {
     signal?.throwIfAborted();
-    for (const component of programs) {
-      const alive = pidOf(paths, component) !== undefined;
-      if (alive) seen.add(component);
-      else if (seen.has(component))
-        throw new Error(`${what}: not so, ${whyEnded(paths, component)}`);
-    }
-    if (performance.now() - began > deadlineMs) {
-      const logs = programs.map(
-        (component) => `${logFile(paths, component)}: ${lastLines(logFile(paths, component), 3)}`,
-      );
-      throw new Error(`${what}: not so after ${deadlineMs} ms\n${logs.join("\n")}`);
-    }
+    for (const component of programs)
+      if (pidOf(paths, component) !== undefined) seen.add(component);
+      else if (seen.delete(component)) ended(component);
+    if (performance.now() - began > deadlineMs)
+      throw new Error(`${what}: not so after ${deadlineMs} ms\n${logsOf(paths, programs)}`);
     await sleep(LOOK_EVERY_MS);
   }
+}
+
+function logsOf(paths: ClusterPaths, programs: readonly Component[]): string {
+  const logs = programs.map((component) => logFile(paths, component));
+  return logs.map((log) => `${log}: ${lastLines(log, 3)}`).join("\n");
 }
 
 function whyEnded(paths: ClusterPaths, component: Component): string {
