@@ -3,79 +3,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import http from "node:http";
-import net from "node:net";
+import type net from "node:net";
 import { test } from "node:test";
+import { answering, deadEndpoint, dial, GET, serve } from "../support/byte-peers.ts";
 import { until } from "../support/until.ts";
-import { POD, VIP, WorkerRig } from "../support/worker-rig.ts";
-
-const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
-const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-
-interface Server extends Disposable {
-  readonly endpoint: { readonly address: string; readonly port: number };
-  /** All connections, in the order in which they came. */
-  readonly sockets: net.Socket[];
-}
-
-/** A server of bytes; `talk` has each connection. */
-async function serve(talk: (socket: net.Socket) => void): Promise<Server> {
-  const sockets: net.Socket[] = [];
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    sockets.push(socket);
-    socket.on("error", () => undefined);
-    talk(socket);
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as net.AddressInfo;
-  return {
-    endpoint: { address: "127.0.0.1", port },
-    sockets,
-    [Symbol.dispose]: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  };
-}
-
-/** Answers each GET at once. */
-function answering(socket: net.Socket): void {
-  socket.on("data", (bytes) => {
-    for (let n = bytes.toString("latin1").split("\r\n\r\n").length; n > 1; n--) socket.write(OK);
-  });
-  socket.on("end", () => socket.end());
-}
-
-/** A port that nobody listens on. */
-async function deadEndpoint(): Promise<Server["endpoint"]> {
-  const server = await serve(() => undefined);
-  const { endpoint } = server;
-  server[Symbol.dispose]();
-  return endpoint;
-}
-
-interface Client {
-  readonly socket: net.Socket;
-  /** What came so far. */
-  text: string;
-  /** How it ended. */
-  ended: "open" | "fin" | "reset";
-}
-
-function dial(rig: WorkerRig): Client {
-  const to = { host: VIP, port: rig.port, localAddress: POD, allowHalfOpen: true };
-  const client: Client = { socket: net.connect(to), text: "", ended: "open" };
-  client.socket.on("data", (bytes) => {
-    client.text += bytes.toString("latin1");
-  });
-  client.socket.on("end", () => {
-    client.ended = "fin";
-  });
-  client.socket.on("error", () => {
-    client.ended = "reset";
-  });
-  return client;
-}
+import { WorkerRig } from "../support/worker-rig.ts";
 
 test("of a pipelined POST every byte arrives, though one of two endpoints refuses", async () => {
   const body = Buffer.alloc(400_000, 1);
@@ -292,75 +224,6 @@ test("an answer that is cut ends as its server ended it, after the same bytes", 
     await until("it ends", () => client.ended !== "open");
     assert.equal(client.ended, how);
     assert.ok(client.text.endsWith("half"), client.text);
-    client.socket.destroy();
-  }
-});
-
-test("a POST goes over no connection that another client opened; a GET may", async () => {
-  using server = await serve(answering);
-  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
-  const ask = async (request: string): Promise<void> => {
-    const client = dial(rig);
-    client.socket.write(request);
-    await until("it is answered", () => client.text.endsWith("ok"));
-    client.socket.end();
-    await until("it ends", () => client.ended === "fin");
-  };
-  await ask(GET);
-  await ask(GET);
-  assert.equal(server.sockets.length, 1);
-  await ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-  assert.equal(server.sockets.length, 2);
-  await until("nothing is kept for longer than a second", () =>
-    server.sockets.every(({ readableEnded }) => readableEnded),
-  );
-});
-
-test("from a log-in on, the connection is one client's for good, and both end together", async () => {
-  using server = await serve(answering);
-  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
-  const anna = dial(rig);
-  anna.socket.write("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM anna\r\n\r\n");
-  await until("she is answered", () => anna.text.endsWith("ok"));
-  const stranger = dial(rig);
-  stranger.socket.write(GET);
-  await until("the stranger is answered", () => stranger.text.endsWith("ok"));
-  assert.equal(server.sockets.length, 2);
-  server.sockets[0]?.end();
-  await until("her connection ends with her server's", () => anna.ended === "fin");
-  assert.equal(stranger.ended, "open");
-  anna.socket.destroy();
-  stranger.socket.destroy();
-});
-
-test("a server that ends right after its answer loses no POST of a new connection", async () => {
-  using server = await serve((socket) => {
-    socket.once("data", () => socket.write(OK, () => setTimeout(() => socket.end(), 30)));
-  });
-  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
-  for (let n = 0; n < 20; n++) {
-    const client = dial(rig);
-    client.socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
-    await until("it is answered", () => client.text !== "");
-    assert.match(client.text, /^HTTP\/1\.1 200 /);
-    client.socket.destroy();
-  }
-});
-
-test("what an enrolled endpoint's agent says was never served goes elsewhere, whatever it is", async () => {
-  using refusing = await serve((socket) => {
-    const refusal =
-      "HTTP/1.1 503 No\r\nx-nodemesh-reason: connect-refused\r\nContent-Length: 0\r\n\r\n";
-    socket.on("data", () => socket.write(refusal));
-  });
-  using good = await serve((socket) => socket.on("data", () => socket.write(OK)));
-  const endpoints = [refusing.endpoint, good.endpoint];
-  await using rig = await WorkerRig.start({ endpoints });
-  for (const method of ["POST", "PUT", "PATCH"]) {
-    const client = dial(rig);
-    client.socket.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`);
-    await until("it is answered", () => client.text !== "");
-    assert.match(client.text, /^HTTP\/1\.1 200 /, method);
     client.socket.destroy();
   }
 });

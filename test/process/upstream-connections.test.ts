@@ -1,0 +1,76 @@
+/** What a server sees of its clients' connections, and whose word counts that a request was never served. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { answering, dial, GET, OK, serve } from "../support/byte-peers.ts";
+import { until } from "../support/until.ts";
+import { WorkerRig } from "../support/worker-rig.ts";
+
+test("a POST goes over no connection that another client opened; a GET may", async () => {
+  using server = await serve(answering);
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const ask = async (request: string): Promise<void> => {
+    const client = dial(rig);
+    client.socket.write(request);
+    await until("it is answered", () => client.text.endsWith("ok"));
+    client.socket.end();
+    await until("it ends", () => client.ended === "fin");
+  };
+  await ask(GET);
+  await ask(GET);
+  assert.equal(server.sockets.length, 1);
+  await ask("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+  assert.equal(server.sockets.length, 2);
+  await until("nothing is kept for longer than a second", () =>
+    server.sockets.every(({ readableEnded }) => readableEnded),
+  );
+});
+
+test("from a log-in on, the connection is one client's for good, and both end together", async () => {
+  using server = await serve(answering);
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const anna = dial(rig);
+  anna.socket.write("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM anna\r\n\r\n");
+  await until("she is answered", () => anna.text.endsWith("ok"));
+  const stranger = dial(rig);
+  stranger.socket.write(GET);
+  await until("the stranger is answered", () => stranger.text.endsWith("ok"));
+  assert.equal(server.sockets.length, 2);
+  server.sockets[0]?.end();
+  await until("her connection ends with her server's", () => anna.ended === "fin");
+  assert.equal(stranger.ended, "open");
+  anna.socket.destroy();
+  stranger.socket.destroy();
+});
+
+test("a server that ends right after its answer loses no POST of a new connection", async () => {
+  using server = await serve((socket) => {
+    socket.once("data", () => socket.write(OK, () => setTimeout(() => socket.end(), 30)));
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  for (let n = 0; n < 20; n++) {
+    const client = dial(rig);
+    client.socket.write("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi");
+    await until("it is answered", () => client.text !== "");
+    assert.match(client.text, /^HTTP\/1\.1 200 /);
+    client.socket.destroy();
+  }
+});
+
+test("what an enrolled endpoint's agent says was never served goes elsewhere, whatever it is", async () => {
+  using refusing = await serve((socket) => {
+    const refusal =
+      "HTTP/1.1 503 No\r\nx-nodemesh-reason: connect-refused\r\nContent-Length: 0\r\n\r\n";
+    socket.on("data", () => socket.write(refusal));
+  });
+  using good = await serve((socket) => socket.on("data", () => socket.write(OK)));
+  const endpoints = [refusing.endpoint, good.endpoint];
+  await using rig = await WorkerRig.start({ endpoints });
+  for (const method of ["POST", "PUT", "PATCH"]) {
+    const client = dial(rig);
+    client.socket.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`);
+    await until("it is answered", () => client.text !== "");
+    assert.match(client.text, /^HTTP\/1\.1 200 /, method);
+    client.socket.destroy();
+  }
+});
