@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { readBalance, readEnrolmentWords, resolveEnrolment, type Words } from "./annotations.ts";
-import { DEFAULT_BALANCE } from "./balance.ts";
+import {
+  ANNOTATIONS,
+  readEnrolmentWords,
+  readServiceWords,
+  resolveEnrolment,
+  type Words,
+} from "./annotations.ts";
 import { DEFAULT_ENROLMENT } from "./enrolment.ts";
 
 function annotated(
@@ -94,13 +99,33 @@ test("no text makes reading throw, and each text is either used or a problem", (
   );
 });
 
-test("a Service's balance is read, a malformed one is the default with a problem", () => {
-  assert.deepEqual(readBalance(annotated({ "mesh/load-balancing": "ewma" })), {
-    value: { kind: "ewma" },
+test("a Service's words are read, a malformed one counts as not said", () => {
+  const both = annotated({ "mesh/load-balancing": "ewma", "mesh/connections": "own" });
+  assert.deepEqual(readServiceWords(both), {
+    value: { balance: { kind: "ewma" }, connections: "own" },
     problems: [],
   });
-  assert.deepEqual(readBalance(annotated({})), { value: DEFAULT_BALANCE, problems: [] });
-  const bad = readBalance(annotated({ "mesh/load-balancing": "fastest" }));
-  assert.deepEqual(bad.value, DEFAULT_BALANCE);
-  assert.equal(bad.problems[0]?.field, 'metadata.annotations["mesh/load-balancing"]');
+  assert.deepEqual(readServiceWords(annotated({})), { value: {}, problems: [] });
+  const bad = annotated({ "mesh/load-balancing": "fastest", "mesh/connections": "none" });
+  assert.deepEqual(readServiceWords({ ...bad, labels: { "mesh/connections": "shared" } }), {
+    value: { connections: "shared" },
+    problems: [
+      {
+        field: 'metadata.annotations["mesh/load-balancing"]',
+        problem: `"fastest" is not ${ANNOTATIONS.at(-2)?.[1]}`,
+        nextStep: `set mesh/load-balancing to ${ANNOTATIONS.at(-2)?.[1]}; until then it counts as not set`,
+      },
+      {
+        field: 'metadata.annotations["mesh/connections"]',
+        problem: '"none" is not shared or own',
+        nextStep: "set mesh/connections to shared or own; until then it counts as not set",
+      },
+    ],
+  });
+});
+
+test("a pod's word on a Service is named with the words that exist there", () => {
+  const { problems } = readServiceWords(annotated({ "mesh/enabled": "true" }));
+  assert.equal(problems[0]?.problem, "mesh/enabled means nothing on a Service");
+  assert.match(problems[0]?.nextStep ?? "", /mesh\/load-balancing, mesh\/connections$/);
 });

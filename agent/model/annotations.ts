@@ -5,8 +5,9 @@
  */
 
 import { canonicalCidr, parsePortRange } from "./address.ts";
-import { type Balance, DEFAULT_BALANCE, parseBalance } from "./balance.ts";
+import { parseBalance } from "./balance.ts";
 import { DEFAULT_ENROLMENT, type Enrolment, type PortRange } from "./enrolment.ts";
+import type { Service } from "./service.ts";
 
 /** The two places of an object that are read. */
 export interface Words {
@@ -25,6 +26,9 @@ export interface WordProblem {
 /** What one object says about enrolment: only the fields that it sets validly. */
 export type EnrolmentWords = { readonly enabled?: boolean } & Partial<Enrolment>;
 
+/** What a Service says about the ways to it: only the fields that it sets validly. */
+export type ServiceWords = Partial<Pick<Service, "balance" | "connections">>;
+
 /** What was read, and what could not be. */
 export interface Reading<T> {
   readonly value: T;
@@ -32,10 +36,13 @@ export interface Reading<T> {
 }
 
 /** How one annotation's text becomes a value; undefined = malformed. */
-interface Word {
+interface Word<T> {
   readonly expects: string;
-  readonly parse: (text: string) => EnrolmentWords | undefined;
+  readonly parse: (text: string) => T | undefined;
 }
+
+/** The annotations that mean something on one sort of object. */
+type Vocabulary<T> = ReadonlyMap<string, Word<T>>;
 
 /** Entries of one list: more than this in an annotation is refused, as kernel maps are bounded. */
 const MAX_LIST = 64;
@@ -43,7 +50,7 @@ const MAX_LIST = 64;
 const PORTS = "a comma list of ports or ranges, for example 25,8000-8100";
 const CIDRS = "a comma list of CIDR blocks, for example 10.0.0.0/8,fd00::/8";
 
-const POD_WORDS: ReadonlyMap<string, Word> = new Map<string, Word>([
+const POD_WORDS: Vocabulary<EnrolmentWords> = new Map<string, Word<EnrolmentWords>>([
   ["mesh/enabled", { expects: 'the text "true" or "false"', parse: parseEnabled }],
   ["mesh/mtls", { expects: "permissive or strict", parse: parseMtls }],
   ["mesh/fail", { expects: "open or closed", parse: parseFail }],
@@ -54,32 +61,22 @@ const POD_WORDS: ReadonlyMap<string, Word> = new Map<string, Word>([
   ["mesh/include-outbound-cidrs", cidrs((list) => ({ includeOutboundCidrs: list }))],
 ]);
 
-const BALANCE_WORD = "mesh/load-balancing";
-const BALANCE_EXPECTS =
+const BALANCES =
   "least-request, round-robin, random, ewma, consistent-hash:source-ip, consistent-hash:header=NAME or consistent-hash:cookie=NAME (NAME: a token of at most 256 characters)";
+
+const SERVICE_WORDS: Vocabulary<ServiceWords> = new Map<string, Word<ServiceWords>>([
+  ["mesh/load-balancing", { expects: BALANCES, parse: parseServiceBalance }],
+  ["mesh/connections", { expects: "shared or own", parse: parseConnections }],
+]);
 
 /** Every annotation with what it takes, for the documentation: of pods and namespaces, then of Services. */
 export const ANNOTATIONS: readonly (readonly [name: string, expects: string])[] = [
-  ...[...POD_WORDS].map(([name, { expects }]) => [name, expects] as const),
-  [BALANCE_WORD, BALANCE_EXPECTS],
+  ...[...POD_WORDS, ...SERVICE_WORDS].map(([name, { expects }]) => [name, expects] as const),
 ];
 
 /** Reads what a pod or a namespace says. */
 export function readEnrolmentWords(words: Words): Reading<EnrolmentWords> {
-  const problems: WordProblem[] = unknownWords(words, POD_WORDS, "a pod or namespace");
-  let value: EnrolmentWords = {};
-  // Labels first, so that a valid annotation overwrites them.
-  for (const place of ["labels", "annotations"] as const) {
-    for (const [name, word] of POD_WORDS) {
-      const text = textOf(words[place], name);
-      if (text === undefined) continue;
-      const said = word.parse(text);
-      if (said === undefined)
-        problems.push(malformed(place, name, { text, expects: word.expects }));
-      else value = { ...value, ...said };
-    }
-  }
-  return { value, problems };
+  return readWords(words, POD_WORDS, "a pod or namespace");
 }
 
 /** The enrolment of a pod; undefined = the mesh leaves it alone. */
@@ -91,18 +88,30 @@ export function resolveEnrolment(
   return enabled === true ? enrolment : undefined;
 }
 
-/** Reads how a Service wants its requests spread; the default when it says nothing usable. */
-export function readBalance(words: Words): Reading<Balance> {
-  const known = new Map([[BALANCE_WORD, undefined]]);
-  const problems = unknownWords(words, known, "a Service");
-  for (const place of ["annotations", "labels"] as const) {
-    const text = textOf(words[place], BALANCE_WORD);
-    if (text === undefined) continue;
-    const value = parseBalance(text);
-    if (value !== undefined) return { value, problems };
-    problems.push(malformed(place, BALANCE_WORD, { text, expects: BALANCE_EXPECTS }));
+/** Reads what a Service says. */
+export function readServiceWords(words: Words): Reading<ServiceWords> {
+  return readWords(words, SERVICE_WORDS, "a Service");
+}
+
+function readWords<T extends object>(
+  words: Words,
+  known: Vocabulary<T>,
+  what: string,
+): Reading<Partial<T>> {
+  const problems: WordProblem[] = unknownWords(words, known, what);
+  let value: Partial<T> = {};
+  // Labels first, so that a valid annotation overwrites them.
+  for (const place of ["labels", "annotations"] as const) {
+    for (const [name, word] of known) {
+      const text = textOf(words[place], name);
+      if (text === undefined) continue;
+      const said = word.parse(text);
+      if (said === undefined)
+        problems.push(malformed(place, name, { text, expects: word.expects }));
+      else value = { ...value, ...said };
+    }
   }
-  return { value: DEFAULT_BALANCE, problems };
+  return { value, problems };
 }
 
 function textOf(map: Readonly<Record<string, string>>, name: string): string | undefined {
@@ -156,11 +165,20 @@ function parseFail(text: string): EnrolmentWords | undefined {
   return text === "open" || text === "closed" ? { fail: text } : undefined;
 }
 
-function ports(said: (list: readonly PortRange[]) => EnrolmentWords): Word {
+function parseServiceBalance(text: string): ServiceWords | undefined {
+  const balance = parseBalance(text);
+  return balance && { balance };
+}
+
+function parseConnections(text: string): ServiceWords | undefined {
+  return text === "shared" || text === "own" ? { connections: text } : undefined;
+}
+
+function ports(said: (list: readonly PortRange[]) => EnrolmentWords): Word<EnrolmentWords> {
   return { expects: PORTS, parse: (text) => mapList(parseList(text, parsePortRange), said) };
 }
 
-function cidrs(said: (list: readonly string[]) => EnrolmentWords): Word {
+function cidrs(said: (list: readonly string[]) => EnrolmentWords): Word<EnrolmentWords> {
   return { expects: CIDRS, parse: (text) => mapList(parseList(text, canonicalCidr), said) };
 }
 

@@ -40,6 +40,7 @@ const DELTA: SnapshotDelta = {
       addresses: ["10.96.0.10"],
       balance: { kind: "consistent-hash", key: { kind: "cookie", name: "s" } },
       affinitySeconds: 60,
+      connections: "own",
       ports: [
         {
           name: "",
@@ -126,6 +127,7 @@ test("a wrong field refuses the whole and is named", () => {
     [["upsertServices", 0, "balance", "kind"], "best", "upsertServices[0].balance.kind"],
     [["upsertServices", 0, "balance", "key"], {}, "upsertServices[0].balance.key.kind"],
     [["upsertServices", 0, "affinitySeconds"], 0, "upsertServices[0].affinitySeconds"],
+    [["upsertServices", 0, "connections"], "none", "upsertServices[0].connections"],
     [[...endpoint, "port"], 65_536, "upsertServices[0].ports[0].endpoints[1].port"],
     [[...endpoint, "address"], "order", "upsertServices[0].ports[0].endpoints[1].address"],
     [[...endpoint, "onlyFrom"], 7, "upsertServices[0].ports[0].endpoints[1].onlyFrom"],

@@ -130,6 +130,7 @@ export const KIND: { readonly [K in keyof SnapshotValues]: Kind<SnapshotValues[K
         addresses: "spec.clusterIPs",
         balance: "metadata.annotations",
         affinitySeconds: "spec.sessionAffinityConfig",
+        connections: "metadata.annotations",
         ports: "spec.ports",
       },
     },

@@ -3,21 +3,34 @@
 import type { Balance, HashKey } from "./balance.ts";
 import { MAX_FEW, readAddress, readPort, readProtocol } from "./read-address.ts";
 import { field, integer, list, name, oneOf, optional, type Place, text } from "./reader.ts";
-import type { Endpoint, EndpointChanges, EndpointKey, Service, ServicePort } from "./service.ts";
+import type {
+  Connections,
+  Endpoint,
+  EndpointChanges,
+  EndpointKey,
+  Service,
+  ServicePort,
+} from "./service.ts";
 
 const MAX_ENDPOINTS = 100_000;
 
 /** Reads a Service. */
 export function readService(place: Place): Service {
   const affinitySeconds = optional(field(place, "affinitySeconds"), (p) => integer(p, 1, 86_400));
+  const connections = optional(field(place, "connections"), readConnections);
   return {
     namespace: name(field(place, "namespace")),
     name: name(field(place, "name")),
     addresses: list(field(place, "addresses"), readAddress, MAX_FEW),
     balance: readBalance(field(place, "balance")),
     ...(affinitySeconds !== undefined && { affinitySeconds }),
+    ...(connections !== undefined && { connections }),
     ports: list(field(place, "ports"), readServicePort, MAX_FEW),
   };
+}
+
+function readConnections(place: Place): Connections {
+  return oneOf(place, ["shared", "own"]);
 }
 
 function readServicePort(place: Place): ServicePort {

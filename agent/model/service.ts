@@ -3,6 +3,12 @@
 import type { Balance } from "./balance.ts";
 import type { DeclaredProtocol } from "./workload.ts";
 
+/**
+ * Who may ask over a connection to an endpoint: `shared`: for a second after its own client connection has left it, others
+ * of the pod too, with safe requests without content. `own`: that client connection alone.
+ */
+export type Connections = "shared" | "own";
+
 /** A Service with at least one virtual IP. Headless Services are not here: their pods are dialled by IP. */
 export interface Service {
   readonly namespace: string;
@@ -12,6 +18,8 @@ export interface Service {
   readonly balance: Balance;
   /** spec.sessionAffinity ClientIP: how long a client sticks, in seconds (1 to 86400). */
   readonly affinitySeconds?: number;
+  /** Absent = shared. Agents that don't know the field share. */
+  readonly connections?: Connections;
   readonly ports: readonly ServicePort[];
 }
 

@@ -46,7 +46,7 @@ test("pods and a service compile to one whole snapshot", () => {
         ],
         sessionAffinity: "ClientIP",
       },
-      { "mesh/load-balancing": "consistent-hash:header=X-User" },
+      { "mesh/load-balancing": "consistent-hash:header=X-User", "mesh/connections": "own" },
     ),
     slice(
       "order",
@@ -100,6 +100,7 @@ test("pods and a service compile to one whole snapshot", () => {
           addresses: ["10.96.0.10", "fd00:96::a"],
           balance: { kind: "consistent-hash", key: { kind: "header", name: "x-user" } },
           affinitySeconds: 10_800,
+          connections: "own",
           ports: [
             {
               name: "http-web",

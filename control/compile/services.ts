@@ -1,7 +1,8 @@
 /** One Service and its EndpointSlices to one service of the model. */
 
 import { canonicalAddress } from "#model/address.ts";
-import { readBalance } from "#model/annotations.ts";
+import { readServiceWords } from "#model/annotations.ts";
+import { DEFAULT_BALANCE } from "#model/balance.ts";
 import { compareEndpoints, endpointKeyText } from "#model/endpoint-changes.ts";
 import {
   type Endpoint,
@@ -96,9 +97,10 @@ export function compileService(
 ): CompiledService {
   const { namespace, name, creationTimestamp: created = "" } = source.metadata;
   const key = serviceKey({ namespace, name });
-  const balance = readBalance(source.metadata);
+  const words = readServiceWords(source.metadata);
+  const { balance = DEFAULT_BALANCE, connections } = words.value;
   const addresses = clusterAddresses(source);
-  const conditions = [...wordConditions(source, balance.problems), ...addresses.conditions];
+  const conditions = [...wordConditions(source, words.problems), ...addresses.conditions];
   const ports: CompiledPort[] = [];
   for (const [i, port] of source.spec.ports.entries()) {
     // UDP and SCTP are not the mesh's.
@@ -118,8 +120,9 @@ export function compileService(
     namespace,
     name,
     addresses: addresses.texts,
-    balance: balance.value,
+    balance,
     ...affinityOf(source),
+    ...(connections !== undefined && { connections }),
     ports: ports.map(({ field: _field, targetPort: _target, ...port }) => port),
   };
   return {

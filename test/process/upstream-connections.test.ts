@@ -1,6 +1,8 @@
 /** What a server sees of its clients' connections, and whose word counts that a request was never served. */
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import type net from "node:net";
 import { test } from "node:test";
 import { answering, dial, GET, OK, serve } from "../support/byte-peers.ts";
 import { until } from "../support/until.ts";
@@ -24,6 +26,39 @@ test("a POST goes over no connection that another client opened; a GET may", asy
   await until("nothing is kept for longer than a second", () =>
     server.sockets.every(({ readableEnded }) => readableEnded),
   );
+});
+
+test("a Service whose connections are own: nobody rides, and what its client has left ends at once", async () => {
+  using server = await serve(answering);
+  const { endpoint } = server;
+  const timeouts = { poolIdleMs: 3_600_000 };
+  await using rig = await WorkerRig.start({ endpoints: [endpoint] }, { timeouts });
+  const early = dial(rig);
+  early.socket.write(GET);
+  await until("it is answered", () => early.text.endsWith("ok"));
+  // Said of a connection that is open: it holds from its next request on.
+  await rig.update({ endpoints: [endpoint], connections: "own" });
+  early.socket.write(GET);
+  await until("it is answered again", () => early.text.split("ok").length === 3);
+  assert.equal(server.sockets.length, 1, "a client's own connection stays with it");
+  early.socket.end();
+  await until("its connection ends with it", () => server.sockets[0]?.readableEnded === true);
+  const gone = dial(rig);
+  gone.socket.write(GET);
+  await until("it is answered", () => gone.text.endsWith("ok"));
+  const reset = once(server.sockets[1] as net.Socket, "error");
+  gone.socket.resetAndDestroy();
+  await reset;
+  const late = dial(rig);
+  late.socket.write(GET);
+  await until("it is answered", () => late.text.endsWith("ok"));
+  assert.equal(server.sockets.length, 3);
+  server.sockets[2]?.end();
+  await until("the agent has seen its end", () => server.sockets[2]?.readableEnded === true);
+  late.socket.write(GET);
+  await until("it outlives its server's end", () => late.text.split("ok").length === 3);
+  assert.equal(server.sockets.length, 4);
+  late.socket.destroy();
 });
 
 test("from a log-in on, the connection is one client's for good, and both end together", async () => {

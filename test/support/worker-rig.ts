@@ -5,7 +5,7 @@
 
 import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
-import type { Endpoint, Service } from "#model/service.ts";
+import type { Connections, Endpoint, Service } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { DataLimits, DataTimeouts } from "../../agent/config.ts";
@@ -33,6 +33,7 @@ export interface RigService {
   readonly protocol?: DeclaredProtocol;
   readonly balance?: Service["balance"];
   readonly affinitySeconds?: number;
+  readonly connections?: Connections;
   readonly endpoints: readonly (Pick<Endpoint, "address" | "port"> & Partial<Endpoint>)[];
 }
 
@@ -158,7 +159,8 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
 
   /** Replaces the service. */
   async update(service: RigService): Promise<void> {
-    const { protocol = "http", balance = { kind: "round-robin" }, affinitySeconds } = service;
+    const { protocol = "http", balance = { kind: "round-robin" } } = service;
+    const { affinitySeconds, connections } = service;
     const endpoints = service.endpoints.map((one) => ({ state: "ready" as const, ...one }));
     const delta: SnapshotDelta = {
       epoch: "rig",
@@ -173,6 +175,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
           addresses: [VIP],
           balance,
           ...(affinitySeconds !== undefined && { affinitySeconds }),
+          ...(connections !== undefined && { connections }),
           ports: [{ name: "", port: this.port, protocol, endpoints }],
         },
       ],

@@ -9,10 +9,11 @@ import type { Ending, RequestHead } from "../../http/message.ts";
 import type { Http1Upstream, Keeper } from "../../transport/http1.ts";
 import type { Ride, UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
+import type { Plan } from "../plan.ts";
 
 /**
- * `shared`: by the rule above. `bound`: one client connection, one upstream connection, which end together: fixed
- * destinations, and from a log-in of the connection on.
+ * `shared`: by the rule above, or with nobody where the Service says so. `bound`: one client connection, one upstream
+ * connection, which end together: fixed destinations, and from a log-in of the connection on.
  */
 export type LinkMode = "shared" | "bound";
 
@@ -26,6 +27,8 @@ export interface Lease {
 
 /** What a link needs of its session. */
 export interface LinkOwner {
+  /** The plan of the request of now, or of the last one: a change of the Service's word counts for the next. */
+  readonly course: { readonly plan: Plan };
   pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream>;
   /** The bound connection has ended while nobody asked over it. */
   boundEnded(ending: Ending): void;
@@ -34,6 +37,11 @@ export interface LinkOwner {
 /** Whether a request may ride on a connection that somebody else opened. */
 export function mayRide(head: RequestHead): boolean {
   return isSafe(head.method) && !head.hasContent && !head.upgrade;
+}
+
+/** Whether the Service wants each connection to be one client's alone. */
+function isOwn({ nextHop }: Plan): boolean {
+  return nextHop.kind === "balanced" && nextHop.entry.service.connections === "own";
 }
 
 /** The upstream connections of one client connection. */
@@ -84,7 +92,7 @@ export class Link implements Keeper {
     }
     if (this.#mode === "bound") return undefined;
     this.leave();
-    const taken = ride ? this.#owner.pool(endpoint).take() : undefined;
+    const taken = ride && this.#shares ? this.#owner.pool(endpoint).take() : undefined;
     if (taken === undefined) return undefined;
     taken.connection.keeper = undefined;
     return { upstream: taken.connection, endpoint, ride: taken };
@@ -126,7 +134,7 @@ export class Link implements Keeper {
     if (own === undefined) return;
     this.#own = undefined;
     const { upstream, endpoint } = own;
-    const shareable = this.#mode === "shared" && this.#clean && endpoint.state === "ready";
+    const shareable = this.#shares && this.#clean && endpoint.state === "ready";
     if (!shareable || !upstream.ready) {
       upstream.keeper = undefined;
       upstream.close();
@@ -140,13 +148,18 @@ export class Link implements Keeper {
   /** The client was reset: so is what is its alone. */
   reset(): void {
     const own = this.#own;
-    if (own === undefined || this.#mode === "shared") {
+    if (own === undefined || this.#shares) {
       this.leave();
       return;
     }
     this.#own = undefined;
     own.upstream.keeper = undefined;
     own.upstream.abortWhenSent();
+  }
+
+  /** Whether others may ride here, and this client on what others have left. */
+  get #shares(): boolean {
+    return this.#mode === "shared" && !isOwn(this.#owner.course.plan);
   }
 
   onIdleEnd(_upstream: Http1Upstream, ending: Ending): void {
