@@ -27,6 +27,7 @@ import { decideFallback, FallbackWarnings, fallbackFacts, serviceOf } from "./fl
 import { misdeclaredPort } from "./flow/misdeclared.ts";
 import type { Plan } from "./flow/plan.ts";
 import type { LocalPod } from "./flow/pod.ts";
+import { isBehindAgent } from "./flow/request/unserved.ts";
 import { type CutTie, idleRefusal, type TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { Answer, Command, FromWorker, Question, ToWorker, WorkerInit } from "./messages.ts";
@@ -151,12 +152,8 @@ class DataWorker {
       dial: plaintext(loop, this.#init),
       permitted: (permit, { workload: uid = "" }) =>
         authorizeEndpoint(permit, this.#directory.workload(uid)),
-      behindAgent: (endpoint) => {
-        const workload = this.#directory.workloadAt(endpoint.address);
-        return workload?.enrolment !== undefined && workload.node !== this.#init.node;
-      },
-      toldByAgent: ({ direction, source }) =>
-        direction === "inbound" && !("kind" in source) && source.enrolment !== undefined,
+      behindAgent: (endpoint) =>
+        isBehindAgent(this.#directory.workloadAt(endpoint.address), endpoint, this.#init.node),
       heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
       slots: this.#slots,
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),

@@ -1,5 +1,6 @@
 /** Turns outcomes into access-log entries. */
 
+import { joinPort } from "#model/address.ts";
 import { serviceKey } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
 import type { AccessEntry } from "../telemetry/access-log.ts";
@@ -49,12 +50,8 @@ export function partiesOf(
     source: "kind" in source ? "unknown" : `${source.namespace}/${source.owner}`,
     sourceAddress: plan.clientAddress,
     destination: target === undefined ? undefined : `${target.namespace}/${target.owner}`,
-    dialled: joined(destination),
+    dialled: joinPort(destination),
     service: nextHop.kind === "balanced" ? serviceKey(nextHop.entry.service) : undefined,
-    endpoint: endpoint === undefined ? undefined : joined(endpoint),
+    endpoint: endpoint === undefined ? undefined : joinPort(endpoint),
   };
-}
-
-function joined({ address, port }: { readonly address: string; readonly port: number }): string {
-  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }

@@ -95,7 +95,7 @@ function planInbound({ source, client, target, destination }: Inbound): Plan {
 }
 
 /** How a pod's own port is understood, by whoever reaches it: its owner's word first. */
-function podUnderstanding(workload: Workload, port: number): Understanding {
+export function podUnderstanding(workload: Workload, port: number): Understanding {
   return isOpaque(workload, port) ? "opaque" : understandingOf(declaredOf(workload, port));
 }
 

@@ -97,6 +97,11 @@ export function parsePort(text: string): number | undefined {
   return port === 0 ? undefined : port;
 }
 
+/** An address and a port in one text: `10.1.0.2:80`, `[fd00::2]:80`. */
+export function joinPort({ address, port }: { address: string; port: number }): string {
+  return isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
 /** Reads `8080` or `8000-8080` (both ends included, first not above last). */
 export function parsePortRange(text: string): PortRange | undefined {
   const [low = "", high = low, ...rest] = text.split("-");

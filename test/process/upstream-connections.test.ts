@@ -92,20 +92,62 @@ test("a server that ends right after its answer loses no POST of a new connectio
   }
 });
 
-test("what an enrolled endpoint's agent says was never served goes elsewhere, whatever it is", async () => {
-  using refusing = await serve((socket) => {
-    const refusal =
-      "HTTP/1.1 503 No\r\nx-nodemesh-reason: connect-refused\r\nContent-Length: 0\r\n\r\n";
-    socket.on("data", () => socket.write(refusal));
-  });
-  using good = await serve((socket) => socket.on("data", () => socket.write(OK)));
-  const endpoints = [refusing.endpoint, good.endpoint];
-  await using rig = await WorkerRig.start({ endpoints });
-  for (const method of ["POST", "PUT", "PATCH"]) {
+/** Answers every request with what an agent says that could not reach its application, which it `names`. */
+function unserved(names: (socket: net.Socket) => string): (socket: net.Socket) => void {
+  return (socket) =>
+    socket.on("data", () =>
+      socket.write(
+        `HTTP/1.1 503 No\r\nx-nodemesh-reason: connect-refused\r\n${names(socket)}Content-Length: 0\r\n\r\n`,
+      ),
+    );
+}
+
+function ofItself({ localAddress, localPort }: net.Socket): string {
+  return `X-Nodemesh-Dialled: ${localAddress}:${localPort}\r\n`;
+}
+
+const WRITING: readonly string[] = ["POST", "PUT", "PATCH"];
+
+/** How each writing request is answered that meets the first of the endpoints first. */
+async function writeTo(rig: WorkerRig): Promise<readonly string[]> {
+  const heads: string[] = [];
+  for (const method of WRITING) {
     const client = dial(rig);
     client.socket.write(`${method} / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi`);
     await until("it is answered", () => client.text !== "");
-    assert.match(client.text, /^HTTP\/1\.1 200 /, method);
+    heads.push(client.text);
     client.socket.destroy();
   }
+  return heads;
+}
+
+test("what an enrolled endpoint's agent says was never served goes elsewhere, whatever it is", async () => {
+  using good = await serve((socket) => socket.on("data", () => socket.write(OK)));
+  // An agent of an earlier version names nothing.
+  for (const names of [ofItself, () => ""]) {
+    using refusing = await serve(unserved(names));
+    await using rig = await WorkerRig.start({ endpoints: [refusing.endpoint, good.endpoint] });
+    for (const head of await writeTo(rig)) assert.match(head, /^HTTP\/1\.1 200 /);
+    assert.ok(refusing.sockets.length > 0);
+  }
 });
+
+const OTHER = "X-Nodemesh-Dialled: 127.0.0.9:80\r\n";
+
+/** Addresses of pods that are not enrolled are nobody's in the rig. */
+const NOT_BELIEVED: readonly (readonly [what: string, address: string, typeof ofItself])[] = [
+  ["names another address than the one asked", "127.0.0.1", () => OTHER],
+  ["names two", "127.0.0.1", (socket) => `${ofItself(socket)}${OTHER}`],
+  ["is not enrolled", "127.0.0.4", ofItself],
+  ["is not enrolled and names nothing", "127.0.0.4", () => ""],
+];
+
+for (const [what, address, names] of NOT_BELIEVED)
+  test(`an endpoint that ${what} is not believed: its answer crosses, nothing is repeated`, async () => {
+    using claiming = await serve(unserved(names), address);
+    using good = await serve((socket) => socket.on("data", () => socket.write(OK)));
+    const endpoints = [claiming.endpoint, { ...good.endpoint, state: "draining" as const }];
+    await using rig = await WorkerRig.start({ endpoints });
+    for (const head of await writeTo(rig)) assert.match(head, /^HTTP\/1\.1 503 No\r\n/);
+    assert.equal(good.sockets.length, 0);
+  });

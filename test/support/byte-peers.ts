@@ -18,18 +18,21 @@ export interface Server extends Disposable {
 }
 
 /** A server of bytes; `talk` has each connection. */
-export async function serve(talk: (socket: net.Socket) => void): Promise<Server> {
+export async function serve(
+  talk: (socket: net.Socket) => void,
+  address = "127.0.0.1",
+): Promise<Server> {
   const sockets: net.Socket[] = [];
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
     socket.on("error", () => undefined);
     talk(socket);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   const { port } = server.address() as net.AddressInfo;
   return {
-    endpoint: { address: "127.0.0.1", port },
+    endpoint: { address, port },
     sockets,
     [Symbol.dispose]: () => {
       for (const socket of sockets) socket.destroy();

@@ -81,6 +81,7 @@ function page(): string {
     "",
     "## Reasons of refusals",
     "The same words in the answer's header `x-nodemesh-reason`, in the access log and in the metric `nodemesh_refused_total`.",
+    "Where nobody could be reached, `x-nodemesh-dialled` says which address and port the client had dialled.",
     "",
     "| reason | meaning |",
     "|---|---|",

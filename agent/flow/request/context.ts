@@ -37,10 +37,8 @@ export interface HttpContext extends ReachContext {
   readonly fineNow: () => number;
   readonly recorder: Recorder;
   readonly timeouts: FlowTimeouts;
-  /** Whether the endpoint is an enrolled pod of another node: its agent speaks for it, and only the agent does. */
+  /** Whether the endpoint's agent, on another node, speaks for it, and only the agent does. */
   readonly behindAgent: (endpoint: LiveEndpoint) => boolean;
-  /** Whether the client of this plan is an agent, which understands a refusal that says so. */
-  readonly toldByAgent: (plan: Plan) => boolean;
   /** A connection of this plan, on a port that is declared HTTP, speaks something else. To be called once for each. */
   readonly misdeclared: (plan: Plan, spoken: Misspoken) => void;
 }

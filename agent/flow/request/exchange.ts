@@ -30,7 +30,7 @@ import {
   type State,
   transition,
 } from "./transition.ts";
-import { isUnserved } from "./unserved.ts";
+import { isToldByAgent, isUnserved } from "./unserved.ts";
 import { failureRefusal, unreachableStatus } from "./upstream-failure.ts";
 
 const RESET: Ending = { kind: "reset" };
@@ -153,7 +153,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   onHead(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {
     const endpoint = this.#lease?.endpoint;
     if (endpoint === undefined) return true;
-    if (isUnserved(answer) && this.#context.behindAgent(endpoint)) {
+    if (isUnserved(answer, endpoint) && this.#context.behindAgent(endpoint)) {
       const { target } = this.#client.course;
       target.failed(endpoint, "connect");
       const again = this.#kept.head !== undefined && this.#choice.another(target);
@@ -204,7 +204,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   /** Whether who can't be reached is told so by a reset: what a client of one server's own address would see. */
   get #mirrored(): boolean {
     const { link, course } = this.#client;
-    return link.mode === "bound" && !this.#context.toldByAgent(course.plan);
+    return link.mode === "bound" && !isToldByAgent(course.plan);
   }
 
   /** Whether the request may be sent a second time though its server may have seen it. */

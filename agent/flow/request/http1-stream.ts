@@ -2,9 +2,8 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
-import { KIND, METHOD, type Method } from "../../http/h1/codes.ts";
+import { METHOD, type Method } from "../../http/h1/codes.ts";
 import { Head } from "../../http/h1/head.ts";
-import type { Range } from "../../http/h1/ranges.ts";
 import { shortAnswer } from "../../http/h1/short-answer.ts";
 import {
   connectionOption,
@@ -18,7 +17,7 @@ import type { Course } from "../course.ts";
 import type { LocalPod } from "../pod.ts";
 import type { Client } from "./client.ts";
 import type { Link } from "./link.ts";
-import { isRefusalStatus, REASON_FIELD } from "./unserved.ts";
+import { dialledInVain, hideClaims } from "./unserved.ts";
 
 /** The connection that a stream is part of. */
 export interface StreamConnection {
@@ -43,7 +42,6 @@ export interface StreamConnection {
 }
 
 const NOTHING: Uint8Array = new Uint8Array(0);
-const RANGE: Range = { start: 0, end: 0 };
 
 /** One object for all heads of a worker: written and read within one call. */
 const REWRITE: Rewrite = { connection: "none", extra: NO_LINES };
@@ -132,11 +130,13 @@ export class Http1Stream implements Client {
   }
 
   refuse(status: number, refusal: Refusal): number {
-    const { channel, requestWhole, lastRequest } = this.#connection;
+    const { channel, course, requestWhole, lastRequest } = this.#connection;
     this.#keepAlive = this.#keepAlive && requestWhole && !lastRequest;
     const { reason } = refusal;
     const close = !this.#keepAlive;
-    const answer = shortAnswer({ status, reason, close, bodiless: this.#method === METHOD.head });
+    const bodiless = this.#method === METHOD.head;
+    const dialled = dialledInVain(course.plan, reason);
+    const answer = shortAnswer({ status, reason, close, bodiless, dialled });
     // At the end of the turn: who has the answer finds it recorded.
     channel.writeSoon(answer, 0, answer.length);
     return answer.length;
@@ -153,25 +153,13 @@ export class Http1Stream implements Client {
   #write(answer: AnswerHead, { buffer, start, end }: Piece, tunnel: boolean): boolean {
     const head = h1(answer);
     const { channel, course } = this.#connection;
-    if (course.plan.direction === "inbound" && isRefusalStatus(head.status)) hideReason(head);
+    if (course.plan.direction === "inbound") hideClaims(head);
     const option = connectionOption(this.#minor, head.minor, this.#keepAlive);
     const how = rewrite(tunnel ? "none" : option);
     if (head.bytes === buffer && head.end === start && isVerbatim(head, how))
       return channel.write(buffer, head.start, end);
     const length = writeHead(head, how, this.#scratch);
     return channel.write2(this.#scratch, 0, length, buffer, start, end);
-  }
-}
-
-/** An application behind an agent can't speak in the agent's name: the client's agent believes that field. */
-function hideReason(head: Head): void {
-  for (
-    let at = head.find(REASON_FIELD, RANGE);
-    at >= 0;
-    at = head.find(REASON_FIELD, RANGE, at + 1)
-  ) {
-    head.kinds[at] = KIND.gone;
-    head.special++;
   }
 }
 

@@ -5,6 +5,7 @@ import type { Channel } from "../../engine/channel.ts";
 import { shortAnswer } from "../../http/h1/short-answer.ts";
 import type { Plan } from "../plan.ts";
 import { type Recorder, UNREAD } from "../record.ts";
+import { dialledInVain } from "./unserved.ts";
 
 /** Such a request. */
 export interface Unread {
@@ -17,8 +18,10 @@ export interface Unread {
 
 /** Answers and records it. The caller closes the connection. */
 export function refuseUnread(channel: Channel, recorder: Recorder, unread: Unread): void {
-  const { status, refusal } = unread;
-  const answer = shortAnswer({ status, reason: refusal.reason, close: true, bodiless: false });
+  const { plan, status, refusal } = unread;
+  const { reason } = refusal;
+  const dialled = dialledInVain(plan, reason);
+  const answer = shortAnswer({ status, reason, close: true, bodiless: false, dialled });
   const line = recorder.sampled() ? UNREAD : undefined;
   const responseBytes = answer.length;
   recorder.request({ ...unread, endpoint: undefined, durationMs: 0, responseBytes, line });

@@ -9,13 +9,20 @@ export interface ShortAnswer {
   readonly close: boolean;
   /** Answer to HEAD: the fields without the body. */
   readonly bodiless: boolean;
+  /** The address and port that were dialled in vain. */
+  readonly dialled?: string | undefined;
 }
 
 /** By status, reason, close and bodiless: some hundred short texts at most. */
 const written = new Map<string, Uint8Array>();
 
-/** The bytes of a short answer: status, reason in `x-nodemesh-reason`, one line of text. Shared: never write into them. */
+/**
+ * The bytes of a short answer: status, reason in `x-nodemesh-reason`, what was dialled in `x-nodemesh-dialled`, one line of
+ * text. Shared: never write into them.
+ */
 export function shortAnswer(answer: ShortAnswer): Uint8Array {
+  // Of these there are as many as addresses.
+  if (answer.dialled !== undefined) return write(answer);
   const key = `${answer.status} ${answer.reason} ${answer.close} ${answer.bodiless}`;
   const known = written.get(key);
   if (known !== undefined) return known;
@@ -56,13 +63,14 @@ export function statusOf(reason: Reason): number {
   return STATUS[reason];
 }
 
-function write({ status, reason, close, bodiless }: ShortAnswer): Uint8Array {
+function write({ status, reason, close, bodiless, dialled }: ShortAnswer): Uint8Array {
   const body = `nodemesh: ${reason}: ${reasonHelp(reason)}\n`;
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}`,
     "content-type: text/plain; charset=utf-8",
     `content-length: ${Buffer.byteLength(body)}`,
     `x-nodemesh-reason: ${reason}`,
+    ...(dialled === undefined ? [] : [`x-nodemesh-dialled: ${dialled}`]),
     ...(close ? ["connection: close"] : []),
   ];
   return new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n${bodiless ? "" : body}`);
