@@ -209,7 +209,7 @@ async function follow(following: Following): Promise<void> {
     following.onSynced();
     log("info", "started from the last good snapshot", { version: kept.snapshot.version });
   }
-  const absence = parts.use(new Absence((away) => workers.control(away)));
+  const absence = parts.use(new Absence(config.controlAwayMs, (away) => workers.control(away)));
   const control = new AbortController();
   const followed = followControl({
     connect: () => connectControl(config),

@@ -89,6 +89,11 @@ export interface AgentConfig {
   readonly workers: number;
   /** Fraction of requests and connections that get an access-log line, 0 to 1. */
   readonly accessLog: number;
+  /**
+   * How long control may be lost before connections that find no known endpoint go to the ClusterIP that was dialled,
+   * milliseconds; 0 = they never do. 30 s: a control that is restarted, or fails over, is back long before.
+   */
+  readonly controlAwayMs: number;
   readonly limits: DataLimits;
   readonly timeouts: DataTimeouts;
 }
@@ -115,6 +120,7 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
     stateDirectory: flags.stateDir,
     workers: flags.workers,
     accessLog: flags.accessLog,
+    controlAwayMs: flags.controlAwayMs,
     limits: {
       maxHeadBytes: flags.maxHeadBytes,
       maxHeaders: flags.maxHeaders,
@@ -157,6 +163,7 @@ interface Flags {
   readonly maxConnectionsPerPod: number;
   readonly maxBufferedBytesPerPod: number;
   readonly maxBufferedBytes?: number;
+  readonly controlAwayMs: number;
   readonly connectTimeoutMs: number;
   readonly headTimeoutMs: number;
   readonly responseHeadTimeoutMs: number;
@@ -238,7 +245,13 @@ function describeBounds(command: Command): Command {
     )
     .option("--idle-timeout-ms <n>", "silent connection, 0 = none", integer(0, DAY_MS), 0)
     .option("--pool-idle-timeout-ms <n>", "upstream without its client", integer(1, DAY_MS), 1000)
-    .option("--drain-timeout-ms <n>", "after SIGTERM", integer(0, DAY_MS), 30_000);
+    .option("--drain-timeout-ms <n>", "after SIGTERM", integer(0, DAY_MS), 30_000)
+    .option(
+      "--control-away-ms <n>",
+      "control lost so long: who finds no endpoint goes to the ClusterIP, 0 = never",
+      integer(0, DAY_MS),
+      30_000,
+    );
 }
 
 /** The other half is for everything else: the agent itself, connections' state, snapshots. */

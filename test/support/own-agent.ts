@@ -22,6 +22,7 @@ export interface LogLine {
   readonly reason?: string;
   readonly protocol?: string;
   readonly detail?: string;
+  readonly service?: string;
 }
 
 /** A running agent and what it has logged. It ends with the simulation. */
