@@ -37,7 +37,6 @@ export interface PodInit {
   readonly netnsFd: number;
   /** Listening socket of this worker in the pod's namespace; the worker owns it from now on. */
   readonly listenerFd: number;
-  readonly listenerPort: number;
   /** From where the kernel chooses ports in the pod's namespace. */
   readonly localPorts: PortRange;
   /** What the pod's namespace has: known before the API knows it. */

@@ -255,7 +255,6 @@ class DataWorker {
   #accept(pod: LocalPod, { channel, local, remote }: Accepted): void {
     handleConnection(this.#context, pod, channel, {
       pod: pod.uid,
-      listenerPort: pod.listenerPort,
       client: { address: remote.ip, port: remote.port },
       destination: { address: local.ip, port: local.port },
     });

@@ -66,8 +66,6 @@ export class Workers implements PodUsers {
     const init = {
       ...{ uid: pod.uid, owner: this.#nextOwner++, addresses: pod.addresses },
       localPorts: localPortRange(pod.netns),
-      // Nobody can dial it, and an application may have the same port at the pod's address.
-      listenerPort: 0,
     };
     await this.#handOver((worker, duplicate) => {
       const netnsFd = pod.netns < 0 ? -1 : duplicate(pod.netns);

@@ -1,6 +1,6 @@
 /**
  * agent/flow is the story of a connection and of a request, one file per stage, in reading order:
- * accept (connection.ts) → identify → authorize → plan → carry (relay.ts, request/) → record.
+ * accept (connection.ts) → identify → authorize → plan → look → carry (opaque.ts, request/) → record.
  * It decides with pure functions over one snapshot and acts through the engine's channels. It may import
  * model, state, engine, http, transport and telemetry; it never makes a system call or reads the clock itself.
  *
@@ -16,8 +16,6 @@ import type { ServicePortEntry } from "./service-index.ts";
 export interface Caught {
   /** uid of the enrolled pod in whose namespace the connection was caught. */
   readonly pod: string;
-  /** Port of the agent's own listener in that namespace. */
-  readonly listenerPort: number;
   /** getpeername(): the client. */
   readonly client: HostPort;
   /** getsockname(): where the client wanted to go. */
@@ -65,10 +63,7 @@ export function identify(caught: Caught, directory: Directory): Identified | Ref
   if (pod === undefined)
     return refuse("unknown-source", `pod ${caught.pod} is not in the snapshot`);
   const { destination, client } = caught;
-  const inbound = pod.addresses.includes(destination.address);
-  if (inbound && destination.port === caught.listenerPort)
-    return refuse("direct-hit", `${client.address} dialled the agent's listener`);
-  if (inbound) {
+  if (pod.addresses.includes(destination.address)) {
     const source = directory.workloadAt(client.address) ?? stranger(client.address);
     return { kind: "inbound", source, client, target: pod, destination };
   }

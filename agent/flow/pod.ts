@@ -26,7 +26,6 @@ export interface Connection {
 /** What the worker was told about the pod. */
 export interface LocalPodInit extends DialPod {
   readonly uid: string;
-  readonly listenerPort: number;
 }
 
 /** What all pods of a worker have together. */
@@ -42,7 +41,6 @@ export class LocalPod implements DialPod {
   readonly owner: number;
   readonly netnsFd: number;
   readonly localPorts: PortRange;
-  readonly listenerPort: number;
   /** Of all pods of this worker. */
   readonly worker: WorkerTally;
   /** What was decided about earlier connections. */
@@ -58,7 +56,6 @@ export class LocalPod implements DialPod {
     this.owner = init.owner;
     this.netnsFd = init.netnsFd;
     this.localPorts = init.localPorts;
-    this.listenerPort = init.listenerPort;
   }
 
   /** Every connection being carried for the pod. */

@@ -4,7 +4,6 @@
  */
 const HELP = {
   "unknown-source": "the connection's source is not a pod this node enrolled",
-  "direct-hit": "somebody connected to the agent's own listening port instead of a service or pod",
   denied: "an authorization policy denies this connection",
   "policy-unknown":
     "something restricts the pod that this node's agent is too old to know: update the agent",

@@ -75,7 +75,7 @@ function harness(stubborn: readonly string[]): Harness {
       const { fd: listenerFd, at } = listener(lab);
       const netnsFd = openSync("/proc/self/ns/net", "r");
       const localPorts = { first: 32_768, last: 60_999 };
-      const init = { uid, owner: 0, netnsFd, listenerFd, listenerPort: at.port, localPorts };
+      const init = { uid, owner: 0, netnsFd, listenerFd, localPorts };
       assert.deepEqual(pods.serve({ ...init, addresses: [at.ip] }), { kind: "done" });
       return { at, netnsFd };
     },
@@ -230,7 +230,7 @@ test("a pod that is served already is refused, and what came with it is closed",
   const [netnsFd, listenerFd] = [1, 2].map(() => openSync("/proc/self/ns/net", "r"));
   assert.ok(netnsFd !== undefined && listenerFd !== undefined);
   const localPorts = { first: 32_768, last: 60_999 };
-  const init = { uid: "a", owner: 1, netnsFd, listenerFd, listenerPort: 1, localPorts };
+  const init = { uid: "a", owner: 1, netnsFd, listenerFd, localPorts };
   assert.throws(() => h.pods.serve({ ...init, addresses: [] }), /pod a is served already/);
   assert.deepEqual([netnsFd, listenerFd].map(isOpen), [false, false]);
   h.pods.forget("a", replied().reply);

@@ -33,7 +33,6 @@ export function shortAnswer(answer: ShortAnswer): Uint8Array {
 
 const STATUS: Readonly<Record<Reason, number>> = {
   "unknown-source": 403,
-  "direct-hit": 421,
   denied: 403,
   "policy-unknown": 503,
   "no-policy-data": 503,
