@@ -3,7 +3,7 @@
  * Edge-triggered, so a registration is one system call for a connection's whole life.
  */
 
-import { EAGAIN, EINTR, errnoName } from "../kernel/errno.ts";
+import { EAGAIN, EBADF, EFAULT, EINVAL_RESULT, errnoName } from "../kernel/errno.ts";
 import { EPOLLET, EPOLLIN } from "../kernel/socket-constants.ts";
 import { Owner, Scheduler, Task } from "./owner.ts";
 import { ChunkPool } from "./send-queue.ts";
@@ -25,6 +25,13 @@ export const READ_BYTES: number = 64 * 1024;
 
 const MIB = 1024 * 1024;
 const EVENTS_PER_WAIT = 1024;
+
+/**
+ * What epoll_wait can fail with, but for EINTR: errors of ours. Any other number is that of another call, made by the
+ * thread in between: it had waited, and whoever had waited for it (V8, a signal) came before errno was read. Nothing was
+ * taken out then, and the next wait tells it.
+ */
+const WAIT_ERRORS: ReadonlySet<number> = new Set([-EBADF, -EFAULT, EINVAL_RESULT]);
 
 /**
  * The longest wait, in milliseconds. A thread inside epoll_wait can't be ended by Node: without this, a
@@ -207,7 +214,7 @@ export class Loop implements TimerHandler {
     const events = this.#events;
     const n = this.system.epollWait(this.#epollFd, events, timeoutMs);
     this.#now = performance.now();
-    if (n < 0 && n !== -EINTR) must("epoll_wait", n);
+    if (WAIT_ERRORS.has(n)) must("epoll_wait", n);
     const words = events.words;
     for (let i = 0; i < n; i++) {
       const at = i * events.stride;

@@ -11,6 +11,12 @@ const NAMES: readonly string[] = nameTable();
 export const EAGAIN: number = constants.errno.EAGAIN;
 /** A signal came first: call again. */
 export const EINTR: number = constants.errno.EINTR;
+/** Nothing of that name, or not added to this epoll. */
+export const ENOENT: number = constants.errno.ENOENT;
+/** Not an open descriptor. */
+export const EBADF: number = constants.errno.EBADF;
+/** Memory that is not this process's. */
+export const EFAULT: number = constants.errno.EFAULT;
 /** A non-blocking connect is under way. */
 export const EINPROGRESS: number = constants.errno.EINPROGRESS;
 /** This process has no free descriptor (RLIMIT_NOFILE). */
