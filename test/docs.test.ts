@@ -12,6 +12,9 @@ const MAX_ARCHITECTURE_BYTES = 10_000;
 /** Longest line of what is read as it is, in an editor: code's own limit. */
 const MAX_COLUMNS = 120;
 
+/** The architecture says where it will be. */
+const NOT_YET = "agent/lifecycle.ts";
+
 interface Page {
   readonly path: string;
   readonly text: string;
@@ -95,6 +98,21 @@ test("every link leads to a file, and to a heading of it", () => {
     );
     assert.ok(headings.includes(anchor), `${path}: ${file}#${anchor}`);
   }
+});
+
+test("every source file that a page names by its path exists", () => {
+  const named = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|c|h|md|json|yaml))`/g)].map(
+      ([, file = ""]) => ({ path, file }),
+    ),
+  );
+  assert.ok(named.length > 15, "no file was seen: the pattern is broken");
+  const isThere = (path: string, file: string): boolean =>
+    [ROOT, join(ROOT, dirname(path))].some((base) => existsSync(join(base, file)));
+  const lost = named.filter(
+    ({ path, file }) => !(file === NOT_YET || file.includes("/NAME.") || isThere(path, file)),
+  );
+  assert.deepEqual(lost, []);
 });
 
 test("every command of nodemesh that a page names exists", () => {

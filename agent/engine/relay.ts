@@ -42,10 +42,10 @@ export interface Relay {
 
 /** Ties both channels together; their handlers are replaced. Bytes peeked before must have been written on already. */
 export function relay(loop: Loop, options: RelayOptions, watcher: RelayWatcher): Relay {
-  return new Tie(loop, options, watcher);
+  return new RunningRelay(loop, options, watcher);
 }
 
-class Tie implements Relay {
+class RunningRelay implements Relay {
   readonly left: Channel;
   readonly right: Channel;
   readonly #loop: Loop;
@@ -124,37 +124,37 @@ class Tie implements Relay {
 
 /** Handles one side's events. */
 class Side implements ChannelHandler {
-  readonly #tie: Tie;
+  readonly #relay: RunningRelay;
   readonly #self: Channel;
   readonly #peer: Channel;
 
-  constructor(tie: Tie, self: Channel, peer: Channel) {
-    this.#tie = tie;
+  constructor(relay: RunningRelay, self: Channel, peer: Channel) {
+    this.#relay = relay;
     this.#self = self;
     this.#peer = peer;
   }
 
   onOpen(): void {
-    this.#tie.opened();
+    this.#relay.opened();
   }
 
   onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
-    this.#tie.moved(this.#self, buffer, start, end);
+    this.#relay.moved(this.#self, buffer, start, end);
     if (!this.#peer.write(buffer, start, end)) this.#self.pause();
   }
 
   onEnd(): void {
-    this.#tie.ended();
+    this.#relay.ended();
     this.#peer.shutdown();
   }
 
   onDrain(): void {
-    this.#tie.touch();
+    this.#relay.touch();
     this.#peer.resume();
   }
 
   onClose(_channel: Channel, cause: CloseCause): void {
-    this.#tie.closed(this.#self, cause);
+    this.#relay.closed(this.#self, cause);
     if (cause.kind === "reset") this.#peer.resetWhenSent();
     else if (cause.kind !== "closed") this.#peer.reset();
     else {
