@@ -78,6 +78,27 @@ test("from a log-in on, the connection is one client's for good, and both end to
   stranger.socket.destroy();
 });
 
+test("nobody rides on a connection on which a log-in was asked for", async () => {
+  const ask = "HTTP/1.1 401 Who\r\nWWW-Authenticate: NTLM\r\nContent-Length: 2\r\n\r\nok";
+  using server = await serve((socket) => {
+    socket.on("data", (bytes) => socket.write(bytes.includes("/secret") ? ask : OK));
+    socket.on("end", () => socket.end());
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const visit = async (request: string): Promise<void> => {
+    const client = dial(rig);
+    client.socket.write(request);
+    await until("it is answered", () => client.text.endsWith("ok"));
+    client.socket.end();
+    await until("it ends", () => client.ended === "fin");
+  };
+  await visit(GET);
+  await visit(GET.replace("/", "/secret"));
+  assert.equal(server.sockets.length, 1, "the second one rides");
+  await visit(GET);
+  assert.equal(server.sockets.length, 2);
+});
+
 test("a server that ends right after its answer loses no POST of a new connection", async () => {
   using server = await serve((socket) => {
     socket.once("data", () => socket.write(OK, () => setTimeout(() => socket.end(), 30)));

@@ -117,7 +117,8 @@ export class Link implements Keeper {
       }
       upstream.close();
     } else if (ride === undefined) upstream.keeper = this;
-    else if (endpoint.state !== "ready") upstream.close();
+    // It was challenged on a connection that it rode on: nobody rides on that any more.
+    else if (!this.#shares || endpoint.state !== "ready") upstream.close();
     else {
       const pool = this.#owner.pool(endpoint);
       upstream.keeper = { onIdleEnd: () => pool.remove(upstream) };
