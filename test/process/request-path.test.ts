@@ -165,6 +165,24 @@ test("the server of a long poll sees that its client leaves", async () => {
   await ended;
 });
 
+test("a long poll that its client leaves is asked of nobody else", async () => {
+  const poll = (socket: net.Socket): void => {
+    socket.resume();
+    socket.on("end", () => socket.end());
+  };
+  using one = await serve(poll);
+  using other = await serve(poll);
+  await using rig = await WorkerRig.start({ endpoints: [one.endpoint, other.endpoint] });
+  const client = dial(rig);
+  client.socket.write(GET);
+  const polls = (): number => one.sockets.length + other.sockets.length;
+  await until("a server is asked", () => polls() === 1);
+  client.socket.end();
+  await until("the client is told", () => client.ended === "fin");
+  assert.match(client.text, /^HTTP\/1\.1 502 /);
+  assert.equal(polls(), 1);
+});
+
 test("what was sent before a reset arrives", async () => {
   const post = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
   using server = await serve((socket) => socket.resume());

@@ -27,6 +27,7 @@ import {
   type Event,
   IDLE,
   isWhole,
+  mayRepeat,
   type State,
   transition,
 } from "./transition.ts";
@@ -64,11 +65,6 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   /** Whether bytes go both ways. */
   get tied(): boolean {
     return this.#state.at === "bytes";
-  }
-
-  /** Whether the endpoint has begun to answer. */
-  get answering(): boolean {
-    return this.#facts.status !== 0;
   }
 
   /** A request has come, with the first piece of its body. The head is the exchange's from now on. */
@@ -189,7 +185,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     const stale = upstream.reused && !upstream.answered;
     if (!stale && this.#state.at !== "uploading") target.failed(endpoint, "reset");
     const mirrored = this.#client.link.mode === "bound";
-    const repeatable = !mirrored && !upstream.answered && this.#isRepeatable();
+    const repeatable = !mirrored && !upstream.answered && this.#isRepeatable(ending, lease);
     const again = repeatable && this.#choice.another(target);
     this.#hear(
       { is: "failed", ending: ending.kind, again, mirrored },
@@ -208,8 +204,9 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   /** Whether the request may be sent a second time though its server may have seen it. */
-  #isRepeatable(): boolean {
-    return isWhole(this.#state) && this.#facts.repeatable && this.#kept.head !== undefined;
+  #isRepeatable(ending: Ending, { ride }: Lease): boolean {
+    if (!mayRepeat(this.#state, ending, ride !== undefined)) return false;
+    return this.#facts.repeatable && this.#kept.head !== undefined;
   }
 
   /** Whether it is worth keeping a whole request until its answer begins. */

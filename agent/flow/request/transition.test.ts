@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { type Action, type Event, IDLE, type State, transition } from "./transition.ts";
+import { type Action, type Event, IDLE, mayRepeat, type State, transition } from "./transition.ts";
 
 /** The states by short names. */
 const STATES = {
@@ -159,6 +159,20 @@ function isPossible(state: State, event: Event): boolean {
     return false;
   }
 }
+
+test("what may be repeated is whole, and its server did not end because its client had", () => {
+  const end = { kind: "end" } as const;
+  const repeats = [STATES.askingOpen, STATES.askingCut, STATES.asking, STATES.askingLeft].map(
+    (state) => [mayRepeat(state, end, false), mayRepeat(state, end, true)],
+  );
+  assert.deepEqual(repeats, [
+    [false, false],
+    [false, false],
+    [true, true],
+    [false, true],
+  ]);
+  assert.equal(mayRepeat(STATES.askingLeft, { kind: "reset" }, false), true);
+});
 
 test("whatever happens in whatever order: one record, one end, nothing sent twice without asking", () => {
   fc.assert(

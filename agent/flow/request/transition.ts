@@ -11,6 +11,8 @@
  *        bytes: an upgrade, or an answer without an end of its own; leaving: the client is gone, what it sent is delivered
  */
 
+import type { Ending } from "../../http/message.ts";
+
 /**
  * How far the request itself is. `open`: more is to come. `whole`: all of it came. `cut`: the client half-closed before
  * that. `left`: the client half-closed after it.
@@ -205,8 +207,17 @@ const ENDED = to(IDLE, "end-client", "record", "settle", "forget");
 const CUT_UPLOAD = to(IDLE, "end-upload", "settle", "end-answer");
 
 /** Whether nothing of the request is still to come. What is delivered for a client that is gone is cut. */
-export function isWhole(state: State): boolean {
+export function isWhole(state: State): state is State & { readonly upload: "whole" | "left" } {
   return "upload" in state && (state.upload === "whole" || state.upload === "left");
+}
+
+/**
+ * Whether a request whose attempt ended so may be asked of somebody else, as far as it came. A server that ends as its
+ * client did before has answered that end: a long poll that its client leaves is no failure. `ridden`: the connection was
+ * another client's, and its server may have ended it for that one.
+ */
+export function mayRepeat(state: State, { kind }: Ending, ridden: boolean): boolean {
+  return isWhole(state) && (kind !== "end" || ridden || state.upload !== "left");
 }
 
 /** What `event` leads to in `state`. Throws on what can't be: an event of an attempt that does not exist. */
