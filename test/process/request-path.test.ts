@@ -227,6 +227,18 @@ test("once an answer has no length, bytes go both ways", async () => {
   client.socket.destroy();
 });
 
+test("a CONNECT that is not granted begins no tunnel", async () => {
+  using server = await serve((socket) => {
+    socket.once("data", () => socket.end("HTTP/1.1 403 No\r\n\r\nno"));
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const client = dial(rig);
+  client.socket.write("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n");
+  await until("it ends", () => client.ended === "fin");
+  assert.equal(client.text, "HTTP/1.1 403 No\r\nConnection: close\r\n\r\nno");
+  client.socket.destroy();
+});
+
 test("an answer that is cut ends as its server ended it, after the same bytes", async () => {
   for (const how of ["fin", "reset"] as const) {
     using server = await serve((socket) => {

@@ -6,7 +6,7 @@
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
 import { Timer, type TimerHandler } from "../../engine/timers.ts";
-import { METHOD } from "../../http/h1/codes.ts";
+import { isTunnel } from "../../http/h1/body-kind.ts";
 import type { Head } from "../../http/h1/head.ts";
 import type { AnswerHead, AttemptListener, Ending, Piece } from "../../http/message.ts";
 import { Http1Upstream } from "../../transport/http1.ts";
@@ -172,7 +172,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   onBytes(answer: AnswerHead, piece: Piece, carrier: Channel): void {
     this.#judge(answer);
-    const upgrade = answer.status === 101 || this.#facts.method === METHOD.connect;
+    const upgrade = isTunnel(this.#facts.method, answer.status);
     this.#hear({ is: "bytes", upgrade }, { answer, piece, carrier });
   }
 

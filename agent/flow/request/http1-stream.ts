@@ -2,6 +2,7 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
+import { isTunnel } from "../../http/h1/body-kind.ts";
 import { METHOD, type Method } from "../../http/h1/codes.ts";
 import { Head } from "../../http/h1/head.ts";
 import { shortAnswer } from "../../http/h1/short-answer.ts";
@@ -144,7 +145,7 @@ export class Http1Stream implements Client {
 
   tie(answer: AnswerHead, piece: Piece, carrier: Channel): void {
     // A tunnel ends the HTTP of this connection; any other answer without an end of its own says that it closes.
-    const tunnel = answer.status === 101 || this.#method === METHOD.connect;
+    const tunnel = isTunnel(this.#method, answer.status);
     if (!tunnel) this.#keepAlive = false;
     this.#write(answer, piece, tunnel);
     this.#connection.tied(carrier);

@@ -22,11 +22,16 @@ export function responseBody(head: Head, asked: Asked): Body | Problem {
   const status = head.status;
   if (status === 101) return asked.upgrade ? BODY.tunnel : PROBLEM.unaskedUpgrade;
   if (status < 200) return BODY.interim;
-  if (asked.method === METHOD.connect && status < 300) return BODY.tunnel;
+  if (isTunnel(asked.method, status)) return BODY.tunnel;
   if (asked.method === METHOD.head || status === 204 || status === 304) return BODY.none;
   if (head.chunked) return BODY.chunked;
   if (head.contentLength > 0) return BODY.length;
   return head.contentLength === 0 ? BODY.none : BODY.untilClose;
+}
+
+/** Whether an answer begins a tunnel: an upgrade, or CONNECT that was granted (RFC 9110 section 9.3.6). */
+export function isTunnel(method: Method, status: number): boolean {
+  return status === 101 || (method === METHOD.connect && status >= 200 && status < 300);
 }
 
 /** Whether asking twice has the same effect as once (RFC 9110 section 9.2.2). */
