@@ -64,7 +64,6 @@ export class Stage implements AsyncDisposable {
   /** Descriptor of the servers' namespace; negative when conversations are held directly. */
   readonly netns: number;
   readonly direct: boolean;
-  readonly #folder: string;
   #version = 0;
   #pending: Change | undefined;
   #flushed: Promise<void> = Promise.resolve();
@@ -79,8 +78,7 @@ export class Stage implements AsyncDisposable {
 
   private constructor(direct: boolean) {
     this.direct = direct;
-    this.#folder = mkdtempSync(join(tmpdir(), "conversations-"));
-    this.netns = direct ? -1 : newNamespace(join(this.#folder, "servers"));
+    this.netns = direct ? -1 : newNamespace();
     const timeouts = {
       requestMs: REQUEST_MS,
       headMs: REQUEST_MS,
@@ -120,11 +118,7 @@ export class Stage implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.direct) await this.workers.stop();
-    if (this.netns >= 0) {
-      closeNetns(this.netns);
-      deleteNetns(join(this.#folder, "servers"));
-    }
-    rmSync(this.#folder, { recursive: true });
+    if (this.netns >= 0) closeNetns(this.netns);
   }
 
   async #flush(change: Change): Promise<void> {
@@ -312,9 +306,14 @@ function listenAt(
   return { fd, port: address.port };
 }
 
-function newNamespace(path: string): number {
+/** It lives as long as its descriptor: nothing is left behind by a process that is killed. */
+function newNamespace(): number {
+  const folder = mkdtempSync(join(tmpdir(), "conversations-"));
+  const path = join(folder, "servers");
   createNetns(path);
   const netns = openNetns(path);
+  deleteNetns(path);
+  rmSync(folder, { recursive: true });
   const netlink = openNetlink(netns);
   setLink(netlink, "lo", { up: true });
   netlink[Symbol.dispose]();
