@@ -46,6 +46,9 @@ class Talk {
   #finished = false;
   /** Answers that came whole. */
   #whole = 0;
+  /** Bytes that were read. */
+  #got = 0;
+  #wasDeaf = false;
   /** Set once bytes are a stream's. */
   #expected: Buffer | undefined;
 
@@ -82,10 +85,16 @@ class Talk {
       this.#seen.errno = error.code ?? error.message;
       this.#end(error.code === "ECONNREFUSED" ? "refused" : "reset");
     });
-    const { deaf } = this.#client;
-    if (deaf === undefined) return;
-    socket.pause();
-    setTimeout(() => socket.resume(), deaf);
+    this.#deafen();
+  }
+
+  /** Reads nothing for a while, once it is time for that. */
+  #deafen(): void {
+    const { deaf, deafFrom = 0 } = this.#client;
+    if (deaf === undefined || this.#wasDeaf || this.#got < deafFrom) return;
+    this.#wasDeaf = true;
+    this.#socket.pause();
+    setTimeout(() => this.#socket.resume(), deaf);
   }
 
   #end(how: ClientEnd): void {
@@ -197,6 +206,8 @@ class Talk {
 
   #read(data: Buffer): void {
     if (this.#over) return;
+    this.#got += data.length;
+    this.#deafen();
     if (this.#expected !== undefined) this.#streamed(data);
     else {
       this.#reader.push(data);

@@ -20,6 +20,8 @@ export type Ending = "fin" | "reset";
 export interface Endpoint {
   /** `one`: the second connection is not read before the first has ended; `none`: nobody listens. */
   readonly takes: "all" | "one" | "none";
+  /** Its backlog is full for so long: who connects meanwhile hears nothing, and the kernel asks again after a second. */
+  readonly full?: number;
 }
 
 /** What follows a message's head. */
@@ -72,13 +74,13 @@ export interface Answer {
   readonly challenge?: true;
   /** Claims to be an agent that could not reach its application. */
   readonly claim?: true;
-  /** Instead of a body: bytes both ways. Status 101 for upgrades. */
+  /** Instead of a body: bytes both ways. Status 101 for upgrades; the only 2xx that CONNECT is answered with. */
   readonly stream?: Stream;
 }
 
 /** One request, and what the servers do with it. */
 export interface Request {
-  readonly method: "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "DELETE" | "CONNECT";
   readonly body: Body;
   readonly version: "1.0" | "1.1";
   /** Says `Connection: close`. */
@@ -115,8 +117,9 @@ export interface Client {
   /** Bytes of one write, 0 = a request at once, and the pause between two. */
   readonly piece: number;
   readonly gap: number;
-  /** Reads nothing for so long. */
+  /** Reads nothing for so long, at first or once `deafFrom` bytes were read. */
   readonly deaf?: number;
+  readonly deafFrom?: number;
   readonly leave: Leave;
   /** Instead of requests: bytes that are no HTTP; the only client of its conversation. */
   readonly stream?: Stream & { readonly first: "client" | "server" };
@@ -154,5 +157,5 @@ export function isSafe({ method, body }: Request): boolean {
 
 /** RFC 9110 section 9.2.2. */
 export function isIdempotent({ method }: Request): boolean {
-  return method !== "POST";
+  return method !== "POST" && method !== "CONNECT";
 }

@@ -3,8 +3,9 @@
  * may answer instead. Pure. `hold` with a direct stage tries it out without a mesh.
  */
 
-import type { Client, Conversation, Ending, Request } from "./conversation.ts";
+import type { Client, Conversation, Ending, Endpoint, Request } from "./conversation.ts";
 import { isIdempotent, isRead, isSafe } from "./conversation.ts";
+import type { ClientSeen } from "./observation.ts";
 import { answerBytes, contentWithin, requestBytes } from "./wire.ts";
 
 /** What may come of one request. */
@@ -38,14 +39,28 @@ export function spansOf({ requests }: Client, index: number): readonly Span[] {
   });
 }
 
+/** Whether a request of a client got an answer of its server's, not of the mesh's. */
+export type Served = (at: number) => boolean;
+
+/** Of what a client saw: servers mark their answers. */
+export function servedTo(seen: ClientSeen | undefined): Served {
+  return (at) => seen?.answers[at]?.message.fields.has("x-mark") === true;
+}
+
 /**
  * Whether the request's connection belongs to its client alone: everything but services that are read as HTTP, and
- * these from the first word of a connection-bound authentication on.
+ * these from the first word of a connection-bound authentication on. A challenge counts if it arrived.
  */
-export function isOwned(conversation: Conversation, client: Client, at: number): boolean {
+export function isOwned(
+  conversation: Conversation,
+  client: Client,
+  at: number,
+  served: Served,
+): boolean {
   if (conversation.destination !== "service" || !isRead(conversation)) return true;
   return client.requests.some(
-    ({ login, answer }, index) => (login && index <= at) || (answer.challenge && index < at),
+    ({ login, answer }, index) =>
+      (login && index <= at) || (answer.challenge && index < at && served(index)),
   );
 }
 
@@ -54,31 +69,25 @@ export function endsWith({ answer }: Request): boolean {
   return answer.after !== "keep" || answer.cut !== undefined || answer.hang === true;
 }
 
-/**
- * What may come of request `at` of the client with this index, when all before it was answered; `refused`: the one
- * right before it by the mesh.
- */
+/** What may come of request `at` of the client with this index, when all before it was answered, or refused by the mesh. */
 export function expect(
   conversation: Conversation,
   index: number,
   at: number,
-  refused = false,
+  served: Served,
 ): Allowed {
   const client = conversation.clients[index] as Client;
   const request = client.requests[at] as Request;
   const allowed: Allowed = { whole: true, refusals: new Set(), nothing: new Set(), cut: undefined };
-  const owned = isOwned(conversation, client, at);
+  const owned = isOwned(conversation, client, at, served);
   byScript(allowed, conversation, { request, index, at, owned });
   const before = client.requests[at - 1];
-  if (before !== undefined && !refused)
-    byAnswerBefore(
-      allowed,
-      conversation,
-      before,
-      request,
+  if (before !== undefined && served(at - 1))
+    byAnswerBefore(allowed, conversation, before, request, {
       // Of the answer before: what begins with this request changes nothing there.
-      isOwned(conversation, client, at - 1),
-    );
+      owned: isOwned(conversation, client, at - 1, served),
+      leaves: leavesBy(conversation, index, "fin"),
+    });
   byLeaving(allowed, conversation, index, at);
   byWorld(allowed, conversation, owned);
   // A server that resets takes back what its kernel had not sent yet of the answers before.
@@ -102,7 +111,8 @@ function byScript(allowed: Allowed, conversation: Conversation, asked: Asked): v
     allowed.whole = false;
     allowed.nothing.add("fin");
     if (isRead(conversation)) add(allowed.refusals, "request-timeout");
-    if (!owned) add(allowed.refusals, "upstream-reset");
+    // A rider's request is asked of others when the server ends: of one that refuses, too.
+    if (!owned) add(allowed.refusals, "upstream-reset", "connect-refused");
   } else if (answer.cut !== undefined) byCut(allowed, conversation, asked, answer.cut);
 }
 
@@ -118,18 +128,34 @@ function byCut(
     allowed.whole = false;
     const content = contentWithin(answer.body, wire - head.length);
     allowed.cut = { least: how === "fin" ? content : 0, most: content, ends: new Set([how]) };
-    if (how === "reset") allowed.nothing.add("reset");
+    if (how === "fin") return;
+    allowed.nothing.add("reset");
+    // A reset takes back what its kernel had not sent yet, be it a part of the head: then nothing was answered.
+    if (isRead(conversation) && !owned) add(allowed.refusals, "upstream-reset");
     return;
   }
-  const others = conversation.endpoints.filter(({ takes }) => takes !== "none").length > 1;
+  // Of one whose connects hung it may be that it was tried already.
+  const others = standing(conversation).filter(({ full }) => full === undefined).length > 1;
   const again = answer.flaky === true && !owned && isIdempotent(request);
   allowed.whole = again;
-  if (again && others && isSafe(request)) return;
+  if (again && others && isSafe(request) && !leavesBy(conversation, index, how)) return;
   allowed.nothing.add(how);
   if (!owned) add(allowed.nothing, "reset");
   if (isRead(conversation)) add(allowed.refusals, "upstream-reset", "upstream-malformed");
   // The next try may meet an endpoint where nobody listens.
   if (!owned) add(allowed.refusals, "connect-refused", "no-endpoints");
+}
+
+/** The endpoints that listen and are there all the time. */
+function standing({ endpoints, happenings }: Conversation): readonly Endpoint[] {
+  const moving = new Set(happenings.map(({ endpoint }) => endpoint));
+  return endpoints.filter(({ takes }, index) => takes !== "none" && !moving.has(index));
+}
+
+/** Whether the server's end may answer its client's own: then nobody else is asked. */
+function leavesBy({ clients }: Conversation, index: number, how: Ending): boolean {
+  const { leave } = clients[index] as Client;
+  return how === "fin" && (leave.kind === "half" || (leave.kind === "at" && leave.how === "fin"));
 }
 
 /** What the answer before does to the connection. */
@@ -138,7 +164,7 @@ function byAnswerBefore(
   conversation: Conversation,
   before: Request,
   request: Request,
-  owned: boolean,
+  { owned, leaves }: { readonly owned: boolean; readonly leaves: boolean },
 ): void {
   const { answer } = before;
   const read = isRead(conversation);
@@ -157,9 +183,16 @@ function byAnswerBefore(
     allowed.nothing.add("fin");
     return;
   }
-  // An upgrade is not sent twice.
-  const again = isSafe(request) && request.answer.stream === undefined;
-  if (answer.after === "close" || again) return;
+  // From the challenge or the log-in on both connections are one, if it is the client's own one that the server ends.
+  const bound = answer.challenge === true || request.login === true;
+  if (bound) allowed.nothing.add("fin");
+  // An upgrade is not sent twice, nor what a server ended after its client had; and somebody must be there.
+  const again =
+    isSafe(request) &&
+    request.answer.stream === undefined &&
+    !leaves &&
+    standing(conversation).length > 0;
+  if (answer.after === "close" || again || bound) return;
   // The server's end and the next request cross each other, as they would without a mesh.
   add(allowed.refusals, "upstream-reset");
   add(allowed.nothing, "fin", "reset");

@@ -50,6 +50,7 @@ function endpoint(random: Random): Endpoint {
       [10, "none"],
       [8, "one"],
     ] as const),
+    ...(random.percent(3) && { full: random.whole(100, 900) }),
   };
 }
 
@@ -69,7 +70,7 @@ function client(random: Random, index: number): Client {
   const requests = times(random.whole(1, random.percent(20) ? 8 : 4), () => request(random));
   // Answers that come early meet clients that go on sending for a while, and read afterwards.
   const early = requests.some(({ answer }) => answer.when === "head") && random.percent(40);
-  const deaf = early || random.percent(5);
+  const deaf = early || random.percent(8);
   return {
     start: random.percent(50) ? 0 : random.whole(1, 40),
     ...(index > 0 && random.percent(30) && { follows: random.whole(0, index - 1) }),
@@ -82,6 +83,7 @@ function client(random: Random, index: number): Client {
     ] as const),
     gap: random.percent(early ? 10 : 70) ? 0 : random.whole(1, 3),
     ...(deaf && { deaf: random.whole(20, 200) }),
+    ...(deaf && !early && random.percent(60) && { deafFrom: random.whole(1, 5000) }),
     leave: leave(random),
   };
 }
@@ -112,6 +114,7 @@ function request(random: Random): Request {
     [7, "HEAD"],
     [5, "DELETE"],
     [5, "OPTIONS"],
+    [3, "CONNECT"],
   ] as const);
   const body: Body =
     method === "POST" || method === "PUT" ? content(random, random.percent(1)) : { kind: "none" };
@@ -122,8 +125,14 @@ function request(random: Random): Request {
     ...(random.percent(4) && { close: true }),
     ...(random.percent(10) && { expect: true }),
     ...(random.percent(2) && { login: true }),
-    answer: answer(random),
+    answer: method === "CONNECT" ? tunnel(random) : answer(random),
   };
+}
+
+/** Mostly a tunnel. */
+function tunnel(random: Random): Answer {
+  const plain = answer(random);
+  return random.percent(70) ? { ...plain, stream: stream(random) } : plain;
 }
 
 function answer(random: Random): Answer {
@@ -149,7 +158,8 @@ function answer(random: Random): Answer {
 function oddity(random: Random): Partial<Answer> {
   const kind = random.whole(0, 99);
   const how = random.percent(50) ? "fin" : "reset";
-  if (kind < 5) return { cut: { at: random.pick([0, 1, 60, random.whole(60, 3000)]), how } };
+  if (kind < 5)
+    return { cut: { at: random.pick([0, random.whole(1, 100), random.whole(60, 3000)]), how } };
   if (kind < 8) return { cut: { at: 0, how }, flaky: true };
   if (kind < 10) return { hang: true };
   if (kind < 12) return { surplus: random.whole(1, 200) };

@@ -8,8 +8,8 @@ import type { Common, Server } from "./server.ts";
 import { Place, type Stage } from "./stage.ts";
 import { pause, Wake } from "./wake.ts";
 
-/** Longest life of one client connection: every time-out of the worker is over by then. */
-const PATIENCE_MS = 6500;
+/** Longest life of one client connection: a second for each wait behind another client, and the worker's time-outs. */
+const PATIENCE_MS = 9000;
 /** How long what belongs to a connection may outlive it, for a busy machine. */
 const LINGER_MS = 3000;
 
@@ -34,7 +34,7 @@ export async function hold(
   const clients = await Promise.all(start(conversation, place));
   await Promise.all(happened);
   if (belongsTogether(conversation)) await ended(common, place.servers, leaks, "its client");
-  await forgotten(place, leaks);
+  await forgotten(place, leaks, clients.some(({ end }) => end === "own-reset") ? 3 : 1);
   if (!(await place.unenrol(LINGER_MS))) leaks.push("the pod was not let go");
   await ended(common, place.servers, leaks, "the pod's enrolment");
   await place.leave();
@@ -93,13 +93,16 @@ async function ended(
       leaks.push(`a connection at server ${endpoint} outlives ${whose}`);
 }
 
-/** Waits until the worker carries nothing for the conversation and counts nothing. */
-async function forgotten(place: Place, leaks: string[]): Promise<void> {
+/**
+ * Waits until the worker carries nothing for the conversation and counts nothing: so many `times` in a row, since a
+ * client may reset its connection before the worker has accepted it.
+ */
+async function forgotten(place: Place, leaks: string[], times: number): Promise<void> {
   const deadline = performance.now() + LINGER_MS;
-  for (;;) {
+  for (let left = times; left > 0; ) {
     const carried = await place.carried();
-    if (carried.length === 0) return;
-    if (performance.now() < deadline) continue;
+    left = carried.length === 0 ? left - 1 : times;
+    if (left === 0 || performance.now() < deadline) continue;
     leaks.push(...carried);
     return;
   }

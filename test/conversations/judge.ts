@@ -1,7 +1,7 @@
 /** Compares what clients and servers saw with what may come of the conversation. Pure: the empty list = all is right. */
 
 import type { Client, Conversation, Ending, Request } from "./conversation.ts";
-import { type Allowed, endsWith, expect, isOwned } from "./expect.ts";
+import { type Allowed, endsWith, expect, isOwned, type Served, servedTo } from "./expect.ts";
 import type {
   AnswerSeen,
   ClientSeen,
@@ -58,8 +58,7 @@ class Walk {
   readonly #seen: ClientSeen;
   readonly #served: readonly ServedSeen[];
   readonly #say: Say;
-  /** The request before was refused. */
-  #refused = false;
+  readonly #answered: Served;
   /** The connection may end here, and how; undefined = it must go on. */
   #mayEnd: ReadonlySet<Ending> | undefined;
 
@@ -76,13 +75,14 @@ class Walk {
     this.#seen = seen;
     this.#served = served;
     this.#say = say;
+    this.#answered = servedTo(seen);
   }
 
   judge(): void {
     const { requests } = this.#client;
     const { answers } = this.#seen;
     for (const [at, request] of requests.entries()) {
-      const allowed = expect(this.#conversation, this.#index, at, this.#refused);
+      const allowed = expect(this.#conversation, this.#index, at, this.#answered);
       const answer = answers[at];
       if (answer === undefined) {
         this.#judgeNothing(at, allowed);
@@ -116,7 +116,6 @@ class Walk {
       this.#say("foreign-answer", `request ${at} got the answer to ${mark}: ${message.start}`);
       return false;
     }
-    this.#refused = false;
     this.#judgeContent(at, request, seen);
     const length = answerContentLength(request, request.answer);
     const whole = message.untilEnd
@@ -149,7 +148,7 @@ class Walk {
       judgeStream(this.#conversation, stream, this.#seen, this.#streamed(at), this.#say);
       return false;
     }
-    const owned = isOwned(this.#conversation, this.#client, at);
+    const owned = isOwned(this.#conversation, this.#client, at, this.#answered);
     const ends =
       endsWith(request) && (owned || request.close || request.answer.body.kind === "close");
     if (owned && request.answer.surplus !== undefined) return false;
@@ -198,7 +197,6 @@ class Walk {
     if (!allowed.refusals.has(reason) && !allowed.refusals.has("any"))
       this.#say("refused", `request ${at} was refused: ${reason}; allowed: ${words(allowed)}`);
     this.#mayEnd = new Set(["fin", "reset"]);
-    this.#refused = true;
     return true;
   }
 

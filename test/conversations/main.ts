@@ -5,9 +5,9 @@
 import { readFileSync } from "node:fs";
 import { inspect, parseArgs } from "node:util";
 import type { Conversation } from "./conversation.ts";
-import { crowd, type Failure, problemsOf } from "./crowd.ts";
+import { confirmed, crowd, type Failure, problemsOf } from "./crowd.ts";
 import { generate } from "./generate.ts";
-import { KNOWN, knownOf } from "./known.ts";
+import { count, type Has, INGREDIENTS } from "./ingredients.ts";
 import { settle, withoutMesh } from "./settle.ts";
 import { shrink } from "./shrink.ts";
 import { Stage } from "./stage.ts";
@@ -17,9 +17,10 @@ const HELP = `npm run fuzz -- [options]: holds random conversations through a da
   --from N      first seed (the time); the same seed makes the same conversation
   --seed N      just this one
   --file FILE   just the conversation in this file (JSON)
+  --times N     the one of --seed or --file so often (1): for races
   --at-once N   held at the same time (150)
-  --only NAME   just a kind that known.ts leaves out: ${KNOWN.map(({ name }) => name).join(" ")}
-  --all         leave nothing out
+  --only NAME   just those with this ingredient, see --table
+  --table       hold none; print how many of them have each ingredient
   --direct      without a mesh: tries out what is held to be right
   --verbose     print every problem when it is seen
   --shrink N    make the first N failures smaller (5)
@@ -31,9 +32,10 @@ const { values } = parseArgs({
     from: { type: "string" },
     seed: { type: "string" },
     file: { type: "string" },
+    times: { type: "string", default: "1" },
     "at-once": { type: "string", default: "150" },
     only: { type: "string" },
-    all: { type: "boolean", default: false },
+    table: { type: "boolean", default: false },
     direct: { type: "boolean", default: false },
     shrink: { type: "string", default: "5" },
     verbose: { type: "boolean", default: false },
@@ -50,16 +52,17 @@ interface Chosen {
 const SAY_EVERY = 10_000;
 
 function* chosen(): Generator<Chosen> {
-  if (values.file !== undefined) {
-    yield { seed: 0, conversation: settle(JSON.parse(readFileSync(values.file, "utf8"))) };
-    return;
-  }
-  if (values.seed !== undefined) {
-    yield { seed: Number(values.seed), conversation: made(Number(values.seed)) };
+  const { file, seed: number } = values;
+  if (file !== undefined || number !== undefined) {
+    const conversation =
+      file === undefined ? made(Number(number)) : settle(JSON.parse(readFileSync(file, "utf8")));
+    for (let left = Number(values.times); left > 0; left--)
+      yield { seed: Number(number ?? 0), conversation };
     return;
   }
   const from = Number(values.from ?? Date.now());
   say(`seeds from ${from}`);
+  const wanted = ingredient();
   let left = Number(values.count);
   for (let seed = from; left > 0; seed++) {
     const conversation = made(seed);
@@ -74,10 +77,19 @@ function made(seed: number): Conversation {
   return values.direct ? withoutMesh(conversation) : conversation;
 }
 
-function wanted(conversation: Conversation): boolean {
-  if (values.all || values.direct) return true;
-  const known = knownOf(conversation);
-  return values.only === undefined ? known.length === 0 : known.join() === values.only;
+/** What the conversations are to have; throws when there is no such thing. */
+function ingredient(): Has {
+  if (values.only === undefined) return () => true;
+  const has = INGREDIENTS[values.only];
+  if (has === undefined)
+    throw new Error(`--only ${values.only}: one of ${Object.keys(INGREDIENTS).join(" ")}`);
+  return has;
+}
+
+function sayTable(): void {
+  const conversations = [...chosen()].map(({ conversation }) => conversation);
+  for (const [name, times] of count(conversations))
+    say(`${name}: ${times} of ${conversations.length}`);
 }
 
 async function run(): Promise<number> {
@@ -101,10 +113,15 @@ async function run(): Promise<number> {
   say(
     `${held} in ${seconds.toFixed(1)} s (${(held / seconds).toFixed(0)}/s), ${failures.length} went wrong`,
   );
-  sayKinds(failures);
-  for (const failure of failures.slice(0, Number(values.shrink))) await saySmaller(stage, failure);
+  const certain = await confirmed(stage, failures);
+  if (certain.length < failures.length)
+    say(
+      `${certain.length} of them for certain: the others were slow, and went right when held again`,
+    );
+  sayKinds(certain);
+  for (const failure of certain.slice(0, Number(values.shrink))) await saySmaller(stage, failure);
   for (const bug of stage.bugs) say(`the worker had a bug: ${bug}`);
-  return failures.length + stage.bugs.length;
+  return certain.length + stage.bugs.length;
 }
 
 function sayKinds(failures: readonly Failure[]): void {
@@ -131,4 +148,5 @@ function say(line: string): void {
 }
 
 if (values.help) say(HELP);
+else if (values.table) sayTable();
 else process.exitCode = (await run()) === 0 ? 0 : 1;

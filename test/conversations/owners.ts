@@ -5,7 +5,7 @@
 
 import type { Client, Conversation, Request } from "./conversation.ts";
 import { isIdempotent, isSafe } from "./conversation.ts";
-import { endsWith, isOwned, spansOf } from "./expect.ts";
+import { endsWith, isOwned, servedTo, spansOf } from "./expect.ts";
 import type {
   ClientSeen,
   Observation,
@@ -22,6 +22,10 @@ export function judgeServers(conversation: Conversation, seen: Observation): rea
   const say = (kind: string, text: string): void => {
     problems.push({ kind, text });
   };
+  const isOwn: IsOwn = (client, request) => {
+    const served = servedTo(seen.clients[client]);
+    return isOwned(conversation, conversation.clients[client] as Client, request, served);
+  };
   const times = new Map<string, number>();
   for (const served of seen.served) {
     for (const one of served.requests) {
@@ -29,7 +33,7 @@ export function judgeServers(conversation: Conversation, seen: Observation): rea
       times.set(key, (times.get(key) ?? 0) + 1);
       judgeRequest(conversation, one, say);
     }
-    judgeRiders(conversation, served, say);
+    judgeRiders(conversation, served, isOwn, say);
     judgeSurplus(served, say);
   }
   for (const [key, count] of times) {
@@ -37,10 +41,13 @@ export function judgeServers(conversation: Conversation, seen: Observation): rea
     if (count > 1 && !isIdempotent(requestOf(conversation, client, request)))
       say("repeated", `servers saw request ${key} ${count} times`);
   }
-  judgeOwned(conversation, seen, say);
+  judgeOwned(conversation, seen, isOwn, say);
   judgeDelivered(conversation, seen, say);
   return problems;
 }
+
+/** Whether a request's connection is its client's alone. */
+type IsOwn = (client: number, request: number) => boolean;
 
 function judgeRequest(conversation: Conversation, seen: RequestSeen, say: Say): void {
   const { body } = requestOf(conversation, seen.client, seen.request);
@@ -51,16 +58,21 @@ function judgeRequest(conversation: Conversation, seen: RequestSeen, say: Say): 
 }
 
 /** Nobody rides on another's connection but with safe requests; on an owned one nobody does. */
-function judgeRiders(conversation: Conversation, { requests }: ServedSeen, say: Say): void {
+function judgeRiders(
+  conversation: Conversation,
+  { requests }: ServedSeen,
+  isOwn: IsOwn,
+  say: Say,
+): void {
   const opener = requests[0]?.client;
   for (const [place, { client, request }] of requests.entries()) {
-    const own = isOwned(conversation, conversation.clients[client] as Client, request);
+    const own = isOwn(client, request);
     const others = requests.slice(0, place).find((earlier) => earlier.client !== client);
     if (client !== opener && !isSafe(requestOf(conversation, client, request)))
       say("rider", `request ${client}/${request} rode on the connection of client ${opener}`);
     const before = requests
       .slice(0, place)
-      .find((one) => one.client !== client && belongs(conversation, one));
+      .find((one) => one.client !== client && belongs(conversation, one, isOwn));
     if (before !== undefined)
       say("login", `client ${client} is on the connection that client ${before.client} owns`);
     if (own && others !== undefined && conversation.destination !== "service")
@@ -69,12 +81,13 @@ function judgeRiders(conversation: Conversation, { requests }: ServedSeen, say: 
 }
 
 /** From this request on, the connection is its client's for good. */
-function belongs(conversation: Conversation, { client, request }: RequestSeen): boolean {
+function belongs(
+  conversation: Conversation,
+  { client, request }: RequestSeen,
+  isOwn: IsOwn,
+): boolean {
   const of = requestOf(conversation, client, request);
-  return (
-    of.answer.challenge === true ||
-    isOwned(conversation, conversation.clients[client] as Client, request)
-  );
+  return of.answer.challenge === true || isOwn(client, request);
 }
 
 /** Bytes that nobody asked for end the connection's use. */
@@ -87,10 +100,15 @@ function judgeSurplus({ requests, surplusAfter }: ServedSeen, say: Say): void {
 }
 
 /** An owned connection: one client connection, one upstream connection. */
-function judgeOwned(conversation: Conversation, { served }: Observation, say: Say): void {
-  for (const [index, client] of conversation.clients.entries()) {
+function judgeOwned(
+  conversation: Conversation,
+  { served }: Observation,
+  isOwn: IsOwn,
+  say: Say,
+): void {
+  for (const index of conversation.clients.keys()) {
     const own = served.filter(({ requests }) =>
-      requests.some((one) => one.client === index && isOwned(conversation, client, one.request)),
+      requests.some((one) => one.client === index && isOwn(index, one.request)),
     );
     if (own.length > 1)
       say(
@@ -114,13 +132,14 @@ function judgeDelivered(conversation: Conversation, seen: Observation, say: Say)
   }
 }
 
-/** A longer request may be in the client's own kernel still when it resets. */
+/** A longer request may be in the client's own kernel still when it resets, as may one of many small segments. */
 const SURELY_SENT = 16_384;
 
 /** The request that was sent whole right before the client's reset, and that a server was ready to read. */
 function mustHaveArrived(client: Client, index: number, seen: ClientSeen): number | undefined {
-  const { leave } = client;
-  if (leave.kind !== "at" || leave.how !== "reset" || seen.end !== "own-reset") return undefined;
+  const { leave, piece } = client;
+  if (piece > 0 || leave.kind !== "at" || leave.how !== "reset" || seen.end !== "own-reset")
+    return undefined;
   const at = seen.answers.filter(({ message }) => message.complete).length;
   const span = spansOf(client, index)[at];
   if (span === undefined || seen.sent < span.end || span.end - span.start > SURELY_SENT)

@@ -1,6 +1,5 @@
 /**
- * Conversations that went wrong once, made smaller. Each is held by every `npm test`, unless known.ts says that its
- * kind is not right yet. `npm run fuzz` prints new ones.
+ * Conversations that went wrong once, made smaller. Each is held by every `npm test`. `npm run fuzz` prints new ones.
  */
 
 import type { Answer, Client, Conversation, Request } from "./conversation.ts";

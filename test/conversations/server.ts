@@ -7,6 +7,9 @@ import type { RequestSeen, ServedSeen } from "./observation.ts";
 import { inPieces, pause, resetSocket, Wake } from "./wake.ts";
 import { answerBytes, bodyOf, MAX_BODY } from "./wire.ts";
 
+/** Who fills backlogs connects from here, so that it is no client. */
+export const FILLER = "127.99.0.1";
+
 /** How long a server that ends `late` tidies up. */
 export const LATE_MS = 30;
 
@@ -27,11 +30,20 @@ export class Server {
   readonly #server: net.Server;
   readonly #open: Set<Served> = new Set();
   readonly #queue: Served[] = [];
+  /** Closes the listening socket before it was listened on. */
+  readonly #giveUp: () => void;
+  #opening: NodeJS.Timeout | undefined;
 
-  /** `fd`: its listening socket. */
-  constructor(common: Common, endpoint: number, fd: number) {
-    const one = common.conversation.endpoints[endpoint]?.takes === "one";
+  /** Its listening socket: `fd`, and how to close it when nobody has listened on it yet. */
+  constructor(common: Common, endpoint: number, fd: number, giveUp: () => void) {
+    this.#giveUp = giveUp;
+    const { takes, full } = common.conversation.endpoints[endpoint] ?? {};
+    const one = takes === "one";
     this.#server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+      if (socket.remoteAddress === FILLER) {
+        socket.destroy();
+        return;
+      }
       const served = new Served(common, endpoint, socket);
       this.#open.add(served);
       this.#queue.push(served);
@@ -42,7 +54,8 @@ export class Server {
       });
       if (!one || this.#open.size === 1) this.#startNext();
     });
-    this.#server.listen({ fd });
+    if (full === undefined) this.#server.listen({ fd });
+    else this.#opening = setTimeout(() => this.#makeRoom(fd), full);
   }
 
   /** Connections that have not ended. */
@@ -52,8 +65,19 @@ export class Server {
 
   /** Resets all connections and listens no more. */
   die(): void {
-    this.#server.close();
+    if (this.#opening === undefined) this.#server.close();
+    else {
+      clearTimeout(this.#opening);
+      this.#opening = undefined;
+      this.#giveUp();
+    }
     for (const one of [...this.#open]) one.reset();
+  }
+
+  /** From now on there is room in its backlog. */
+  #makeRoom(fd: number): void {
+    this.#opening = undefined;
+    this.#server.listen({ fd });
   }
 
   #startNext(): void {
@@ -136,16 +160,16 @@ class Served {
         return;
       }
       this.#served = message;
-      await this.#request(message.start);
+      await this.#request(message.fields.get("x-mark"));
     }
   }
 
   #served: unknown;
 
-  async #request(line: string): Promise<void> {
-    const [, client = -1, at = -1] = (/ \/(\d+)\/(\d+) /.exec(line) ?? []).map(Number);
+  async #request(mark: string | undefined): Promise<void> {
+    const [client = -1, at = -1] = (mark ?? "").split("/").map(Number);
     const request = this.#common.conversation.clients[client]?.requests[at];
-    if (request === undefined) throw new Error(`a request that nobody sent: ${line}`);
+    if (request === undefined) throw new Error(`a request that nobody sent: ${mark}`);
     const key = `${client}/${at}`;
     const times = (this.#common.times.get(key) ?? 0) + 1;
     this.#common.times.set(key, times);

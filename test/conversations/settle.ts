@@ -8,6 +8,7 @@ import {
   type Body,
   type Client,
   type Conversation,
+  type Endpoint,
   isRead,
   type Leave,
   type Request,
@@ -22,7 +23,7 @@ export function settle(conversation: Conversation): Conversation {
   const { destination, endpoints, clients, happenings } = conversation;
   const service = destination === "service";
   const some = endpoints.length > 0 ? endpoints : [{ takes: "all" } as const];
-  const kept = service ? some : some.slice(0, 1);
+  const kept = (service ? some : some.slice(0, 1)).map(endpoint);
   const bytes = clients[0]?.stream !== undefined && conversation.declared !== "http";
   return {
     ...conversation,
@@ -35,6 +36,11 @@ export function settle(conversation: Conversation): Conversation {
         endpoint < kept.length && (service || kind === "unenrol" || kind === "die"),
     ),
   };
+}
+
+/** Where nobody listens no backlog is full. */
+function endpoint({ takes, full }: Endpoint): Endpoint {
+  return { takes, ...(takes !== "none" && full !== undefined && { full }) };
 }
 
 /** The same conversation as it is held without a mesh: with the first server that listens. */
@@ -76,11 +82,8 @@ function untilLast(requests: readonly Request[]): readonly Request[] {
 function request(request: Request, { pipelined }: Client): Request {
   const old = request.version === "1.0";
   const { expect, ...rest } = request;
-  const asksFirst = expect && !pipelined && !old && request.body.kind !== "none";
-  const body: Body =
-    old && request.body.kind === "chunked"
-      ? { kind: "length", bytes: request.body.bytes }
-      : inChunks(request.body);
+  const asksFirst = expect && !pipelined && !old && requestBody(request, old).kind !== "none";
+  const body = requestBody(request, old);
   const close = request.close || old;
   return {
     ...rest,
@@ -91,17 +94,24 @@ function request(request: Request, { pipelined }: Client): Request {
   };
 }
 
+/** Chunks came with HTTP/1.1; what follows CONNECT is the tunnel's (RFC 9110 section 9.3.6). */
+function requestBody({ method, body }: Request, old: boolean): Body {
+  if (method === "CONNECT") return { kind: "none" };
+  return old && body.kind === "chunked" ? { kind: "length", bytes: body.bytes } : inChunks(body);
+}
+
 function answer(request: Request, asksFirst: boolean): Answer {
   const { hang, stream, cut, surplus, flaky } = request.answer;
   const framed = framedAnswer(request, asksFirst);
   if (hang) return { ...framed, hang: true, when: "whole", interim: asksFirst ? [100] : [] };
   if (stream !== undefined && canStream(request, asksFirst)) {
-    const status = framed.status === 101 ? 101 : 200;
-    return { ...framed, stream, when: "whole", status, after: "keep" };
+    const status = framed.status === 101 && request.method !== "CONNECT" ? 101 : 200;
+    const { claim: _claim, ...plain } = framed;
+    return { ...plain, stream, when: "whole", status, after: "keep" };
   }
   const final: Answer = {
     ...framed,
-    status: framed.status === 101 ? 200 : framed.status,
+    status: plainStatus(request, framed.status),
     // The end of an answer without length is the end of the connection.
     ...(framed.body.kind === "close" && framed.after === "keep" && { after: "fin" }),
   };
@@ -109,6 +119,12 @@ function answer(request: Request, asksFirst: boolean): Answer {
   if (surplus !== undefined && final.body.kind !== "close" && final.after === "keep")
     return { ...final, surplus };
   return final;
+}
+
+/** Of an answer that nothing but its own content follows. */
+function plainStatus({ method }: Request, status: number): number {
+  if (method === "CONNECT" && status < 300) return 403;
+  return status === 101 ? 200 : status;
 }
 
 /** The answer without its oddities, framed as the request allows. */
@@ -169,11 +185,9 @@ function leave(
     .reduce((sum, { head, body }) => sum + head.length + body.length, 0);
   const last = requests.at(-1)?.answer;
   const read = isRead({ destination, declared } as Conversation);
-  if (
-    last?.hang &&
-    (leave.kind === "half" || leave.kind !== "at") &&
-    !(read && leave.kind === "done")
-  )
+  // Who may be carried as bytes hears of no time-out.
+  const refused = read && declared === "http" && leave.kind === "done";
+  if (last?.hang && leave.kind !== "at" && !refused)
     return { kind: "at", bytes: total, how: "fin", after: PATIENCE_MS };
   if (last?.stream !== undefined) return { kind: "done" };
   if (leave.kind === "at") return { ...leave, bytes: Math.max(1, Math.min(total, leave.bytes)) };

@@ -53,6 +53,7 @@ function weight(value: unknown): number {
 const PLAIN: Readonly<Record<string, number>> = {
   ...{ none: 0, keep: 0, whole: 0, all: 0, done: 0, GET: 0, http: 0, "1.1": 0, service: 1 },
   ...{ length: 1, fin: 1, HEAD: 2, POST: 1, PUT: 2, DELETE: 2, OPTIONS: 2 },
+  ...{ CONNECT: 2 },
 };
 
 const WORDS: Readonly<Record<string, readonly string[]>> = {
@@ -103,5 +104,5 @@ function* plainer(value: object, name: string): Generator<unknown> {
 
 const OPTIONAL: ReadonlySet<string> = new Set([
   ...["trailer", "cut", "flaky", "hang", "surplus", "challenge", "claim", "stream", "close"],
-  ...["expect", "login", "follows", "pipelined", "deaf"],
+  ...["expect", "login", "follows", "pipelined", "deaf", "deafFrom", "full"],
 ]);

@@ -14,6 +14,8 @@ import type { Endpoint as ModelEndpoint, Service } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
 import { openListener } from "../../agent/engine/listen.ts";
+import type { SocketAddress } from "../../agent/engine/system.ts";
+import { EINPROGRESS } from "../../agent/kernel/errno.ts";
 import { setLink } from "../../agent/kernel/links.ts";
 import { openNetlink } from "../../agent/kernel/netlink.ts";
 import { closeNetns, createNetns, deleteNetns, openNetns } from "../../agent/kernel/netns.ts";
@@ -24,11 +26,13 @@ import type { Workers } from "../../agent/workers.ts";
 import { rigWorkers } from "../support/worker-rig.ts";
 import type { Dial } from "./client.ts";
 import type { Conversation } from "./conversation.ts";
-import { type Common, Server } from "./server.ts";
+import { type Common, FILLER, Server } from "./server.ts";
 import { pause } from "./wake.ts";
 
 /** Until an answer begins, milliseconds: well above what a busy machine needs. */
 export const REQUEST_MS = 4000;
+/** Until another endpoint is dialled besides: before the kernel asks the first one again after a second. */
+const CONNECT_MS = 300;
 /** Nothing sent either way. */
 const IDLE_MS = 20_000;
 
@@ -80,6 +84,7 @@ export class Stage implements AsyncDisposable {
     this.direct = direct;
     this.netns = direct ? -1 : newNamespace();
     const timeouts = {
+      connectMs: CONNECT_MS,
       requestMs: REQUEST_MS,
       headMs: REQUEST_MS,
       idleMs: IDLE_MS,
@@ -164,12 +169,14 @@ export class Place {
     const listener = stage.direct ? undefined : listenAt(SOCKETS, dialled, 0, -1);
     this.#listenerFd = listener?.fd ?? -1;
     const fixedPort = destination === "service" ? 0 : (listener?.port ?? 0);
-    this.#endpoints = endpoints.map(({ takes }, index) => {
+    this.#endpoints = endpoints.map(({ takes, full }, index) => {
       const address = destination === "service" ? this.#address(50) : dialled;
       if (takes === "none")
         return { address, port: fixedPort || DEAF_PORT + index, state: "ready" };
-      const { fd, port } = listenAt(SOCKETS, address, fixedPort, stage.netns);
-      this.servers[index] = new Server(common, index, fd);
+      const backlog = full === undefined ? undefined : 0;
+      const { fd, port } = listenAt(SOCKETS, address, fixedPort, stage.netns, backlog);
+      if (full !== undefined) fillBacklog(SOCKETS, { ip: address, port }, stage.netns);
+      this.servers[index] = new Server(common, index, fd, () => SOCKETS.close(fd));
       return { address, port, state: "ready" };
     });
     const first = this.#endpoints.find((_, index) => this.servers[index] !== undefined);
@@ -299,11 +306,22 @@ function listenAt(
   ip: string,
   port: number,
   netns: number,
+  backlog?: number,
 ): { readonly fd: number; readonly port: number } {
-  const fd = openListener(sockets, { at: { ip, port }, netns });
+  const room = backlog === undefined ? {} : { backlog };
+  const fd = openListener(sockets, { at: { ip, port }, netns, ...room });
   const address = fd < 0 ? fd : sockets.localAddress(fd);
   if (typeof address === "number") throw new Error(`no listener at ${ip}: errno ${-address}`);
   return { fd, port: address.port };
+}
+
+/** One connection fills a backlog of nothing; it stays in there when it has ended, until it is accepted. */
+function fillBacklog(sockets: Sockets, to: SocketAddress, netns: number): void {
+  const fd = sockets.socket(to.ip, netns);
+  const bound = sockets.bind(fd, { ip: FILLER, port: 0 });
+  const begun = bound < 0 ? bound : sockets.connect(fd, to);
+  if (begun < 0 && begun !== -EINPROGRESS) throw new Error(`no filler: errno ${-begun}`);
+  sockets.close(fd);
 }
 
 /** It lives as long as its descriptor: nothing is left behind by a process that is killed. */

@@ -15,7 +15,9 @@ export function judgeBytes(
   say: Say,
 ): void {
   if (conversation.endpoints.some(({ takes }) => takes !== "none")) {
-    judgeStream(conversation, stream, seen, served.at(-1), say);
+    // Where a connect took long, another server was dialled besides: what heard nothing was given up.
+    const heard = served.find((one) => one.stream.bytes > 0) ?? served.at(-1);
+    judgeStream(conversation, stream, seen, heard, say);
     return;
   }
   const { end } = seen;

@@ -27,9 +27,11 @@ export function requestBytes(
   client: number,
   at: number,
 ): { readonly head: Buffer; readonly body: Buffer } {
+  // RFC 9112 section 3.2.3: CONNECT names where its tunnel leads to.
+  const connect = request.method === "CONNECT";
   const lines = [
-    `${request.method} /${client}/${at} HTTP/${request.version}`,
-    "Host: server",
+    `${request.method} ${connect ? "server:443" : `/${client}/${at}`} HTTP/${request.version}`,
+    `Host: ${connect ? "server:443" : "server"}`,
     `X-Mark: ${client}/${at}`,
   ];
   if (request.close) lines.push("Connection: close");
