@@ -30,7 +30,7 @@ enum { BPF_MAP_TYPE_HASH = 1, BPF_MAP_TYPE_ARRAY = 2, BPF_MAP_TYPE_PERCPU_ARRAY 
 enum { BPF_MAP_TYPE_LRU_HASH = 9, BPF_MAP_TYPE_LPM_TRIE = 11, BPF_MAP_TYPE_SOCKHASH = 18 };
 enum { BPF_MAP_TYPE_SK_STORAGE = 24 };
 enum { LIBBPF_PIN_BY_NAME = 1 };
-enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_F_NO_PREALLOC = 1 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_F_NO_PREALLOC = 1, BPF_F_CLONE = 512 };
 enum { BPF_SK_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_SOCK_OPS_TCP_CONNECT_CB = 3, BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB = 5 };
 enum { BPF_SOCK_OPS_STATE_CB = 10, BPF_SOCK_OPS_TCP_LISTEN_CB = 11, BPF_SOCK_OPS_STATE_CB_FLAG = 4 };
@@ -39,7 +39,9 @@ enum { SK_DROP = 0, SK_PASS = 1 };
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { IPPROTO_TCP = 6 };
 enum { SOCK_STREAM = 1 };
-enum { SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_MARK = 36 };
+enum { SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_KEEPALIVE = 9, SO_MARK = 36 };
+enum { SOL_TCP = 6, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6, TCP_USER_TIMEOUT = 18 };
+enum { MAX_TCP_KEEPIDLE = 32767, MAX_TCP_KEEPINTVL = 32767, MAX_TCP_KEEPCNT = 127 };
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_TIME_WAIT = 6, TCP_CLOSE = 7, TCP_LISTEN = 10 };
 #define BPF_F_CURRENT_NETNS (-1ULL)
 enum { EADDRNOTAVAIL = 99, ECONNREFUSED = 111 };
@@ -135,6 +137,17 @@ struct bpf_sock_ops {
   __u64 bytes_received;
   __u64 bytes_acked;
   context_pointer(struct bpf_sock *, sk);
+};
+
+// Context of cgroup/setsockopt. The value is at most a page of what the application gave.
+struct bpf_sockopt {
+  context_pointer(struct bpf_sock *, sk);
+  context_pointer(void *, optval);
+  context_pointer(void *, optval_end);
+  __s32 level;
+  __s32 optname;
+  __s32 optlen;
+  __s32 retval;
 };
 
 // Context of sk_lookup. `local` is the side a listener is looked for.

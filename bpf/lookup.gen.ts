@@ -207,6 +207,63 @@ export const ListeningStateCodec: Codec<ListeningState> = {
   }),
 };
 
+/** `struct connection_key`, 48 bytes. */
+export interface ConnectionKey {
+  readonly pod: bigint;
+  readonly local: Address;
+  readonly remote: Address;
+  readonly localPort: number;
+  readonly remotePort: number;
+}
+
+/** Layout of `struct connection_key`. */
+export const ConnectionKeyCodec: Codec<ConnectionKey> = {
+  size: 48,
+  encode(value, view, at) {
+    view.setUint32(at + 44, 0, true);
+    view.setBigUint64(at, value.pod, true);
+    AddressCodec.encode(value.local, view, at + 8);
+    AddressCodec.encode(value.remote, view, at + 24);
+    view.setUint16(at + 40, value.localPort, true);
+    view.setUint16(at + 42, value.remotePort, true);
+  },
+  decode: (view, at) => ({
+    pod: view.getBigUint64(at, true),
+    local: AddressCodec.decode(view, at + 8),
+    remote: AddressCodec.decode(view, at + 24),
+    localPort: view.getUint16(at + 40, true),
+    remotePort: view.getUint16(at + 42, true),
+  }),
+};
+
+/** `struct patience`, 20 bytes. */
+export interface Patience {
+  readonly keepAlive: number;
+  readonly idleS: number;
+  readonly intervalS: number;
+  readonly probes: number;
+  readonly userTimeoutMs: number;
+}
+
+/** Layout of `struct patience`. */
+export const PatienceCodec: Codec<Patience> = {
+  size: 20,
+  encode(value, view, at) {
+    view.setUint32(at, value.keepAlive, true);
+    view.setUint32(at + 4, value.idleS, true);
+    view.setUint32(at + 8, value.intervalS, true);
+    view.setUint32(at + 12, value.probes, true);
+    view.setUint32(at + 16, value.userTimeoutMs, true);
+  },
+  decode: (view, at) => ({
+    keepAlive: view.getUint32(at, true),
+    idleS: view.getUint32(at + 4, true),
+    intervalS: view.getUint32(at + 8, true),
+    probes: view.getUint32(at + 12, true),
+    userTimeoutMs: view.getUint32(at + 16, true),
+  }),
+};
+
 /** `struct heartbeat`, 16 bytes. */
 export interface Heartbeat {
   readonly beatNs: bigint;
@@ -255,6 +312,8 @@ export interface ObjectMaps {
   readonly found_listening: HashMap<ListeningKey, number>;
   readonly listening_states: HashMap<bigint, ListeningState>;
   readonly counted_listeners: MapHandle;
+  readonly socket_patience: MapHandle;
+  readonly patience: HashMap<ConnectionKey, Patience>;
   readonly heartbeat: ArrayMap<Heartbeat>;
   readonly counters: PerCpuArrayMap<bigint>;
   readonly ".rodata": ArrayMap<RodataSection>;
@@ -273,6 +332,8 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
     found_listening: hashMap(loaded.map("found_listening"), ListeningKeyCodec, u32),
     listening_states: hashMap(loaded.map("listening_states"), u64, ListeningStateCodec),
     counted_listeners: loaded.map("counted_listeners"),
+    socket_patience: loaded.map("socket_patience"),
+    patience: hashMap(loaded.map("patience"), ConnectionKeyCodec, PatienceCodec),
     heartbeat: arrayMap(loaded.map("heartbeat"), HeartbeatCodec),
     counters: perCpuArrayMap(loaded.map("counters"), u64),
     ".rodata": arrayMap(loaded.map(".rodata"), RodataSectionCodec),

@@ -106,6 +106,25 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } counted_listeners SEC(".maps");
 
+// What applications told their sockets about silent peers (patience.h); a listener's is its connections' too.
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+  __type(key, __s32);
+  __type(value, struct patience);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} socket_patience SEC(".maps");
+
+// The same by connection, of those that the agent carries. It looks a second after a connection begins and every
+// eight from then on, so 16384 = 2,000 connections a second that say something; who is pushed out has not said a word.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct connection_key);
+  __type(value, struct patience);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} patience SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);

@@ -128,6 +128,25 @@ struct flow {
   __u16 server_port;
 };
 
+// How long an application bears a silent peer, as it told its socket; 0 = it did not say. Value of `patience`.
+struct patience {
+  __u32 keep_alive; // SO_KEEPALIVE: 1 = probe at all
+  __u32 idle_s;     // TCP_KEEPIDLE
+  __u32 interval_s; // TCP_KEEPINTVL
+  __u32 probes;     // TCP_KEEPCNT
+  __u32 user_timeout_ms;
+};
+
+// Key of `patience`: an application's connection, from its side.
+struct connection_key {
+  __u64 pod;
+  struct address local;
+  struct address remote;
+  __u16 local_port; // host byte order, both
+  __u16 remote_port;
+  __u32 reserved;
+};
+
 // The only element of `heartbeat`.
 struct heartbeat {
   __u64 beat_ns;   // CLOCK_MONOTONIC of the last beat; 0 = the agent said goodbye

@@ -3,9 +3,10 @@
 // The agent opens a connection from a pod's namespace: notes its four-tuple after the source port is chosen
 // and before the SYN leaves, so that lookup.bpf.c lets it through to a pod of the same node; forgets it when the
 // connection begins to end, so that nobody else with the same four-tuple is let through. Follows who listens
-// (listening.h).
+// (listening.h), and how long applications bear silent peers (patience.h).
 // Attached once, to the node's cgroup, as connect.bpf.c.
 #include "listening.h"
+#include "patience.h"
 
 // An AF_INET6 socket may speak IPv4; what counts is what the packets carry.
 static __always_inline struct flow flow_of(struct bpf_sock_ops *ctx) {
@@ -72,11 +73,15 @@ static __always_inline int follow(struct bpf_sock_ops *ctx, int has_types) {
     return 1;
   }
 
-  // Only connections that carry one of the agent's marks.
+  // Only connections that carry one of the mesh's marks.
   __u32 mark = socket->mark & MARK_MASK;
+  if (mark == MARK_CAUGHT && op == BPF_SOCK_OPS_TCP_CONNECT_CB)
+    tell_what_is_known(ctx, socket);
   if (mark != MARK_UPSTREAM && mark != MARK_INBOUND)
     return 1;
   if (op == BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB) {
+    if (mark == MARK_INBOUND)
+      tell_what_is_known(ctx, socket);
     // The application's end of one: it took the listener's wish over, and nobody wants to know.
     bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
     return 1;

@@ -47,6 +47,8 @@ export interface MeshBpfOptions {
 /** The loaded and attached programs of one agent. Disposing closes descriptors; the pins go on. */
 export class MeshBpf implements Disposable {
   readonly maps: MeshMaps;
+  /** Descriptor of the map `patience`, for threads that ask it by themselves. Open until this is disposed of. */
+  readonly patienceFd: number;
   readonly #pins: string;
   readonly #node: readonly Collection[];
   readonly #lookup: CollectionSpec;
@@ -66,10 +68,13 @@ export class MeshBpf implements Disposable {
     assertOnBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();
     const sockops = loadSockops(sharedMaps(connect));
-    const bind = load(parseObject("bind"), { maps: sharedMaps(connect) });
-    this.#node = [connect, sockops, bind];
+    const others = ["bind", "setsockopt"].map((name) =>
+      load(parseObject(name), { maps: sharedMaps(connect) }),
+    );
+    this.#node = [connect, sockops, ...others];
     this.#lookup = parseObject("lookup");
     this.maps = typedMaps((name) => connect.map(name));
+    this.patienceFd = connect.map("patience").fd;
     this.#adoptPodLinks();
     this.#attachNode(options.cgroup);
   }

@@ -7,10 +7,12 @@ import type { MapHandle } from "ebpf-loader-wasm";
 import {
   type Address,
   type CidrKey,
+  type ConnectionKey,
   type Heartbeat,
   type ListeningKey,
   type ListeningState,
   objectMaps,
+  type Patience,
   type Pod,
   type PortKey,
 } from "../../bpf/connect.gen.ts";
@@ -22,9 +24,11 @@ import {
 export type {
   Address as MeshAddress,
   CidrKey,
+  ConnectionKey,
   Heartbeat,
   ListeningKey,
   ListeningState,
+  Patience,
   Pod,
   PortKey,
 };
@@ -59,6 +63,8 @@ export interface MeshMaps extends PodTables, ListeningTables {
   readonly listeners: { set(key: bigint, socketFd: number): void; delete(key: bigint): boolean };
   readonly heartbeat: { set(index: number, value: Heartbeat): void };
   readonly counters: { get(index: number): bigint[] };
+  /** What applications told their sockets about silent peers, by connection. */
+  readonly patience: Table<ConnectionKey, Patience>;
 }
 
 /** Puts the types on the maps of a loaded object. */

@@ -26,6 +26,8 @@ export const SO_ERROR = 4;
 export const SO_SNDBUF = 7;
 /** Receive buffer, bytes (the kernel doubles the value). */
 export const SO_RCVBUF = 8;
+/** Probe a peer that is silent. */
+export const SO_KEEPALIVE = 9;
 /** TCP urgent bytes stay in the stream. */
 export const SO_OOBINLINE = 10;
 /** What close() does with unsent bytes. */
@@ -52,6 +54,14 @@ export const IP_LOCAL_PORT_RANGE = 51;
 export const SOL_TCP = 6;
 /** Send small segments at once. */
 export const TCP_NODELAY = 1;
+/** Seconds of silence before the first probe. */
+export const TCP_KEEPIDLE = 4;
+/** Seconds between two probes. */
+export const TCP_KEEPINTVL = 5;
+/** Probes without an answer until the connection ends. */
+export const TCP_KEEPCNT = 6;
+/** Milliseconds that sent bytes may go without an answer. */
+export const TCP_USER_TIMEOUT = 18;
 
 /** Level of ipv6(7) options. */
 export const SOL_IPV6 = 41;

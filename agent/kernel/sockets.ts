@@ -7,6 +7,7 @@
 import { closeSync, openSync } from "node:fs";
 import { EINVAL_RESULT } from "./errno.ts";
 import { addressOf, lastErrno, libc } from "./ffi.ts";
+import { PatienceMap, type ToldPatience } from "./patience-map.ts";
 import type { IpPort } from "./sockaddr.ts";
 import { decodeSockaddr, encodeSockaddr, SOCKADDR_BYTES } from "./sockaddr.ts";
 import {
@@ -65,7 +66,13 @@ export class Sockets {
   readonly #epollEventAt: number = addressOf(this.#epollEvent);
   readonly #iovecs: Uint32Array = new Uint32Array(MAX_IOVECS * 4);
   readonly #iovecsAt: number = addressOf(this.#iovecs);
+  readonly #patience: PatienceMap | undefined;
   #homeNetns = -1;
+
+  /** `patienceFd`: descriptor of the map `patience`, which stays its owner's; without it nothing is known of other ends. */
+  constructor(patienceFd: number = -1) {
+    this.#patience = patienceFd < 0 ? undefined : new PatienceMap(patienceFd);
+  }
 
   read(fd: number, into: Uint8Array, start: number, length: number): number {
     const n = libc.recv(fd, addressOf(into) + start, length, 0);
@@ -167,6 +174,10 @@ export class Sockets {
   unsentBytes(fd: number): number {
     const failed = libc.ioctl(fd, SIOCOUTQ, this.#intsAt) < 0;
     return failed ? -lastErrno() : (this.#ints[0] as number);
+  }
+
+  peerPatience(fd: number, netns: bigint): ToldPatience | undefined {
+    return this.#patience?.find(fd, netns);
   }
 
   epollCreate(): number {

@@ -47,6 +47,7 @@ export function imagePlans(version: string): Readonly<Record<ImageName, ImagePla
       entries: ["agent/main.ts", "agent/worker.ts"],
       data: [
         "bpf/bind.bpf.o",
+        "bpf/setsockopt.bpf.o",
         "bpf/connect.bpf.o",
         "bpf/lookup.bpf.o",
         "bpf/sockops.bpf.o",

@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -62,6 +70,21 @@ test("the next agent finds the maps as the last one left them", (t) => {
   }
   using second = new MeshBpf(place);
   assert.deepEqual([...second.maps.pods.entries()], [[7n, POD]]);
+});
+
+test("what an older agent did not have is added, and what it had stays", (t) => {
+  const place = lab(t);
+  {
+    using first = new MeshBpf(place);
+    first.maps.pods.set(7n, POD);
+  }
+  const pins = readdirSync(place.pinDirectory).sort();
+  const added = pins.filter((pin) => /patience$/.test(pin));
+  assert.equal(added.length, 3);
+  for (const pin of added) unlinkSync(join(place.pinDirectory, pin));
+  using second = new MeshBpf(place);
+  assert.deepEqual([...second.maps.pods.entries()], [[7n, POD]]);
+  assert.deepEqual(readdirSync(place.pinDirectory).sort(), pins);
 });
 
 test("one agent holds the pin directory: a second is refused with words, until the first has ended", (t) => {
@@ -134,8 +157,8 @@ test("attachments to another cgroup than before don't stay", (t) => {
   using other = new CgroupLab();
   other.join();
   new MeshBpf({ ...place, cgroup: other.path })[Symbol.dispose]();
-  assert.equal(before.length, 5);
-  assert.equal(attachments().length, 5);
+  assert.equal(before.length, 6);
+  assert.equal(attachments().length, 6);
   assert.deepEqual(new Set(before).intersection(new Set(attachments())), new Set());
 });
 
