@@ -72,7 +72,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
     if (clean) bpf.uninstall();
   });
   const misdeclared = new MisdeclaredPorts(MISDECLARED_MS, () => performance.now());
-  const workers = makeWorkers(inputs, telemetry, misdeclared);
+  const workers = makeWorkers(inputs, telemetry, misdeclared, bpf.patienceFd);
   await workers.start();
   parts.defer(() => workers.stop());
 
@@ -118,6 +118,7 @@ function makeWorkers(
   { config, log, onFatal }: AppInputs,
   { blocks, rings }: Telemetry,
   misdeclared: MisdeclaredPorts,
+  patienceFd: number,
 ): Workers {
   return new Workers({
     count: config.workers,
@@ -127,6 +128,7 @@ function makeWorkers(
       node: config.node,
       upstreamMark: MARK_UPSTREAM,
       inboundMark: MARK_INBOUND,
+      patienceFd,
       limits: config.limits,
       timeouts: config.timeouts,
       accessLog: config.accessLog,

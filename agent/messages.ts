@@ -20,6 +20,8 @@ export interface WorkerInit {
   /** Marks of the agent's own sockets (bpf/mesh.h). */
   readonly upstreamMark: number;
   readonly inboundMark: number;
+  /** Descriptor of the map of what applications told their sockets about silent peers; -1: there is none. */
+  readonly patienceFd: number;
   readonly limits: DataLimits;
   readonly timeouts: DataTimeouts;
   /** Fraction of requests and connections that get an access-log line, 0 to 1. */
@@ -35,6 +37,8 @@ export interface PodInit {
   readonly owner: number;
   /** The pod's network namespace, for sockets that are opened there; the worker owns it from now on. -1: the process's own. */
   readonly netnsFd: number;
+  /** How the kernel's programs call that namespace; 0: none of theirs. */
+  readonly netnsCookie: bigint;
   /** Listening socket of this worker in the pod's namespace; the worker owns it from now on. */
   readonly listenerFd: number;
   /** From where the kernel chooses ports in the pod's namespace. */

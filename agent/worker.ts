@@ -12,12 +12,13 @@ import type { Workload } from "#model/workload.ts";
 import type { Channel } from "./engine/channel.ts";
 import type { Accepted } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
-import { relay } from "./engine/relay.ts";
+import { type RelayEnd, relay } from "./engine/relay.ts";
 import { Timer } from "./engine/timers.ts";
 import { authorizeEndpoint, reauthorize } from "./flow/authorize.ts";
 import { EndpointGauges } from "./flow/balance/endpoint-gauges.ts";
 import type { EndpointSet } from "./flow/balance/endpoint-set.ts";
 import type { LiveEndpoint } from "./flow/balance/live-endpoint.ts";
+import { closedRefusal } from "./flow/closed-refusal.ts";
 import { type FlowContext, handleConnection } from "./flow/connection.ts";
 import { Counting } from "./flow/count.ts";
 import { ServerFirstMemory } from "./flow/detect.ts";
@@ -77,7 +78,7 @@ class DataWorker {
     this.#init = init;
     this.#port = init.port;
     this.#loop = new Loop({
-      system: new Sockets(),
+      system: new Sockets(init.patienceFd),
       memoryLimitBytes: init.limits.maxBufferedBytes,
       ownerMemoryLimitBytes: init.limits.maxBufferedBytesPerPod,
     });
@@ -179,7 +180,7 @@ class DataWorker {
     const options = { left: client, right: server, idleTimeoutMs: this.#init.timeouts.idleMs };
     let cutBy: Refusal | undefined;
     const tied = relay(this.#loop, options, {
-      onRelayEnd: (_relay, end) => watcher.onEnd(end.side === "idle" ? idleRefusal() : cutBy),
+      onRelayEnd: (_relay, end) => watcher.onEnd(cutBy ?? relayRefusal(end)),
       onFirstData: (side, bytes) => {
         if (side === "right") watcher.onServerFirst?.(bytes);
       },
@@ -293,6 +294,11 @@ class DataWorker {
         : endpointRows(index, this.#directory);
     return { kind: "rows", rows: bounded(rows) };
   }
+}
+
+function relayRefusal({ side, cause }: RelayEnd): Refusal | undefined {
+  if (side === "idle") return idleRefusal();
+  return side === "cut" ? undefined : closedRefusal(side === "left" ? "client" : "server", cause);
 }
 
 /** Ends the worker, and with it the agent (ARCHITECTURE.md, decision 8). */

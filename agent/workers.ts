@@ -7,7 +7,7 @@
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import { lastErrno, libc } from "./kernel/ffi.ts";
-import { localPortRange } from "./kernel/netns.ts";
+import { localPortRange, netnsCookie } from "./kernel/netns.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { Command, News, Question, Row, WorkerInit } from "./messages.ts";
 import type { CaughtPod, PodUsers } from "./redirect/pod-users.ts";
@@ -66,6 +66,7 @@ export class Workers implements PodUsers {
     const init = {
       ...{ uid: pod.uid, owner: this.#nextOwner++, addresses: pod.addresses },
       localPorts: localPortRange(pod.netns),
+      netnsCookie: pod.netns < 0 ? 0n : netnsCookie(pod.netns),
     };
     await this.#handOver((worker, duplicate) => {
       const netnsFd = pod.netns < 0 ? -1 : duplicate(pod.netns);

@@ -1,7 +1,23 @@
 /** Where a PlainChannel is in its life, and how it is made. */
 
+import {
+  EPOLLERR,
+  EPOLLET,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLOUT,
+  EPOLLPRI,
+  EPOLLRDHUP,
+} from "../kernel/socket-constants.ts";
 import type { ChannelHandler } from "./channel.ts";
 import type { Owner } from "./owner.ts";
+
+/** What of its socket a channel hears. */
+export const WATCHED: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+/** After any of these a short read does not mean that the next read would block. */
+export const READ_ON: number = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
+/** Any of these means that reading is worth a try. */
+export const READABLE: number = EPOLLIN | READ_ON;
 
 /**
  * Where a channel is. `connecting` → `open` → one of the ways out → `closed`:

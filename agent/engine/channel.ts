@@ -21,6 +21,9 @@
  * `onBug` of the loop.
  */
 
+import type { ToldPatience } from "./system.ts";
+import type { Vigil } from "./vigil.ts";
+
 /** How a channel ended. */
 export type CloseCause =
   /** Both directions ended in order, or close() or reset() was called here. */
@@ -61,6 +64,8 @@ export interface Channel {
   readonly closed: boolean;
   /** Whether the peer has sent something (bytes, FIN, RST) that the handler has not been told yet. */
   readonly unread: boolean;
+  /** Watches over the peer's silence; undefined once closed. Made when it is first asked for: short connections need none. */
+  readonly vigil: Vigil | undefined;
   /** Bytes given to onData so far. */
   readonly bytesIn: number;
   /** Bytes that the kernel has taken so far. */
@@ -86,6 +91,8 @@ export interface Channel {
     bodyStart: number,
     bodyEnd: number,
   ): boolean;
+  /** What the socket at the other end was told about silence, one of this machine; see System. */
+  peerPatience(netns: bigint): ToldPatience | undefined;
   /** Stops reading: the kernel's window closes and the peer feels it. A FIN is told after resume() too. */
   pause(): void;
   /** Reads again. */

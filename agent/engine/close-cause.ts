@@ -29,6 +29,19 @@ export function failedWith(errno: number): CloseCause {
   return { kind: "failed", errno: errnoName(errno) };
 }
 
+/** What the kernel calls a peer that it gave up on: what it last heard from the way there, or nothing at all. */
+const VANISHED: ReadonlySet<string> = new Set([
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+]);
+
+/** The errno of a peer that did not answer any more: its machine, or the way there, is gone. Else undefined. */
+export function vanishedErrno(cause: CloseCause): string | undefined {
+  return cause.kind === "failed" && VANISHED.has(cause.errno) ? cause.errno : undefined;
+}
+
 /** Whether a negative errno only says that the kernel is short of memory right now. */
 export function isScarcity(result: number): boolean {
   return result === -ENOBUFS || result === -ENOMEM;

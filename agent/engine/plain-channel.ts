@@ -1,19 +1,15 @@
 /** A TCP socket as a Channel. */
 
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
-import {
-  EPOLLERR,
-  EPOLLET,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLOUT,
-  EPOLLPRI,
-  EPOLLRDHUP,
-  SO_ERROR,
-  SOL_SOCKET,
-} from "../kernel/socket-constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLOUT, SO_ERROR, SOL_SOCKET } from "../kernel/socket-constants.ts";
 import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
-import type { ChannelState, PlainChannelOptions } from "./channel-state.ts";
+import {
+  type ChannelState,
+  type PlainChannelOptions,
+  READ_ON,
+  READABLE,
+  WATCHED,
+} from "./channel-state.ts";
 import {
   CLOSED,
   causeOf,
@@ -27,15 +23,12 @@ import { CLOSE_STALL_MS, Delivery, LINGER_MS, OVER, RESET_STALL_MS } from "./del
 import { type Loop, READ_BYTES } from "./loop.ts";
 import { Outgoing, OVER_LIMIT, QUEUED, SENT } from "./outgoing.ts";
 import { Task } from "./owner.ts";
+import type { ToldPatience } from "./system.ts";
 import { Timer, type TimerHandler } from "./timers.ts";
+import { Vigil } from "./vigil.ts";
 
 /** Reads in one turn of work: more makes bulk cheaper and others wait longer. */
 const READS_PER_TURN = 2;
-
-const WATCHED: number = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
-/** After any of these a short read does not mean that the next read would block. */
-const READ_ON: number = EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI;
-const READABLE: number = EPOLLIN | READ_ON;
 
 /** One TCP connection. Made by listen() and connect(). */
 export class PlainChannel extends Task implements Channel, TimerHandler {
@@ -47,6 +40,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   #state: ChannelState;
   #cause: CloseCause = CLOSED;
   #timer: Timer | undefined = undefined;
+  #vigil: Vigil | undefined = undefined;
   /** Set once the peer was seen not to have everything at the end. */
   #delivery: Delivery | undefined = undefined;
   /** Whether onOpen has happened. */
@@ -94,6 +88,15 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
 
   get open(): boolean {
     return this.#opened;
+  }
+
+  get vigil(): Vigil | undefined {
+    if (!this.closed) this.#vigil ??= new Vigil(this.#loop.system, this.#fd);
+    return this.closed ? undefined : this.#vigil;
+  }
+
+  peerPatience(netns: bigint): ToldPatience | undefined {
+    return this.closed ? undefined : this.#loop.system.peerPatience(this.#fd, netns);
   }
 
   get closed(): boolean {

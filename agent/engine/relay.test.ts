@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { constants } from "node:os";
 import { test } from "node:test";
 import { assertNoNewDescriptors, openDescriptors } from "../../test/support/descriptors.ts";
 import { LoopLab, Recorder } from "../../test/support/loop-lab.ts";
+import { Sockets } from "../kernel/sockets.ts";
 import type { Channel } from "./channel.ts";
 import { connect } from "./connect.ts";
 import type { Relay, RelayEnd } from "./relay.ts";
 import { relay } from "./relay.ts";
+import type { System } from "./system.ts";
 
 /** client — left [relay] right — server, all in one loop. */
 interface Line {
@@ -18,9 +21,13 @@ interface Line {
   readonly ends: RelayEnd[];
 }
 
-function withLine(work: (line: Line) => void, idleTimeoutMs: number = 0): void {
+function withLine(
+  work: (line: Line) => void,
+  idleTimeoutMs: number = 0,
+  system: System = new Sockets(),
+): void {
   const before = openDescriptors();
-  const lab = new LoopLab();
+  const lab = new LoopLab(system);
   const atServer = new Recorder();
   const atClient = new Recorder();
   const ends: RelayEnd[] = [];
@@ -88,6 +95,46 @@ test("a reset crosses from server to client and does not overtake the data befor
     assert.equal(atClient.bytes.length, big.length);
     assert.deepEqual(ends, [{ side: "right", cause: { kind: "reset" } }]);
   });
+});
+
+/** The kernel gives up on the peer of the first socket that has read `afterBytes`. */
+class Vanishing extends Sockets {
+  readonly #afterBytes: number;
+  readonly #bytes: Map<number, number> = new Map();
+  #gone = -1;
+  /** What that socket has read. */
+  taken = 0;
+
+  constructor(afterBytes: number) {
+    super();
+    this.#afterBytes = afterBytes;
+  }
+
+  override read(fd: number, into: Uint8Array, start: number, length: number): number {
+    if (fd === this.#gone) return -constants.errno.ETIMEDOUT;
+    const n = super.read(fd, into, start, length);
+    const bytes = (this.#bytes.get(fd) ?? 0) + Math.max(0, n);
+    this.#bytes.set(fd, bytes);
+    if (this.#gone >= 0 || bytes < this.#afterBytes) return n;
+    this.#gone = fd;
+    this.taken = bytes;
+    return n;
+  }
+}
+
+test("a peer that vanished crosses as a reset that does not overtake the data before it", () => {
+  const big = Buffer.alloc(2_000_000, "abcdefg");
+  const system = new Vanishing(big.length / 2);
+  const work = ({ lab, client, atClient, server, ends }: Line): void => {
+    server.write(big, 0, big.length);
+    lab.until(() => atClient.cause !== undefined && ends.length > 0, "the end crosses");
+    assert.equal(client.closed, true);
+    assert.equal(atClient.cause?.kind, "reset");
+    assert.equal(atClient.bytes.length, system.taken);
+    assert.deepEqual(ends, [{ side: "right", cause: { kind: "failed", errno: "ETIMEDOUT" } }]);
+    server.reset();
+  };
+  withLine(work, 0, system);
 });
 
 test("a stalled reader stops the sender at a bounded queue, in both directions", () => {

@@ -5,7 +5,7 @@
  */
 
 import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
-import { CLOSED, TIMED_OUT } from "./close-cause.ts";
+import { CLOSED, TIMED_OUT, vanishedErrno } from "./close-cause.ts";
 import type { Loop } from "./loop.ts";
 import { Timer } from "./timers.ts";
 
@@ -155,7 +155,7 @@ class Side implements ChannelHandler {
 
   onClose(_channel: Channel, cause: CloseCause): void {
     this.#relay.closed(this.#self, cause);
-    if (cause.kind === "reset") this.#peer.resetWhenSent();
+    if (cause.kind === "reset" || vanishedErrno(cause) !== undefined) this.#peer.resetWhenSent();
     else if (cause.kind !== "closed") this.#peer.reset();
     else {
       // Both directions of this side are through; the other one ends by itself when its reader has all.

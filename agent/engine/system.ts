@@ -40,6 +40,16 @@ export interface EpollEvents {
   readonly capacity: number;
 }
 
+/** What an application told its socket about silent peers, in tcp(7)'s terms; 0 = it did not say. */
+export interface ToldPatience {
+  /** SO_KEEPALIVE. */
+  readonly keepAlive: boolean;
+  readonly idleS: number;
+  readonly intervalS: number;
+  readonly probes: number;
+  readonly userTimeoutMs: number;
+}
+
 /** The system calls of one thread. */
 export interface System {
   /** recv(2) of a socket: what read(2) does, without its detour through the file layer. */
@@ -72,6 +82,11 @@ export interface System {
   unreadBytes(fd: number): number;
   /** Bytes that the peer has not acknowledged yet (SIOCOUTQ). */
   unsentBytes(fd: number): number;
+  /**
+   * What the socket at the other end of a connection was told, one of this machine in the network namespace of that
+   * cookie; undefined: nothing that is known.
+   */
+  peerPatience(fd: number, netns: bigint): ToldPatience | undefined;
   epollCreate(): number;
   /** Registers `fd`; its events carry `fd` and `generation`. */
   epollAdd(epollFd: number, fd: number, flags: number, generation: number): number;

@@ -79,6 +79,10 @@ export class Look implements ChannelHandler, TimerHandler, Connection {
     // Nothing was carried yet.
   }
 
+  attend(): void {
+    // Decided before anybody could have vanished.
+  }
+
   describe(): Readonly<Record<string, string | number>> {
     return { protocol: "detect", ...describePlan(this.#course.plan), phase: "looking" };
   }

@@ -10,6 +10,7 @@ import type { Course } from "./course.ts";
 import { describePlan } from "./describe.ts";
 import { pickRequestOfConnection } from "./pick.ts";
 import type { Connection, LocalPod } from "./pod.ts";
+import type { Prober } from "./prober.ts";
 import { Reach, type ReachContext, type ReachListener } from "./reach.ts";
 import type { Recorder } from "./record.ts";
 import type { CutTie, Tie } from "./tie.ts";
@@ -39,6 +40,7 @@ type State =
   | {
       readonly at: "tied";
       readonly endpoint: LiveEndpoint;
+      readonly upstream: Channel;
       readonly count: ByteCount;
       readonly cut: CutTie;
     }
@@ -93,7 +95,7 @@ export class OpaqueConnection implements ChannelHandler, Connection, ReachListen
       onEnd: (why) => this.#end(why),
       onServerFirst: channel.bytesIn > 0 ? undefined : this.#init.onServerFirst,
     });
-    this.#state = { at: "tied", endpoint, count, cut };
+    this.#state = { at: "tied", endpoint, upstream, count, cut };
     if (clientEnded) channel.handler.onEnd(channel);
   }
 
@@ -146,6 +148,11 @@ export class OpaqueConnection implements ChannelHandler, Connection, ReachListen
 
   account(): void {
     if (this.#state.at === "tied") this.#state.count.account();
+  }
+
+  attend(prober: Prober): void {
+    const server = this.#state.at === "tied" ? this.#state.upstream : undefined;
+    prober.attend(this.#init.course.plan.direction, this.#init.channel, server);
   }
 
   describe(): Readonly<Record<string, string | number>> {

@@ -8,6 +8,7 @@ import { type PoolInputs, UpstreamPool } from "../transport/pool.ts";
 import type { Permit } from "./authorize.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import { CourseMemory } from "./course-memory.ts";
+import type { Prober } from "./prober.ts";
 
 /** Something with a lifetime that a pod's end or the agent's drain must end. */
 export interface Connection {
@@ -19,6 +20,8 @@ export interface Connection {
   cut(why?: Refusal): void;
   /** Reports the bytes carried since the last time: long connections must be seen while they last. */
   account(): void;
+  /** Shows its two channels to the prober, when there is something to watch over. */
+  attend(prober: Prober): void;
   /** What the admin socket says about it. */
   describe(): Readonly<Record<string, string | number>>;
 }
@@ -26,6 +29,8 @@ export interface Connection {
 /** What the worker was told about the pod. */
 export interface LocalPodInit extends DialPod {
   readonly uid: string;
+  /** How the kernel's programs call its network namespace. */
+  readonly netnsCookie: bigint;
 }
 
 /** What all pods of a worker have together. */
@@ -41,6 +46,7 @@ export class LocalPod implements DialPod {
   readonly owner: number;
   readonly netnsFd: number;
   readonly localPorts: PortRange;
+  readonly netnsCookie: bigint;
   /** Of all pods of this worker. */
   readonly worker: WorkerTally;
   /** What was decided about earlier connections. */
@@ -56,6 +62,7 @@ export class LocalPod implements DialPod {
     this.owner = init.owner;
     this.netnsFd = init.netnsFd;
     this.localPorts = init.localPorts;
+    this.netnsCookie = init.netnsCookie;
   }
 
   /** Every connection being carried for the pod. */

@@ -58,6 +58,8 @@ export type Ending =
   | { readonly kind: "end" }
   /** A reset. */
   | { readonly kind: "reset" }
+  /** Silence: its machine, or the way there, is gone. It ends as a reset does. `errno`: how the kernel calls it. */
+  | { readonly kind: "vanished"; readonly errno: string }
   /** Not understood: a PROBLEM of the codec. */
   | { readonly kind: "malformed"; readonly problem: number };
 

@@ -15,6 +15,8 @@ const HELP = {
     "the chosen endpoint did not answer in time (is a NetworkPolicy, or a rule of the pod's own iptables, in the way?)",
   "connect-failed": "the chosen endpoint could not be reached",
   "upstream-reset": "the endpoint closed or reset before it answered",
+  "peer-vanished":
+    "the other end did not answer any more in the time that it is given: its machine, or the network to it, is gone",
   "upstream-malformed": "the endpoint's answer is not valid HTTP/1.1",
   "request-timeout": "the endpoint did not answer within the request time-out",
   "head-timeout": "the client did not finish its request head in time",

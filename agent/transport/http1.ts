@@ -1,6 +1,7 @@
 /** One HTTP/1.1 connection to a next hop, and the attempt that is made over it: one request out, its answer in. */
 
 import type { Channel, ChannelHandler, CloseCause } from "../engine/channel.ts";
+import { vanishedErrno } from "../engine/close-cause.ts";
 import { responseBody } from "../http/h1/body-kind.ts";
 import { BODY, type Body, METHOD, type Method, type Problem } from "../http/h1/codes.ts";
 import { Framer } from "../http/h1/framer.ts";
@@ -198,7 +199,7 @@ export class Http1Upstream implements ChannelHandler, Attempt {
 
   onClose(_channel: Channel, cause: CloseCause): void {
     this.#giveHead();
-    const ending = cause.kind === "closed" ? END : RESET;
+    const ending = endingOf(cause);
     if (this.#phase === "idle") this.#idleEnd(ending);
     else if (this.#phase !== "gone") this.#fail(ending);
   }
@@ -328,6 +329,12 @@ export class Http1Upstream implements ChannelHandler, Attempt {
     this.#inputs.heads.give(this.#head);
     this.#head = undefined;
   }
+}
+
+function endingOf(cause: CloseCause): Ending {
+  if (cause.kind === "closed") return END;
+  const errno = vanishedErrno(cause);
+  return errno === undefined ? RESET : { kind: "vanished", errno };
 }
 
 function isProblem(kind: number): kind is Problem {

@@ -55,6 +55,7 @@ function harness(stubborn: readonly string[]): Harness {
     const connection: Released = {
       ...{ release, drain: () => {}, account: () => {}, describe: () => ({ phase: "stuck" }) },
       permit: {} as Permit,
+      attend: () => {},
       cut: () => {
         if (!stubborn.includes(pod.uid)) release();
       },
@@ -76,7 +77,8 @@ function harness(stubborn: readonly string[]): Harness {
       const netnsFd = openSync("/proc/self/ns/net", "r");
       const localPorts = { first: 32_768, last: 60_999 };
       const init = { uid, owner: 0, netnsFd, listenerFd, localPorts };
-      assert.deepEqual(pods.serve({ ...init, addresses: [at.ip] }), { kind: "done" });
+      const served = pods.serve({ ...init, netnsCookie: 0n, addresses: [at.ip] });
+      assert.deepEqual(served, { kind: "done" });
       return { at, netnsFd };
     },
     [Symbol.dispose]: () => lab.end(),
@@ -231,7 +233,8 @@ test("a pod that is served already is refused, and what came with it is closed",
   assert.ok(netnsFd !== undefined && listenerFd !== undefined);
   const localPorts = { first: 32_768, last: 60_999 };
   const init = { uid: "a", owner: 1, netnsFd, listenerFd, localPorts };
-  assert.throws(() => h.pods.serve({ ...init, addresses: [] }), /pod a is served already/);
+  const again = { ...init, netnsCookie: 0n, addresses: [] };
+  assert.throws(() => h.pods.serve(again), /pod a is served already/);
   assert.deepEqual([netnsFd, listenerFd].map(isOpen), [false, false]);
   h.pods.forget("a", replied().reply);
 });

@@ -7,6 +7,7 @@ import { Timer } from "../engine/timers.ts";
 import type { Permit } from "../flow/authorize.ts";
 import type { LiveEndpoint } from "../flow/balance/live-endpoint.ts";
 import { LocalPod, type WorkerTally } from "../flow/pod.ts";
+import { Prober } from "../flow/prober.ts";
 import type { PodInit } from "../messages.ts";
 import { DONE, type Outcome, type Reply } from "./commands.ts";
 import { MovableListener } from "./movable-listener.ts";
@@ -62,6 +63,7 @@ export interface ServedPodsOptions {
 export class ServedPods {
   readonly #options: ServedPodsOptions;
   readonly #served: Map<string, ServedPod> = new Map();
+  readonly #prober: Prober = new Prober();
 
   constructor(options: ServedPodsOptions) {
     this.#options = options;
@@ -148,9 +150,17 @@ export class ServedPods {
     for (const pod of this.pods()) pod.retirePools(usable);
   }
 
-  /** What is due every second: byte counters. */
+  /** What is due every second: byte counters, and whether the other ends are still there. */
   keepHouse(): void {
-    for (const pod of this.pods()) for (const one of pod.carried) one.account();
+    const prober = this.#prober;
+    prober.begin();
+    for (const pod of this.pods()) {
+      prober.of(pod.netnsCookie);
+      for (const one of pod.carried) {
+        one.account();
+        one.attend(prober);
+      }
+    }
   }
 
   /** What is carried under an older snapshot ends when the new one forbids it. */

@@ -1,6 +1,12 @@
 /** A System that fails on purpose: the n-th call of one kind gets an errno or is cut short. */
 
-import type { EpollEvents, Segments, SocketAddress, System } from "../../agent/engine/system.ts";
+import type {
+  EpollEvents,
+  Segments,
+  SocketAddress,
+  System,
+  ToldPatience,
+} from "../../agent/engine/system.ts";
 import { EAGAIN } from "../../agent/kernel/errno.ts";
 import { addressOf, libc } from "../../agent/kernel/ffi.ts";
 import { Sockets } from "../../agent/kernel/sockets.ts";
@@ -121,6 +127,10 @@ export class FaultySystem implements System {
 
   unsentBytes(fd: number): number {
     return this.#plain("unsentBytes", () => this.#real.unsentBytes(fd));
+  }
+
+  peerPatience(fd: number, netns: bigint): ToldPatience | undefined {
+    return this.#real.peerPatience(fd, netns);
   }
 
   epollCreate(): number {

@@ -100,6 +100,7 @@ export function rigWorkers(options: RigOptions, collector: Collector, said: Work
       node: CLIENT.node,
       upstreamMark: 0,
       inboundMark: 0,
+      patienceFd: -1,
       limits: { ...LIMITS, ...options.limits },
       timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
       accessLog: 0,

@@ -184,7 +184,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     // A kept connection that the server closed meanwhile says nothing about the server.
     const stale = upstream.reused && !upstream.answered;
     if (!stale && this.#state.at !== "uploading") target.failed(endpoint, "reset");
-    const mirrored = this.#client.link.mode === "bound";
+    const mirrored = this.#client.link.mode === "bound" || ending.kind === "vanished";
     const repeatable = !mirrored && !upstream.answered && this.#isRepeatable(ending, lease);
     const again = repeatable && this.#choice.another(target);
     this.#hear(

@@ -4,6 +4,7 @@
  * connection that another client connection opened.
  */
 
+import type { Channel } from "../../engine/channel.ts";
 import { isSafe } from "../../http/h1/body-kind.ts";
 import type { Ending, RequestHead } from "../../http/message.ts";
 import type { Http1Upstream, Keeper } from "../../transport/http1.ts";
@@ -53,6 +54,8 @@ export class Link implements Keeper {
   /** Nothing but requests that may ride went over #own: others may ride on it later. */
   #clean = true;
   #over = false;
+  /** What is asked over now. */
+  #asking: Lease | undefined;
 
   constructor(mode: LinkMode, owner: LinkOwner) {
     this.#mode = mode;
@@ -66,6 +69,11 @@ export class Link implements Keeper {
   /** The bound connection has ended: so must its client's. */
   get over(): boolean {
     return this.#over;
+  }
+
+  /** The connection that serves the client now: the one that is asked over, else its own. */
+  get carrier(): Channel | undefined {
+    return (this.#asking ?? this.#own)?.upstream.channel;
   }
 
   /** The bound connection's endpoint: the next request goes there. */
@@ -88,6 +96,7 @@ export class Link implements Keeper {
     if (own !== undefined && own.endpoint === endpoint && own.upstream.ready) {
       own.upstream.keeper = undefined;
       this.#clean = this.#clean && ride;
+      this.#asking = own;
       return own;
     }
     if (this.#mode === "bound") return undefined;
@@ -95,7 +104,8 @@ export class Link implements Keeper {
     const taken = ride && this.#shares ? this.#owner.pool(endpoint).take() : undefined;
     if (taken === undefined) return undefined;
     taken.connection.keeper = undefined;
-    return { upstream: taken.connection, endpoint, ride: taken };
+    this.#asking = { upstream: taken.connection, endpoint, ride: taken };
+    return this.#asking;
   }
 
   /** A connection that was made for a request of this client. */
@@ -104,12 +114,14 @@ export class Link implements Keeper {
     this.#clean = mayRide(head);
     const lease: Lease = { upstream, endpoint, ride: undefined };
     this.#own = lease;
+    this.#asking = lease;
     return lease;
   }
 
   /** The exchange over this connection is done. */
   settle(lease: Lease): void {
     const { upstream, endpoint, ride } = lease;
+    this.#asking = undefined;
     if (!upstream.ready) {
       if (this.#own === lease) {
         this.#own = undefined;

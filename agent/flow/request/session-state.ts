@@ -33,10 +33,20 @@ export type SessionState =
   | { readonly at: "tied"; readonly cut: CutTie }
   /** The client is gone; what it sent is still delivered. */
   | { readonly at: "leaving"; readonly why: Refusal | undefined }
-  | { readonly at: "over" };
+  /** `why`: what is told of its end, unless its channel's tells it. */
+  | { readonly at: "over"; readonly why?: Refusal };
 
 /** Whether more requests are wanted: `last`: the agent drains. `ended`: the client has half-closed. */
 export type Intake = "open" | "last" | "ended";
+
+/** How long a connection that nobody told of the agent's end may wait for one more request: some are on their way. */
+const LAST_REQUEST_MS = 5_000;
+
+/** How long the client may be silent between requests, milliseconds; 0 for ever. `idleMs`: what the agent is set to. */
+export function idleTimeout(intake: Intake, idleMs: number): number {
+  if (intake !== "last") return idleMs;
+  return idleMs > 0 ? Math.min(idleMs, LAST_REQUEST_MS) : LAST_REQUEST_MS;
+}
 
 /** Between requests. */
 export const READING: SessionState = { at: "reading", first: false };

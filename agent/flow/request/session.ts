@@ -9,10 +9,12 @@ import type { Http1Upstream } from "../../transport/http1.ts";
 import type { UpstreamPool } from "../../transport/pool.ts";
 import type { Permit } from "../authorize.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
+import { closedRefusal, endingRefusal } from "../closed-refusal.ts";
 import type { Course } from "../course.ts";
 import { describePlan } from "../describe.ts";
 import { misspoken } from "../misdeclared.ts";
 import type { Connection, LocalPod } from "../pod.ts";
+import type { Prober } from "../prober.ts";
 import { type SpokenFirst, spokenOf } from "../spoken.ts";
 import { idleRefusal } from "../tie.ts";
 import type { HttpContext } from "./context.ts";
@@ -25,14 +27,12 @@ import {
   BEGINNING,
   EXCHANGING,
   type Intake,
+  idleTimeout,
   OVER,
   READING,
   type SessionInit,
   type SessionState,
 } from "./session-state.ts";
-
-/** How long a connection that nobody told of the agent's end may wait for one more request: some are on their way. */
-const LAST_REQUEST_MS = 5_000;
 
 /** The handler of its channel. */
 export class HttpSession
@@ -127,11 +127,10 @@ export class HttpSession
   }
 
   onClose(_channel: Channel, cause: CloseCause): void {
-    const { at } = this.#state;
+    const state = this.#state;
+    const why = state.at === "over" && state.why ? state.why : closedRefusal("client", cause);
     this.#finish();
-    const full = cause.kind === "memory-limit";
-    const why = full ? refuse("memory-limit", "the pod's buffer budget is spent") : undefined;
-    if (at === "exchanging") this.#exchange.clientGone();
+    if (state.at === "exchanging") this.#exchange.clientGone();
     if (cause.kind === "closed") this.link.leave();
     else this.link.reset();
     if (this.#exchange.active) this.#state = { at: "leaving", why };
@@ -173,24 +172,23 @@ export class HttpSession
     this.#ended(why);
   }
 
-  mirror(ending: Ending): void {
-    this.#finish();
+  mirror(ending: Ending, why?: Refusal): void {
+    this.#finish(why);
     if (ending.kind === "end") this.channel.close();
     else this.channel.resetWhenSent();
   }
 
   boundEnded(ending: Ending): void {
-    if (this.#state.at === "reading") this.mirror(ending);
+    if (this.#state.at === "reading") this.mirror(ending, endingRefusal("server", ending));
   }
 
   tied(upstream: Channel): void {
-    const { channel } = this;
     const { held } = this.#reader;
     if (held.length > 0) upstream.write(held.bytes, 0, held.length);
     this.#finish();
-    const onEnd = (why: Refusal | undefined): void => this.#untied(why);
-    this.#state = { at: "tied", cut: this.#init.tie(channel, upstream, { onEnd }) };
-    if (this.#intake === "ended") channel.handler.onEnd(channel);
+    const cut = this.#init.tie(this.channel, upstream, { onEnd: (why) => this.#untied(why) });
+    this.#state = { at: "tied", cut };
+    if (this.#intake === "ended") this.channel.handler.onEnd(this.channel);
   }
 
   #untied(why: Refusal | undefined): void {
@@ -231,6 +229,10 @@ export class HttpSession
 
   account(): void {
     this.#init.count.account();
+  }
+
+  attend(prober: Prober): void {
+    prober.attend(this.course.plan.direction, this.channel, this.link.carrier);
   }
 
   describe(): Readonly<Record<string, string | number>> {
@@ -382,13 +384,11 @@ export class HttpSession
   }
 
   #idleTimeout(): number {
-    const { idleMs } = this.#context.timeouts;
-    if (this.#intake !== "last") return idleMs;
-    return idleMs > 0 ? Math.min(idleMs, LAST_REQUEST_MS) : LAST_REQUEST_MS;
+    return idleTimeout(this.#intake, this.#context.timeouts.idleMs);
   }
 
-  #finish(): void {
-    this.#state = OVER;
+  #finish(why?: Refusal): void {
+    this.#state = why === undefined ? OVER : { at: "over", why };
     this.#context.timers.cancel(this.#timer);
     this.#reader.dispose();
   }

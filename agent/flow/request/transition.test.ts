@@ -25,7 +25,9 @@ const STATES = {
 
 type Name = keyof typeof STATES;
 
-const failed = (ending: "end" | "reset" | "malformed", again = false, mirrored = false): Event => ({
+type Failed = Extract<Event, { is: "failed" }>;
+
+const failed = (ending: Failed["ending"], again = false, mirrored = false): Event => ({
   is: "failed",
   ending,
   again,
@@ -71,6 +73,7 @@ const TABLE: readonly (readonly [Name, Event, Name, string])[] = [
   ["asking", failed("end"), "idle", "abandon refuse record settle forget end-answer"],
   ["asking", failed("end", false, true), "idle", "end-client record settle forget"],
   ["asking", failed("reset", false, true), "idle", "abandon reset-client record settle forget"],
+  ["asking", failed("vanished", false, true), "idle", "abandon reset-client record settle forget"],
   [
     "asking",
     failed("malformed", false, true),
@@ -96,6 +99,7 @@ const TABLE: readonly (readonly [Name, Event, Name, string])[] = [
   ["answeringCut", { is: "end" }, "idle", "record settle forget end-answer"],
   ["answering", failed("end"), "idle", "end-client record settle forget"],
   ["answering", failed("reset"), "idle", "abandon reset-client record settle forget"],
+  ["answering", failed("vanished"), "idle", "abandon reset-client record settle forget"],
   [
     "answering",
     { is: "cut", mirrored: false },
@@ -146,6 +150,7 @@ const EVENTS: readonly Event[] = [
     { is: "unserved", again: false, mirrored: flag },
     failed("end", flag, false),
     failed("reset", false, flag),
+    failed("vanished", false, flag),
     failed("malformed", false, flag),
   ]),
 ];

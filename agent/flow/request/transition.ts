@@ -57,7 +57,7 @@ export type Event =
   /** The attempt failed. `again`: the request may be sent again, and there is somebody to send it to. */
   | {
       readonly is: "failed";
-      readonly ending: "end" | "reset" | "malformed";
+      readonly ending: "end" | "reset" | "vanished" | "malformed";
       readonly again: boolean;
       readonly mirrored: boolean;
     }

@@ -13,6 +13,7 @@ export function unreachableStatus({ reason }: Refusal): number {
 /** The failure as a refusal; it is answered with 502. */
 export function failureRefusal(ending: Ending, { address, port }: LiveEndpoint): Refusal {
   const where = `${address} port ${port}`;
+  if (ending.kind === "vanished") return refuse("peer-vanished", `${where}: ${ending.errno}`);
   if (ending.kind !== "malformed") {
     const how = ending.kind === "end" ? "closed" : "reset";
     return refuse("upstream-reset", `${where}: ${how} before a whole answer`);

@@ -41,6 +41,7 @@ const STATUS: Readonly<Record<Reason, number>> = {
   "connect-timeout": 504,
   "connect-failed": 503,
   "upstream-reset": 502,
+  "peer-vanished": 504,
   "upstream-malformed": 502,
   "request-timeout": 504,
   "head-timeout": 408,

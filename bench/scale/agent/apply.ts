@@ -182,6 +182,7 @@ function makeWorkers(): Workers {
       node: "n1",
       upstreamMark: 0,
       inboundMark: 0,
+      patienceFd: -1,
       limits: {
         maxHeadBytes: 65_536,
         maxHeaders: 128,
