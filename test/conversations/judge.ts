@@ -41,8 +41,7 @@ function judgeClient(
   const seen = clients[index];
   const stream = conversation.clients[index]?.stream;
   if (seen === undefined) return [{ kind: "bug", text: `client ${index} saw nothing` }];
-  const say = (kind: string, text: string): void => {
-    const slow = kind === "silence" || /-timeout;/.test(text);
+  const say: Say = (kind, text, slow = kind === "silence") => {
     problems.push({ kind, text: `client ${index}: ${text}`, ...(slow && { slow }) });
   };
   if (stream !== undefined) judgeBytes(conversation, stream, seen, served, say);
@@ -111,7 +110,8 @@ class Walk {
     const { message } = seen;
     const mark = message.fields.get("x-mark");
     const reason = message.fields.get("x-nodemesh-reason");
-    if (mark === undefined && reason !== undefined) return this.#judgeRefusal(at, seen, allowed);
+    if (mark === undefined && reason !== undefined)
+      return this.#judgeRefusal(at, request, seen, allowed);
     if (mark !== `${this.#index}/${at}`) {
       this.#say("foreign-answer", `request ${at} got the answer to ${mark}: ${message.start}`);
       return false;
@@ -192,10 +192,16 @@ class Walk {
     this.#say(kind, `${got}; allowed: ${words(allowed)}`);
   }
 
-  #judgeRefusal(at: number, { message }: AnswerSeen, allowed: Allowed): boolean {
+  #judgeRefusal(at: number, request: Request, { message }: AnswerSeen, allowed: Allowed): boolean {
     const reason = message.fields.get("x-nodemesh-reason") ?? "";
+    // A machine that stalls has other endpoints dialled besides, and then nobody is left to turn to.
+    const slow = reason.endsWith("-timeout") || request.answer.flaky === true;
     if (!allowed.refusals.has(reason) && !allowed.refusals.has("any"))
-      this.#say("refused", `request ${at} was refused: ${reason}; allowed: ${words(allowed)}`);
+      this.#say(
+        "refused",
+        `request ${at} was refused: ${reason}; allowed: ${words(allowed)}`,
+        slow,
+      );
     this.#mayEnd = new Set(["fin", "reset"]);
     return true;
   }

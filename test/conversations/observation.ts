@@ -75,5 +75,5 @@ export interface Problem {
   readonly slow?: true;
 }
 
-/** Tells of a problem: the word for it, and what was seen. */
-export type Say = (kind: string, text: string) => void;
+/** Tells of a problem: the word for it, what was seen, and whether a busy machine can be the reason. */
+export type Say = (kind: string, text: string, slow?: boolean) => void;
