@@ -93,7 +93,9 @@ export class Link implements Keeper {
   take(endpoint: LiveEndpoint, head: RequestHead): Lease | undefined {
     const ride = mayRide(head);
     const own = this.#own;
-    if (own !== undefined && own.endpoint === endpoint && own.upstream.ready) {
+    // A bound one that has just ended, and has not told yet, is asked over all the same: its client ends as it did.
+    const usable = this.#mode === "bound" || own?.upstream.ready === true;
+    if (own !== undefined && own.endpoint === endpoint && usable) {
       own.upstream.keeper = undefined;
       this.#clean = this.#clean && ride;
       this.#asking = own;
