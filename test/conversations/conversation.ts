@@ -139,6 +139,8 @@ export interface Happening {
 /** All of it. */
 export interface Conversation {
   readonly destination: Destination;
+  /** Of services: each connection serves one client only (mesh/connections=own). */
+  readonly own?: true;
   readonly declared: Declared;
   readonly endpoints: readonly Endpoint[];
   readonly clients: readonly Client[];

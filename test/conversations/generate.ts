@@ -36,6 +36,7 @@ export function generate(seed: number): Conversation {
     : times(random.whole(1, 3), (index) => client(random, index));
   return settle({
     destination,
+    ...(random.percent(8) && { own: true }),
     declared,
     endpoints,
     clients,

@@ -82,6 +82,7 @@ const SERVERS: Readonly<Record<string, Has>> = {
 
 const PLACES: Readonly<Record<string, Has>> = {
   "to-service": ({ destination }) => destination === "service",
+  "own-connections": ({ own }) => own === true,
   "to-pod": ({ destination }) => destination === "pod",
   "to-stranger": ({ destination }) => destination === "stranger",
   inbound: ({ destination }) => destination === "inbound",

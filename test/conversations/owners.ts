@@ -68,7 +68,8 @@ function judgeRiders(
   for (const [place, { client, request }] of requests.entries()) {
     const own = isOwn(client, request);
     const others = requests.slice(0, place).find((earlier) => earlier.client !== client);
-    if (client !== opener && !isSafe(requestOf(conversation, client, request)))
+    const rides = isSafe(requestOf(conversation, client, request)) && !conversation.own;
+    if (client !== opener && !rides)
       say("rider", `request ${client}/${request} rode on the connection of client ${opener}`);
     const before = requests
       .slice(0, place)
@@ -127,9 +128,16 @@ function judgeDelivered(conversation: Conversation, seen: Observation, say: Say)
     const arrived = seen.served.some(({ requests }) =>
       requests.some((one) => one.client === index && one.request === at && one.complete),
     );
-    if (at !== undefined && !arrived)
+    if (at !== undefined && !arrived && !mayBeLost(conversation, index, at))
       say("not-delivered", `request ${index}/${at} was sent whole before the reset, in vain`);
   }
+}
+
+/** It may have ridden on a connection that a server was about to end: nobody is there to ask again for. */
+function mayBeLost(conversation: Conversation, index: number, at: number): boolean {
+  const { clients, destination, own } = conversation;
+  if (destination !== "service" || own || !isSafe(requestOf(conversation, index, at))) return false;
+  return clients.some(({ requests }, other) => other !== index && requests.some(endsWith));
 }
 
 /** A longer request may be in the client's own kernel still when it resets, as may one of many small segments. */

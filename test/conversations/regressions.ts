@@ -143,6 +143,50 @@ export const REGRESSIONS: readonly Regression[] = [
     ]),
   },
   {
+    name: "a CONNECT that is not granted, answered without length",
+    conversation: service(
+      [
+        client([
+          {
+            ...get({ status: 403, body: { kind: "close", bytes: 0 }, after: "close" }),
+            method: "CONNECT",
+          },
+        ]),
+      ],
+      { destination: "inbound" },
+    ),
+  },
+  {
+    name: "a connect that hangs, beside an endpoint that takes all",
+    conversation: service([client([post(10), get()])], {
+      endpoints: [{ takes: "all", full: 600 }, { takes: "all" }],
+    }),
+  },
+  {
+    name: "a pod's connects hang for a while, and one client leaves meanwhile",
+    conversation: pod(
+      [
+        client([post(10), get()]),
+        client([post(10)], { leave: { kind: "at", bytes: 79, how: "reset", after: 100 } }),
+      ],
+      { endpoints: [{ takes: "all", full: 600 }] },
+    ),
+  },
+  {
+    name: "a client stops reading in the middle of an answer that its server resets",
+    conversation: service([
+      client(
+        [
+          get({
+            ...{ body: { kind: "length", bytes: 400_000 }, piece: 5000, gap: 1 },
+            cut: { at: 300_000, how: "reset" },
+          }),
+        ],
+        { deaf: 150, deafFrom: 5000 },
+      ),
+    ]),
+  },
+  {
     name: "an endpoint that closes its connection once; a safe request goes to the other",
     conversation: service(
       [

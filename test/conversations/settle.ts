@@ -20,13 +20,15 @@ const PATIENCE_MS = 60;
 
 /** A conversation that means something, as like this one as possible. */
 export function settle(conversation: Conversation): Conversation {
-  const { destination, endpoints, clients, happenings } = conversation;
+  const { own, ...rest } = conversation;
+  const { destination, endpoints, clients, happenings } = rest;
   const service = destination === "service";
   const some = endpoints.length > 0 ? endpoints : [{ takes: "all" } as const];
   const kept = (service ? some : some.slice(0, 1)).map(endpoint);
   const bytes = clients[0]?.stream !== undefined && conversation.declared !== "http";
   return {
-    ...conversation,
+    ...rest,
+    ...(own && service && { own }),
     endpoints: kept,
     clients: (bytes ? clients.slice(0, 1) : clients.filter((one) => one.stream === undefined)).map(
       (one, index) => client(one, index, conversation),

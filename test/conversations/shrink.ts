@@ -104,5 +104,5 @@ function* plainer(value: object, name: string): Generator<unknown> {
 
 const OPTIONAL: ReadonlySet<string> = new Set([
   ...["trailer", "cut", "flaky", "hang", "surplus", "challenge", "claim", "stream", "close"],
-  ...["expect", "login", "follows", "pipelined", "deaf", "deafFrom", "full"],
+  ...["expect", "login", "follows", "pipelined", "deaf", "deafFrom", "full", "own"],
 ]);

@@ -263,6 +263,7 @@ export class Place {
       name: this.uid,
       addresses: [this.dial.host],
       balance: { kind: "round-robin" },
+      connections: this.#conversation.own ? "own" : "shared",
       ports: [
         {
           name: "",
