@@ -33,6 +33,15 @@ const MANIFESTS =
   serviceOf("direct-server", PORTS) +
   serviceOf("mesh-server", PORTS);
 
+const GET = "GET /poll HTTP/1.1\r\nHost: server\r\n";
+const UPGRADE = "Connection: Upgrade\r\nUpgrade: talk\r\n\r\n";
+/** Requests, and how far the server answers them: not at all, half, or by another protocol. */
+const TALKS = [
+  [`${GET}\r\n`, ""],
+  [`${GET}\r\n`, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"],
+  [`${GET}${UPGRADE}`, `HTTP/1.1 101 Talk\r\n${UPGRADE}half`],
+] as const;
+
 /** The first probe after a second of silence, then one a second: silence is borne for four seconds. */
 const PROBES: readonly (readonly [level: number, name: number, value: number])[] = [
   [SOL_SOCKET, SO_KEEPALIVE, 1],
@@ -193,27 +202,28 @@ for (const mesh of ["direct", "mesh"] as const) {
       await server.close(listener);
     });
 
-    test("an HTTP request that waits for its answer, and one in the middle of it", async () => {
+    test("an HTTP request that waits for its answer, one in the middle of it, and an upgrade", async () => {
       const listener = await server.listen(HTTP_PORT);
       const polls: number[] = [];
       const served: number[] = [];
-      for (const begun of [false, true]) {
+      for (const [request, answer] of TALKS) {
         const near = await client.dial(target, HTTP_PORT);
         await tell(client, near);
-        await client.send(near, "GET /poll HTTP/1.1\r\nHost: server\r\n\r\n");
+        await client.send(near, request);
         const far = await server.accept(listener);
         await tell(server, far);
         served.push(far);
         const asked = await server.receive(far);
         assert.match("text" in asked ? asked.text : "", /^GET \/poll/);
-        if (begun) await server.send(far, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf");
         polls.push(near);
-        if (begun) assert.match(JSON.stringify(await client.receive(near)), /half/);
+        if (answer === "") continue;
+        await server.send(far, answer);
+        assert.match(JSON.stringify(await client.receive(near)), /half/);
       }
       await vanished(async () => {
-        const [waiting, reading] = polls as [number, number];
+        const [waiting = 0, ...others] = polls;
         inTime(await ending(client, waiting), BORNE_MS);
-        assert.equal((await ending(client, reading)).ended, lost);
+        for (const near of others) assert.equal((await ending(client, near)).ended, lost);
         for (const far of served) assert.equal((await ending(server, far)).ended, lost);
       });
       await server.close(listener);
