@@ -50,6 +50,13 @@ test("a directory of namespaces makes it the simulator's agent", () => {
   assert.deepEqual(pods, { kind: "directory", directory: "/run/pods" });
 });
 
+test("nothing that both ends keep open is cut by default; who wants that says so", () => {
+  const { timeouts } = parseConfig(LEAST);
+  assert.deepEqual([timeouts.idleMs, timeouts.responseHeadMs], [0, 0]);
+  const said = parseConfig([...LEAST, "--idle-timeout-ms", "1000"]);
+  assert.equal(said.timeouts.idleMs, 1000);
+});
+
 test("TLS to control takes its three flags together", () => {
   assert.deepEqual(parseConfig([...LEAST, ...TLS]).controlTls, {
     caFile: "/r/ca.crt",

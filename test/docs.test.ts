@@ -143,3 +143,10 @@ test("pods are taken out of the mesh in a way that holds whatever enrols them", 
     .find((line) => line.includes("Out of the way"));
   assert.match(step ?? "", /mesh\/enabled=false --overwrite/);
 });
+
+test("what a pod's own rules by user and checks that only connect see is written where people look", () => {
+  for (const page of ["docs/enrol.md", "docs/transparency.md"])
+    for (const words of ["--uid-owner", "connect-refused", "nc -z", "wait-for-it"])
+      assert.ok(textOf(page).includes(words), `${page}: ${words}`);
+  assert.match(textOf("docs/debug.md"), /connect-refused.*--uid-owner/);
+});

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import type net from "node:net";
+import net from "node:net";
 import { test } from "node:test";
 import { answering, dial, GET, OK, serve } from "../support/byte-peers.ts";
 import { until } from "../support/until.ts";
@@ -26,6 +26,35 @@ test("a POST goes over no connection that another client opened; a GET may", asy
   await until("nothing is kept for longer than a second", () =>
     server.sockets.every(({ readableEnded }) => readableEnded),
   );
+});
+
+test("a server that serves one connection at a time is free for another pod within a second", async () => {
+  let served: Promise<unknown> = Promise.resolve();
+  using server = await serve((socket) => {
+    // Reads from a connection only once the one before it has ended, as single-threaded servers do.
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    served = served.then(() => {
+      answering(socket);
+      return closed;
+    });
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  // The last one rides on the connection of the first, which lives no longer for that.
+  for (let n = 0; n < 3; n++) {
+    const client = dial(rig);
+    client.socket.write(GET);
+    await until("it is answered", () => client.text.endsWith("ok"));
+    client.socket.end();
+    await until("it ends", () => client.ended === "fin");
+  }
+  const { address, port } = server.endpoint;
+  const other = net.connect(port, address);
+  other.write(GET);
+  const began = performance.now();
+  await once(other, "data");
+  const tookMs = performance.now() - began;
+  assert.ok(tookMs < 5_000, `${tookMs} ms`);
+  other.destroy();
 });
 
 test("a Service whose connections are own: nobody rides, and what its client has left ends at once", async () => {
@@ -97,6 +126,33 @@ test("nobody rides on a connection on which a log-in was asked for", async () =>
   assert.equal(server.sockets.length, 1, "the second one rides");
   await visit(GET);
   assert.equal(server.sockets.length, 2);
+});
+
+test("the surplus answer of a server that does not know chunked requests reaches no other client", async () => {
+  const surplus = "HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nbad";
+  using server = await serve((socket) => {
+    // To it the chunks are a request of their own, which it answers as soon as it reads on.
+    let owed = "";
+    socket.on("data", (bytes) => {
+      const text = bytes.toString("latin1");
+      if (!text.includes(" HTTP/1.1\r\n")) return;
+      socket.write(owed + OK);
+      owed = text.includes("chunked") ? surplus : "";
+    });
+  });
+  await using rig = await WorkerRig.start({ endpoints: [server.endpoint] });
+  const anna = dial(rig);
+  const chunks = "2\r\nhi\r\n0\r\n\r\n";
+  anna.socket.write(`POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`);
+  await until("she is answered", () => anna.text === OK);
+  for (const leaves of [false, true]) {
+    if (leaves) anna.socket.end();
+    const other = dial(rig);
+    other.socket.write(GET + GET);
+    await until("another client is answered twice", () => other.text.length >= 2 * OK.length);
+    assert.equal(other.text, OK + OK);
+    other.socket.destroy();
+  }
 });
 
 test("a server that ends right after its answer loses no POST of a new connection", async () => {
