@@ -3,12 +3,12 @@
 import type { PortRange } from "#model/enrolment.ts";
 import type { Refusal } from "#model/refusal.ts";
 import type { DialPod } from "../transport/dial.ts";
-import type { Http1Upstream } from "../transport/http1.ts";
 import { type PoolInputs, UpstreamPool } from "../transport/pool.ts";
 import type { Permit } from "./authorize.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import { CourseMemory } from "./course-memory.ts";
 import type { Prober } from "./prober.ts";
+import type { Lease } from "./request/lease.ts";
 
 /** Something with a lifetime that a pod's end or the agent's drain must end. */
 export interface Connection {
@@ -54,7 +54,7 @@ export class LocalPod implements DialPod {
   readonly #carried: Set<Connection> = new Set();
   /** Called whenever the last connection has ended. */
   onIdle: () => void = () => undefined;
-  readonly #pools: Map<LiveEndpoint, UpstreamPool<Http1Upstream>> = new Map();
+  readonly #pools: Map<LiveEndpoint, UpstreamPool<Lease>> = new Map();
 
   constructor(init: LocalPodInit, worker: WorkerTally) {
     this.worker = worker;
@@ -84,7 +84,7 @@ export class LocalPod implements DialPod {
   }
 
   /** The pool of connections from this pod's own address to an endpoint of a service. */
-  pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
+  pool(endpoint: LiveEndpoint): UpstreamPool<Lease> {
     let pool = this.#pools.get(endpoint);
     if (pool === undefined) {
       pool = new UpstreamPool(this.worker.pools);

@@ -6,6 +6,7 @@ import { type Poolable, UpstreamPool } from "./pool.ts";
 class Fake implements Poolable {
   unread = false;
   closed = false;
+  until = Number.POSITIVE_INFINITY;
 
   close(): void {
     this.closed = true;
@@ -40,8 +41,8 @@ test("the connection shared last is ridden on first", () => {
   const [first, last] = [new Fake(), new Fake()];
   pool.share(first);
   pool.share(last);
-  assert.equal(pool.take()?.connection, last);
-  assert.equal(pool.take()?.connection, first);
+  assert.equal(pool.take(), last);
+  assert.equal(pool.take(), first);
   assert.equal(pool.take(), undefined);
 });
 
@@ -50,9 +51,8 @@ test("a connection lives a second without its client, however often it is ridden
   const connection = new Fake();
   pool.share(connection);
   pass(600);
-  const ride = pool.take();
-  assert.ok(ride !== undefined);
-  pool.putBack(ride);
+  assert.equal(pool.take(), connection);
+  pool.share(connection);
   pass(300);
   assert.equal(connection.closed, false);
   pass(100);
@@ -64,10 +64,9 @@ test("a ride that ends after the second closes the connection", () => {
   const { pool, pass } = lab();
   const connection = new Fake();
   pool.share(connection);
-  const ride = pool.take();
-  assert.ok(ride !== undefined);
+  assert.equal(pool.take(), connection);
   pass(1000);
-  pool.putBack(ride);
+  pool.share(connection);
   assert.equal(connection.closed, true);
 });
 
@@ -77,10 +76,10 @@ test("a connection with something unread is left alone", () => {
   pool.share(quiet);
   pool.share(unread);
   unread.unread = true;
-  assert.equal(pool.take()?.connection, quiet);
+  assert.equal(pool.take(), quiet);
   assert.equal(pool.take(), undefined);
-  assert.equal(pool.remove(unread), true);
-  assert.equal(pool.remove(unread), false);
+  pool.idleEnded(unread);
+  assert.equal(pool.idle, 0);
 });
 
 test("at most 256 connections wait; closing idle ones closes all", () => {
@@ -91,4 +90,92 @@ test("at most 256 connections wait; closing idle ones closes all", () => {
   assert.equal(all.at(-1)?.closed, true);
   pool.closeIdle();
   assert.ok(all.every(({ closed }) => closed));
+});
+
+/** A pool that has seen its server let a connection wait. */
+function lasting(): ReturnType<typeof lab> {
+  const made = lab();
+  made.pool.reserve({}, new Fake());
+  made.pass(1000);
+  return made;
+}
+
+test("what is reserved for a client is nobody else's, and is closed when the client does not come back", () => {
+  const { pool, pass } = lasting();
+  const [anna, bert] = [{}, {}];
+  const [hers, his] = [new Fake(), new Fake()];
+  pool.reserve(anna, hers);
+  pool.reserve(bert, his);
+  assert.equal(pool.take(), undefined);
+  assert.equal(pool.takeReserved(anna), hers);
+  assert.equal(pool.takeReserved(anna), undefined);
+  pool.reserve(anna, hers);
+  pool.closeReserved(anna);
+  assert.equal(hers.closed, true);
+  assert.equal(pool.idle, 1);
+  pass(1000);
+  assert.equal(his.closed, true);
+  assert.equal(pool.idle, 0);
+});
+
+test("until a connection has waited for its whole time, one waits and none is used again", () => {
+  const { pool, pass } = lab();
+  const [anna, bert] = [{}, {}];
+  const [first, second, third] = [new Fake(), new Fake(), new Fake()];
+  pool.reserve(anna, first);
+  pool.reserve(bert, second);
+  assert.deepEqual([first.closed, second.closed], [false, true]);
+  assert.equal(pool.takeReserved(anna), undefined);
+  pool.closeReserved(anna);
+  third.until = 2000;
+  pool.reserve(anna, third);
+  assert.equal(third.closed, true, "it would not wait for the whole time");
+  pool.reserve(anna, new Fake());
+  pass(1000);
+  const last = new Fake();
+  pool.reserve(anna, last);
+  assert.equal(pool.takeReserved(anna), last);
+});
+
+test("a server that ends a waiting connection is on trial again", () => {
+  for (const end of ["reserve", "share"] as const) {
+    const { pool } = lasting();
+    const [anna, bert] = [{}, {}];
+    const ended = new Fake();
+    pool.reserve(anna, new Fake());
+    if (end === "reserve") pool.reserve(bert, ended);
+    else pool.share(ended);
+    pool.idleEnded(ended);
+    assert.equal(pool.takeReserved(anna), undefined);
+  }
+});
+
+test("what is reserved is not used when it has something unread, and forgotten when it ends", () => {
+  const { pool } = lasting();
+  const anna = {};
+  const hers = new Fake();
+  pool.reserve(anna, hers);
+  hers.unread = true;
+  assert.equal(pool.takeReserved(anna), undefined);
+  pool.idleEnded(hers);
+  hers.unread = false;
+  assert.equal(pool.takeReserved(anna), undefined);
+  assert.equal(pool.idle, 0);
+});
+
+test("each connection is closed when its own time is over, though a younger one waits already", () => {
+  const { pool, pass } = lab();
+  const [oldest, old, young] = [new Fake(), new Fake(), new Fake()];
+  pool.share(oldest);
+  pass(500);
+  pool.share(old);
+  assert.equal(pool.take(), old);
+  pass(500);
+  assert.equal(oldest.closed, true);
+  pool.share(young);
+  pool.share(old);
+  pass(500);
+  assert.deepEqual([old.closed, young.closed], [true, false]);
+  pass(500);
+  assert.equal(young.closed, true);
 });

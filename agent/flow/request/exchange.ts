@@ -18,7 +18,7 @@ import type { Client } from "./client.ts";
 import type { HttpContext } from "./context.ts";
 import { Facts } from "./facts.ts";
 import { KeptRequest } from "./kept-request.ts";
-import type { Lease } from "./link.ts";
+import type { Lease } from "./lease.ts";
 import { EMPTY, type Load, NO_LOAD } from "./load.ts";
 import { challenges, logsIn } from "./login.ts";
 import {
@@ -204,8 +204,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   /** Whether the request may be sent a second time though its server may have seen it. */
-  #isRepeatable(ending: Ending, { ride }: Lease): boolean {
-    if (!mayRepeat(this.#state, ending, ride !== undefined)) return false;
+  #isRepeatable(ending: Ending, { opener }: Lease): boolean {
+    if (!mayRepeat(this.#state, ending, opener !== this.#client.link)) return false;
     return this.#facts.repeatable && this.#kept.head !== undefined;
   }
 

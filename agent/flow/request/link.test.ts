@@ -9,6 +9,7 @@ import { Http1Upstream } from "../../transport/http1.ts";
 import { UpstreamPool } from "../../transport/pool.ts";
 import { liveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
+import type { Lease } from "./lease.ts";
 import { Link, type LinkMode } from "./link.ts";
 
 const ENDPOINT = liveEndpoint({ address: "10.0.0.1", port: 80, state: "ready" }, 0);
@@ -18,7 +19,7 @@ const GET = { method: METHOD.get, hasContent: false, upgrade: false } as Request
 function endedUnderneath(mode: LinkMode) {
   const channel = { closed: false, resume: () => undefined, close: () => undefined };
   const timers = { arm: () => undefined, cancel: () => undefined };
-  const pool = new UpstreamPool<Http1Upstream>({ timers, now: () => 0, rideMs: 1000 });
+  const pool = new UpstreamPool<Lease>({ timers, now: () => 0, rideMs: 1000 });
   const plan = { nextHop: { kind: "fixed" } } as Plan;
   const owner = { course: { plan }, pool: () => pool, boundEnded: () => undefined };
   const link = new Link(mode, owner);

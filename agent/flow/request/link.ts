@@ -5,12 +5,12 @@
  */
 
 import type { Channel } from "../../engine/channel.ts";
-import { isSafe } from "../../http/h1/body-kind.ts";
 import type { Ending, RequestHead } from "../../http/message.ts";
-import type { Http1Upstream, Keeper } from "../../transport/http1.ts";
-import type { Ride, UpstreamPool } from "../../transport/pool.ts";
+import type { Http1Upstream } from "../../transport/http1.ts";
+import type { UpstreamPool } from "../../transport/pool.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
+import { Lease, type LeaseHolder, mayRide } from "./lease.ts";
 
 /**
  * `shared`: by the rule above, or with nobody where the Service says so. `bound`: one client connection, one upstream
@@ -18,26 +18,13 @@ import type { Plan } from "../plan.ts";
  */
 export type LinkMode = "shared" | "bound";
 
-/** A connection on its way through one exchange. */
-export interface Lease {
-  readonly upstream: Http1Upstream;
-  readonly endpoint: LiveEndpoint;
-  /** Set when it came out of the pool: there it goes back. */
-  readonly ride: Ride<Http1Upstream> | undefined;
-}
-
 /** What a link needs of its session. */
 export interface LinkOwner {
   /** The plan of the request of now, or of the last one: a change of the Service's word counts for the next. */
   readonly course: { readonly plan: Plan };
-  pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream>;
+  pool(endpoint: LiveEndpoint): UpstreamPool<Lease>;
   /** The bound connection has ended while nobody asked over it. */
   boundEnded(ending: Ending): void;
-}
-
-/** Whether a request may ride on a connection that somebody else opened. */
-export function mayRide(head: RequestHead): boolean {
-  return isSafe(head.method) && !head.hasContent && !head.upgrade;
 }
 
 /** Whether the Service wants each connection to be one client's alone. */
@@ -46,13 +33,13 @@ function isOwn({ nextHop }: Plan): boolean {
 }
 
 /** The upstream connections of one client connection. */
-export class Link implements Keeper {
+export class Link implements LeaseHolder {
   #mode: LinkMode;
   readonly #owner: LinkOwner;
-  /** The one used last, which stays as long as the client connection does. */
+  /** The one used last of those that it opened, which stays as long as the client connection does. */
   #own: Lease | undefined;
-  /** Nothing but requests that may ride went over #own: others may ride on it later. */
-  #clean = true;
+  /** Where others that it opened, and that nobody else may use, may wait for it. */
+  #reserved: Set<LiveEndpoint> | undefined;
   #over = false;
   /** What is asked over now. */
   #asking: Lease | undefined;
@@ -85,36 +72,23 @@ export class Link implements Keeper {
   bind(lease: Lease | undefined): void {
     if (this.#mode === "bound") return;
     this.#mode = "bound";
-    // A connection out of the pool was somebody else's: the next request gets one of its own.
-    if (lease !== undefined && lease.ride === undefined) this.#own = lease;
+    // A connection that was somebody else's is not kept: the next request gets one of its own.
+    if (lease?.opener === this) this.#own = lease;
   }
 
   /** A connection to `endpoint` that stands already; undefined: a new one is needed. */
   take(endpoint: LiveEndpoint, head: RequestHead): Lease | undefined {
-    const ride = mayRide(head);
-    const own = this.#own;
-    // A bound one that has just ended, and has not told yet, is asked over all the same: its client ends as it did.
-    const usable = this.#mode === "bound" || own?.upstream.ready === true;
-    if (own !== undefined && own.endpoint === endpoint && usable) {
-      own.upstream.keeper = undefined;
-      this.#clean = this.#clean && ride;
-      this.#asking = own;
-      return own;
-    }
-    if (this.#mode === "bound") return undefined;
-    this.leave();
-    const taken = ride && this.#shares ? this.#owner.pool(endpoint).take() : undefined;
-    if (taken === undefined) return undefined;
-    taken.connection.keeper = undefined;
-    this.#asking = { upstream: taken.connection, endpoint, ride: taken };
-    return this.#asking;
+    const lease = this.#take(endpoint, head);
+    lease?.carries(head);
+    this.#asking = lease;
+    return lease;
   }
 
   /** A connection that was made for a request of this client. */
   opened(upstream: Http1Upstream, endpoint: LiveEndpoint, head: RequestHead): Lease {
-    this.leave();
-    this.#clean = mayRide(head);
-    const lease: Lease = { upstream, endpoint, ride: undefined };
+    this.#turn();
+    const lease = new Lease(upstream, endpoint, this);
+    lease.carries(head);
     this.#own = lease;
     this.#asking = lease;
     return lease;
@@ -122,54 +96,40 @@ export class Link implements Keeper {
 
   /** The exchange over this connection is done. */
   settle(lease: Lease): void {
-    const { upstream, endpoint, ride } = lease;
+    const own = this.#own === lease;
     this.#asking = undefined;
-    if (!upstream.ready) {
-      if (this.#own === lease) {
+    if (!lease.upstream.ready) {
+      if (own) {
         this.#own = undefined;
         this.#over = this.#mode === "bound";
       }
-      upstream.close();
-    } else if (ride === undefined) upstream.keeper = this;
-    // It was challenged on a connection that it rode on: nobody rides on that any more.
-    else if (!this.#shares || endpoint.state !== "ready") upstream.close();
-    else {
-      const pool = this.#owner.pool(endpoint);
-      upstream.keeper = { onIdleEnd: () => pool.remove(upstream) };
-      pool.putBack(ride);
-    }
+      lease.close();
+    } else if (own) lease.holder = this;
+    else this.#share(lease);
   }
 
-  /**
-   * The client turns elsewhere or has ended: others may ride on its connection for a while, if nothing went over it that
-   * only its own client may send. It is not taken back: its server may be about to close it.
-   */
+  /** The client has ended: others may ride for a while on what nothing went over that only its own client may send. */
   leave(): void {
     const own = this.#own;
-    if (own === undefined) return;
     this.#own = undefined;
-    const { upstream, endpoint } = own;
-    const shareable = this.#shares && this.#clean && endpoint.state === "ready";
-    if (!shareable || !upstream.ready) {
-      upstream.keeper = undefined;
-      upstream.close();
-      return;
-    }
-    const pool = this.#owner.pool(endpoint);
-    upstream.keeper = { onIdleEnd: () => pool.remove(upstream) };
-    pool.share(upstream);
+    if (own !== undefined) this.#share(own);
+    for (const endpoint of this.#reserved ?? []) this.#owner.pool(endpoint).closeReserved(this);
+    this.#reserved = undefined;
   }
 
   /** The client was reset: so is what is its alone. */
   reset(): void {
     const own = this.#own;
-    if (own === undefined || this.#shares) {
-      this.leave();
-      return;
+    if (own !== undefined && !this.#shares) {
+      this.#own = undefined;
+      own.upstream.abortWhenSent();
     }
+    this.leave();
+  }
+
+  idleEnded(_lease: Lease, ending: Ending): void {
     this.#own = undefined;
-    own.upstream.keeper = undefined;
-    own.upstream.abortWhenSent();
+    if (this.#mode === "bound") this.#owner.boundEnded(ending);
   }
 
   /** Whether others may ride here, and this client on what others have left. */
@@ -177,8 +137,56 @@ export class Link implements Keeper {
     return this.#mode === "shared" && !isOwn(this.#owner.course.plan);
   }
 
-  onIdleEnd(_upstream: Http1Upstream, ending: Ending): void {
+  #take(endpoint: LiveEndpoint, head: RequestHead): Lease | undefined {
+    const own = this.#own;
+    const bound = this.#mode === "bound";
+    // A bound one that has just ended, and has not told yet, is asked over all the same: its client ends as it did.
+    if (own?.endpoint === endpoint && (bound || (own.ready && !own.unread))) return own;
+    if (bound) return undefined;
+    this.#turn();
+    const lease = this.#reservedAt(endpoint) ?? this.#rideTo(endpoint, head);
+    if (lease?.opener === this) this.#own = lease;
+    return lease;
+  }
+
+  #reservedAt(endpoint: LiveEndpoint): Lease | undefined {
+    if (this.#reserved?.has(endpoint) !== true) return undefined;
+    return this.#owner.pool(endpoint).takeReserved(this);
+  }
+
+  #rideTo(endpoint: LiveEndpoint, head: RequestHead): Lease | undefined {
+    return mayRide(head) && this.#shares ? this.#owner.pool(endpoint).take() : undefined;
+  }
+
+  /**
+   * The client turns elsewhere. What carried more than may ride waits for this client alone: the race of its next request
+   * with its server's end is the one that the client has without a mesh, and a shorter one.
+   */
+  #turn(): void {
+    const own = this.#own;
+    if (own === undefined) return;
     this.#own = undefined;
-    if (this.#mode === "bound") this.#owner.boundEnded(ending);
+    const { endpoint } = own;
+    if (own.clean || !this.#shares || endpoint.state !== "ready" || !own.ready) {
+      this.#share(own);
+      return;
+    }
+    const pool = this.#owner.pool(endpoint);
+    own.holder = pool;
+    this.#reserved ??= new Set();
+    this.#reserved.add(endpoint);
+    pool.reserve(this, own);
+  }
+
+  /** Whoever may ride on it may have it; it is closed when nobody may. */
+  #share(lease: Lease): void {
+    const { endpoint, clean, ready } = lease;
+    if (!clean || !ready || !this.#shares || endpoint.state !== "ready") {
+      lease.close();
+      return;
+    }
+    const pool = this.#owner.pool(endpoint);
+    lease.holder = pool;
+    pool.share(lease);
   }
 }

@@ -5,7 +5,6 @@ import type { Channel, ChannelHandler, CloseCause } from "../../engine/channel.t
 import { Timer, type TimerHandler } from "../../engine/timers.ts";
 import { requestProblem } from "../../http/h1/problem.ts";
 import type { Ending } from "../../http/message.ts";
-import type { Http1Upstream } from "../../transport/http1.ts";
 import type { UpstreamPool } from "../../transport/pool.ts";
 import type { Permit } from "../authorize.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
@@ -20,6 +19,7 @@ import { idleRefusal } from "../tie.ts";
 import type { HttpContext } from "./context.ts";
 import { Exchange } from "./exchange.ts";
 import { Http1Stream, type StreamConnection } from "./http1-stream.ts";
+import type { Lease } from "./lease.ts";
 import { Link, type LinkOwner } from "./link.ts";
 import { type Read, Reader } from "./reader.ts";
 import { refuseUnread } from "./refuse-unread.ts";
@@ -82,7 +82,7 @@ export class HttpSession
     return this.#intake === "last";
   }
 
-  pool(endpoint: LiveEndpoint): UpstreamPool<Http1Upstream> {
+  pool(endpoint: LiveEndpoint): UpstreamPool<Lease> {
     return this.pod.pool(endpoint);
   }
 
