@@ -20,9 +20,12 @@ export const STAGE = { fresh: 0, startLine: 1, fields: 2, done: 3 } as const;
 /** Numbers per field line in `Head.lines`. */
 export const LINE = 4;
 
+/** Field lines that a new head has room for: few messages have more. */
+const FIRST_ROOM = 32;
+
 /**
- * One parsed message head: offsets into `bytes`, nothing copied. Reusable and poolable (about 4.4 KB with
- * the default limits): take one when a message's first bytes arrive, give it back when its head is written.
+ * One parsed message head: offsets into `bytes`, nothing copied. Reusable and poolable (1 KB, 4.4 KB once it had as many
+ * fields as the default limits allow): take one when a message's first bytes arrive, give it back when its head is written.
  * The offsets are valid as long as `bytes` is; a caller who keeps the head longer than its (shared) read
  * buffer copies the bytes and tells `moveTo`. Only the parser writes the fields.
  */
@@ -72,9 +75,9 @@ export class Head implements RequestHead, AnswerHead {
   /** Field lines. */
   count = 0;
   /** Per field line: offsets of name start, name end, value start, value end (white space trimmed). */
-  readonly lines: Int32Array;
+  lines: Int32Array;
   /** Per field line a KIND. */
-  readonly kinds: Uint8Array;
+  kinds: Uint8Array;
   /** Field lines that change or go whatever is said of the connection: 0 lets the writer copy the head at once. */
   special = 0;
 
@@ -93,8 +96,14 @@ export class Head implements RequestHead, AnswerHead {
 
   constructor(limits: HeadLimits = DEFAULT_HEAD_LIMITS) {
     this.limits = limits;
-    this.lines = new Int32Array(limits.maxFields * LINE);
-    this.kinds = new Uint8Array(limits.maxFields);
+    const room = Math.min(FIRST_ROOM, limits.maxFields);
+    this.lines = new Int32Array(room * LINE);
+    this.kinds = new Uint8Array(room);
+  }
+
+  /** Whether there is room for field line `index`, or could be made. */
+  hasRoom(index: number): boolean {
+    return index < this.kinds.length || this.#grow();
   }
 
   /**
@@ -161,6 +170,17 @@ export class Head implements RequestHead, AnswerHead {
 
   pathRange(range: Range): void {
     setRange(range, this.pathStart, this.pathEnd);
+  }
+
+  #grow(): boolean {
+    const { kinds, lines } = this;
+    const room = Math.min(kinds.length * 4, this.limits.maxFields);
+    if (room <= kinds.length) return false;
+    this.lines = new Int32Array(room * LINE);
+    this.lines.set(lines);
+    this.kinds = new Uint8Array(room);
+    this.kinds.set(kinds);
+    return true;
   }
 
   #begin(start: number): void {

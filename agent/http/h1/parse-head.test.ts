@@ -198,3 +198,20 @@ test("a response gives status, version and length", () => {
     [404, 0, 12, false],
   );
 });
+
+test("a head takes as many fields as may be, though few have room at first", () => {
+  const lines = Array.from({ length: 256 }, (_, n) => `X-${n}: v${n}\r\n`);
+  const text = `GET / HTTP/1.1\r\nHost: a\r\n${lines.slice(1).join("")}\r\n`;
+  const { head, result } = parsed(text);
+  assert.equal(result, text.length);
+  assert.equal(head.fieldCount, 256);
+  const range = { start: 0, end: 0 };
+  for (let n = 1; n < 256; n++) {
+    head.fieldName(n, range);
+    assert.equal(textOf(head.bytes, range.start, range.end), `X-${n}`);
+    head.fieldValue(n, range);
+    assert.equal(textOf(head.bytes, range.start, range.end), `v${n}`);
+  }
+  const one = `GET / HTTP/1.1\r\nHost: a\r\n${lines.join("")}\r\n`;
+  assert.equal(parsed(one).result, PROBLEM.tooManyFields);
+});

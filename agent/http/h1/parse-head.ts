@@ -84,7 +84,7 @@ function parseFields(head: Head): number {
  * Reads field lines from `head.next` on; `known` is the first one's colon, if behind `head.next`. The hot loop: cursors are locals.
  */
 function plainLines(head: Head, known: number): number {
-  const { bytes, limit: end, lines } = head;
+  const { bytes, limit: end } = head;
   let name = head.next;
   let index = head.count;
   let colon = known > name ? known : skipToken(bytes, name, end);
@@ -93,7 +93,8 @@ function plainLines(head: Head, known: number): number {
     const stop = skipText(bytes, colon + 1, end);
     if (stop + 1 >= end || bytes[stop] !== CR || bytes[stop + 1] !== LF)
       return noLineEnd(head, stop);
-    if (index === head.limits.maxFields) return PROBLEM.tooManyFields;
+    if (!head.hasRoom(index)) return PROBLEM.tooManyFields;
+    const { lines } = head;
     const at = index * LINE;
     lines[at] = name;
     lines[at + 1] = colon;
