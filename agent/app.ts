@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { touches } from "#model/kinds.ts";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
+import { collectGarbage } from "./collect.ts";
 import type { AgentConfig } from "./config.ts";
 import { MeshBpf } from "./kernel/bpf.ts";
 import { resolveCgroup } from "./kernel/cgroup.ts";
@@ -94,6 +95,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
     ...telemetry,
   });
   log("info", "agent started", { node, metrics: port, workers: config.workers });
+  collectGarbage();
 
   const drain = drainOf({ workers, redirect, log, deadlineMs: config.timeouts.drainMs });
   const running = parts.move();

@@ -9,6 +9,7 @@ import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import type { Refusal } from "#model/refusal.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
+import { collectGarbage } from "./collect.ts";
 import type { Channel } from "./engine/channel.ts";
 import type { Accepted } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
@@ -108,6 +109,7 @@ class DataWorker {
   run(): void {
     this.#tell({ kind: "started", wakeFd: this.#loop.wakeFd });
     this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
+    collectGarbage();
     this.#loop.run();
     this.#loop.dispose();
     this.#port.close();
