@@ -24,7 +24,10 @@ const WORKLOAD: Workload = {
     includeOutboundCidrs: ["10.0.0.0/8"],
   },
   opaquePorts: [{ first: 3306, last: 3306 }],
-  ports: [{ port: 8080, protocol: "http" }],
+  ports: [
+    { port: 8080, protocol: "http", service: "order" },
+    { port: 9090, protocol: "detect" },
+  ],
 };
 
 const DELTA: SnapshotDelta = {

@@ -43,9 +43,11 @@ function readTrue({ value, path }: Place): true {
 }
 
 function readWorkloadPort(place: Place): WorkloadPort {
+  const service = optional(field(place, "service"), name);
   return {
     port: readPort(field(place, "port")),
     protocol: readProtocol(field(place, "protocol")),
+    ...(service !== undefined && { service }),
   };
 }
 

@@ -13,7 +13,10 @@ export interface Workload {
   readonly sandboxUid?: string;
   readonly name: string;
   readonly namespace: string;
-  /** Name of the owning Deployment, StatefulSet, DaemonSet or Job; the pod's own name when it has none. */
+  /**
+   * Who the pod counts as: the name of its Deployment, StatefulSet, DaemonSet, CronJob or Job, of any other controller, or
+   * its own when it has none (docs/metrics.md, "Workloads").
+   */
   readonly owner: string;
   readonly serviceAccount: string;
   /** spec.nodeName. */
@@ -44,6 +47,11 @@ export interface Workload {
 export interface WorkloadPort {
   readonly port: number;
   readonly protocol: DeclaredProtocol;
+  /**
+   * Name of the Service of the pod's namespace that leads to the port; absent when none or several do. Only for telemetry:
+   * who dials the pod itself, as clients of headless Services do, is counted under it.
+   */
+  readonly service?: string;
 }
 
 /**

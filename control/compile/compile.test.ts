@@ -19,7 +19,10 @@ test("pods and a service compile to one whole snapshot", () => {
   const world = worldOf(
     namespace("shop", { "mesh/enabled": "true", "mesh/fail": "closed" }),
     pod("user-5d4f-a", "10.1.0.2", {
-      meta: { ownerReferences: [{ kind: "ReplicaSet", name: "user-5d4f", controller: true }] },
+      meta: {
+        ownerReferences: [{ kind: "ReplicaSet", name: "user-5d4f", controller: true }],
+        labels: { "pod-template-hash": "5d4f" },
+      },
       spec: {
         serviceAccountName: "user",
         containers: [
@@ -87,7 +90,7 @@ test("pods and a service compile to one whole snapshot", () => {
           serviceAccount: "default",
           node: "n1",
           addresses: ["10.1.1.2"],
-          ports: [{ port: 8080, protocol: "http" }],
+          ports: [{ port: 8080, protocol: "http", service: "order" }],
         },
       ],
     ]),
@@ -200,7 +203,9 @@ test("headless Services have no entry, but their protocols count for their pods"
     ),
   );
   assert.equal(services.size, 0);
-  assert.deepEqual(workloads.get("uid-db-0")?.ports, [{ port: 5432, protocol: "tcp" }]);
+  assert.deepEqual(workloads.get("uid-db-0")?.ports, [
+    { port: 5432, protocol: "tcp", service: "db" },
+  ]);
 });
 
 test("a Service of another namespace has no say about a pod's ports", () => {
@@ -259,7 +264,9 @@ test("a headless Service's word on its pods' ports is the same when it is Local"
     ),
   );
   assert.equal(services.size, 0);
-  assert.deepEqual(workloads.get("uid-db-0")?.ports, [{ port: 5432, protocol: "tcp" }]);
+  assert.deepEqual(workloads.get("uid-db-0")?.ports, [
+    { port: 5432, protocol: "tcp", service: "db" },
+  ]);
 });
 
 test("an endpoint in two slices counts once, in its best state", () => {

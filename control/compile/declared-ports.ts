@@ -1,5 +1,7 @@
 /** What all Services together say about the ports of each pod. */
 
+import { isDeepStrictEqual } from "node:util";
+import type { DeclaredProtocol } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
 import { commonProtocol, type PodPort } from "./protocol.ts";
@@ -12,7 +14,12 @@ export interface MergedPorts {
 }
 
 /** One port while it is merged. */
-interface Merging extends PodPort {
+interface Merging {
+  readonly port: number;
+  readonly protocol: DeclaredProtocol;
+  readonly said: boolean;
+  /** Key of the Service that leads to it; undefined when several do. */
+  readonly only: string | undefined;
   /** The first declaration that says a protocol, to say who disagrees with whom. */
   readonly first: DeclaredPort | undefined;
 }
@@ -47,14 +54,17 @@ export function mergeDeclaredPorts(
 }
 
 function merged(known: Merging | undefined, declared: DeclaredPort): Merging {
-  const { port, protocol } = declared;
+  const { port, protocol, by } = declared;
   const said = protocol !== "detect";
-  if (known === undefined) return { port, protocol, said, first: said ? declared : undefined };
-  if (known.protocol === protocol) return known;
+  if (known === undefined)
+    return { port, protocol, said, only: by, first: said ? declared : undefined };
+  const only = known.only === by ? by : undefined;
+  if (known.protocol === protocol) return known.only === only ? known : { ...known, only };
   return {
     port,
     protocol: commonProtocol(known.protocol, protocol),
     said: true,
+    only,
     first: known.first ?? declared,
   };
 }
@@ -76,13 +86,14 @@ function takeOver(
   before: readonly PodPort[] | undefined,
   pod: ReadonlyMap<number, Merging>,
 ): readonly PodPort[] {
-  const now = Array.from(pod.values(), ({ port, protocol, said }) => ({ port, protocol, said }));
-  now.sort((a, b) => a.port - b.port);
+  const now = Array.from(pod.values(), podPort).sort((a, b) => a.port - b.port);
   const same =
-    before?.length === now.length &&
-    before.every(({ port, protocol, said }, i) => {
-      const other = now[i];
-      return port === other?.port && protocol === other.protocol && said === other.said;
-    });
+    before?.length === now.length && before.every((port, i) => isDeepStrictEqual(port, now[i]));
   return same ? before : now;
+}
+
+/** A Service and its pods are of one namespace: the pods' port names it by name alone. */
+function podPort({ port, protocol, said, only }: Merging): PodPort {
+  const service = only?.slice(only.indexOf("/") + 1);
+  return { port, protocol, said, ...(service !== undefined && { service }) };
 }

@@ -12,6 +12,7 @@ import type { Workload, WorkloadPort } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { type KubeObject, objectRef } from "../k8s/api/decode.ts";
 import { containerPorts, type Pod } from "../k8s/api/pod.ts";
+import { ownerOf } from "./owner.ts";
 import { type PodPort, protocolOfName } from "./protocol.ts";
 
 /** What a namespace says for its pods. */
@@ -181,23 +182,14 @@ function optedOut(pod: Pod, mesh: string): Condition {
   };
 }
 
-/** A Deployment's ReplicaSet is named `deployment-hash`, its pods carry the hash as a label. */
-function ownerOf({ metadata }: Pod): string {
-  const owner = metadata.ownerReferences.find((reference) => reference.controller);
-  if (owner === undefined) return metadata.name;
-  if (owner.kind !== "ReplicaSet") return owner.name;
-  const hash = metadata.labels["pod-template-hash"];
-  if (hash === undefined) return owner.name.replace(/-[a-z0-9]+$/, "");
-  const suffix = `-${hash}`;
-  return owner.name.endsWith(suffix) ? owner.name.slice(0, -suffix.length) : owner.name;
-}
-
 /** Container ports, with what Services say of them before the port's own name. */
 function portsOf(pod: Pod, declared: readonly PodPort[]): readonly WorkloadPort[] {
   const ports = new Map<number, WorkloadPort>();
   for (const { containerPort: port, name, protocol } of containerPorts(pod.spec))
     if (protocol === "TCP") ports.set(port, { port, protocol: protocolOfName(name) });
-  for (const { port, protocol, said } of declared)
-    if (said || !ports.has(port)) ports.set(port, { port, protocol });
+  for (const { said, ...port } of declared) {
+    const own = said ? undefined : ports.get(port.port)?.protocol;
+    ports.set(port.port, { ...port, protocol: own ?? port.protocol });
+  }
   return [...ports.values()].sort((a, b) => a.port - b.port);
 }
