@@ -18,6 +18,19 @@ function metricsOf(states: readonly ResourceState[]): ControlMetrics {
   return metrics;
 }
 
+test("complete lists are a counter, and the snapshot's version has a name of control's own", async () => {
+  const well = { resource: "nodes", objects: 3, lists: 2, failures: 0, trouble: undefined };
+  const { registry } = metricsOf([{ ...well, heardMsAgo: 1500 }]);
+  const page = await registry.metrics();
+  assert.ok(page.includes('nodemesh_control_lists_total{resource="nodes"} 2\n'), page);
+  assert.ok(page.includes("# TYPE nodemesh_control_lists_total counter\n"));
+  assert.ok(
+    (await registry.metrics()).includes('nodemesh_control_lists_total{resource="nodes"} 2\n'),
+  );
+  assert.ok(page.includes("nodemesh_control_snapshot_version 0\n"));
+  assert.ok(!page.includes("nodemesh_snapshot_version"));
+});
+
 test("how each kind of the API is followed is shown, and what was never heard is not", async () => {
   const well = { resource: "nodes", objects: 3, lists: 1, failures: 0, trouble: undefined };
   const metrics = metricsOf([

@@ -37,7 +37,7 @@ export interface ClusterSources {
 /** Makes the registry. */
 export function makeMetrics(sources: MetricsSources): ControlMetrics {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: "nodemesh_control_" });
+  collectDefaultMetrics({ register: registry });
   stateGauges(registry, sources);
   const registers = [registry];
   return {
@@ -76,13 +76,14 @@ function clusterGauges(registry: Registry, { source, leadership }: ClusterSource
     help: "1 = this replica leads: it writes Events and statuses.",
     read: (metric) => metric.set(leadership().leading ? 1 : 0),
   });
-  gauge({
-    registry,
-    name: "nodemesh_control_lists",
-    help: "Complete lists of a kind since the start: one, and one for each time that a watch could not go on.",
-    labels: ["resource"],
-    read: (metric) => {
-      for (const { resource, lists } of source.states()) metric.set({ resource }, lists);
+  new Counter({
+    name: "nodemesh_control_lists_total",
+    help: "Complete lists of a kind: one, and one for each time that a watch could not go on.",
+    labelNames: ["resource"],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { resource, lists } of source.states()) this.inc({ resource }, lists);
     },
   });
   gauge({
@@ -110,8 +111,8 @@ function clusterGauges(registry: Registry, { source, leadership }: ClusterSource
 function stateGauges(registry: Registry, { publisher, agents, pipeline }: MetricsSources): void {
   gauge({
     registry,
-    name: "nodemesh_snapshot_version",
-    help: "Newest published version.",
+    name: "nodemesh_control_snapshot_version",
+    help: "Newest published version of the snapshot.",
     read: (metric) => metric.set(publisher.snapshot.version),
   });
   gauge({

@@ -17,7 +17,7 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
 };
 
 /** What prom-client's own collectors (process, Node.js) are named by. */
-const DEFAULTS = /^nodemesh_control_(?:process|nodejs)_/;
+const DEFAULTS = /^(?:process|nodejs)_/;
 
 const METRIC = z.object({
   name: z.string(),
@@ -34,7 +34,7 @@ export function renderControlMetrics(): string {
     "# Metrics of control",
     "",
     "Scraped from `:15020/metrics` of each replica's pod (`:15021` in the simulator). The process's own metrics",
-    "(`nodemesh_control_process_*`, `nodemesh_control_nodejs_*`) come from prom-client.",
+    "(`process_*`, `nodejs_*`) come from prom-client.",
     "",
     "| metric | kind | labels | meaning |",
     "|---|---|---|---|",
