@@ -6,7 +6,7 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { touches } from "#model/kinds.ts";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
-import type { Refusal } from "#model/refusal.ts";
+import { type Refusal, refuse } from "#model/refusal.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
 import { collectGarbage } from "./collect.ts";
@@ -40,6 +40,7 @@ import { HeadSlots } from "./transport/head-slots.ts";
 import { plaintext } from "./transport/plaintext.ts";
 import { Commands, DONE, type Outcome, type Reply } from "./worker/commands.ts";
 import { Departure } from "./worker/departure.ts";
+import { OwnHost } from "./worker/own-host.ts";
 import { bounded, connectionRows, endpointRows } from "./worker/rows.ts";
 import { ServedPods } from "./worker/served-pods.ts";
 
@@ -72,6 +73,7 @@ class DataWorker {
     () => this.#loop.now,
   );
   readonly #fellBack = new FallbackWarnings(() => this.#loop.now, FELL_BACK_AGAIN_MS);
+  readonly #ownHost: OwnHost = new OwnHost(() => this.#loop.now);
   #controlAway = false;
   readonly #housekeeping: Timer = new Timer({ onTimer: () => this.#keepHouse() });
 
@@ -157,6 +159,7 @@ class DataWorker {
         authorizeEndpoint(permit, this.#directory.workload(uid)),
       behindAgent: (endpoint) =>
         isBehindAgent(this.#directory.workloadAt(endpoint.address), endpoint, this.#init.node),
+      isOwnHost: (address) => this.#ownHost.has(address),
       heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
       slots: this.#slots,
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
@@ -166,6 +169,7 @@ class DataWorker {
       recorder: new Counting({
         metrics: this.#metrics,
         workload: (uid) => this.#directory.workload(uid),
+        node: this.#init.node,
         accessLog: new AccessLogger({
           rate: this.#init.accessLog,
           random: Math.random,
@@ -266,12 +270,9 @@ class DataWorker {
   /** A listener that accepts nothing more would leave clients hanging in its backlog: better no agent. */
   #acceptFailed(errno: string, fatal: boolean): void {
     if (fatal) throw new FatalError(`a listener broke: ${errno}`);
-    const detail = `accept: ${errno}`;
-    this.#context.recorder.refused("unknown", {
-      kind: "refusal",
-      reason: errno === "EMFILE" || errno === "ENFILE" ? "descriptor-limit" : "internal",
-      detail,
-    });
+    const full = errno === "EMFILE" || errno === "ENFILE";
+    const refusal = refuse(full ? "descriptor-limit" : "internal", `accept: ${errno}`);
+    this.#context.recorder.refused({ reporter: "source", refusal, identified: undefined });
   }
 
   #retirePools(): void {

@@ -5,6 +5,7 @@ import { serviceKey } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
 import type { AccessEntry } from "../telemetry/access-log.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
+import { servedBy } from "./labels.ts";
 import type { Plan } from "./plan.ts";
 import type { RequestOutcome } from "./record.ts";
 
@@ -19,7 +20,7 @@ export function requestEntry(
     kind: "request",
     at,
     ...partiesOf(plan, endpoint, workload),
-    protocol: "http/1.1",
+    protocol: outcome.protocol,
     method: line?.method || undefined,
     host: line?.host || undefined,
     path: line?.path || undefined,
@@ -44,7 +45,7 @@ export function partiesOf(
   "reporter" | "source" | "sourceAddress" | "destination" | "dialled" | "service" | "endpoint"
 > {
   const { source, nextHop, destination } = plan;
-  const target = nextHop.kind === "fixed" ? nextHop.workload : workload(endpoint?.workload ?? "");
+  const target = servedBy(plan, endpoint, workload)?.workload;
   return {
     reporter: plan.direction === "outbound" ? "source" : "destination",
     source: "kind" in source ? "unknown" : `${source.namespace}/${source.owner}`,

@@ -2,6 +2,7 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../engine/channel.ts";
+import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { ConnectionRecord } from "./record.ts";
 
 /** What one client connection has carried and not yet told. */
@@ -16,13 +17,25 @@ export class ByteCount {
     this.#record = record;
   }
 
-  /** Tells what was carried since the last time. */
-  account(): void {
-    const { bytesIn, bytesOut } = this.#channel;
-    this.#record.sent(bytesIn - this.#sent);
-    this.#record.received(bytesOut - this.#received);
+  /** Bytes of the client since the last time: whoever takes them tells them. */
+  takeSent(): number {
+    const { bytesIn } = this.#channel;
+    const sent = bytesIn - this.#sent;
     this.#sent = bytesIn;
+    return sent;
+  }
+
+  /** Bytes to the client since the last time: whoever takes them tells them. */
+  takeReceived(): number {
+    const { bytesOut } = this.#channel;
+    const received = bytesOut - this.#received;
     this.#received = bytesOut;
+    return received;
+  }
+
+  /** Tells what was carried since the last time; `endpoint`: to and from whom, when the connection has several. */
+  account(endpoint?: LiveEndpoint): void {
+    this.#record.carried(this.takeSent(), this.takeReceived(), endpoint);
   }
 
   /** The connection has ended. */

@@ -14,6 +14,7 @@ import { Look, type Seen } from "./look.ts";
 import { OpaqueConnection } from "./opaque.ts";
 import { type Plan, plan } from "./plan.ts";
 import type { LocalPod } from "./pod.ts";
+import type { Turned } from "./record.ts";
 import type { HttpContext } from "./request/context.ts";
 import { HttpSession } from "./request/session.ts";
 import { balancedTarget, dualTarget, fixedTarget } from "./target.ts";
@@ -39,7 +40,7 @@ export function handleConnection(
 ): void {
   const course = admit(context, pod, caught);
   if ("kind" in course) {
-    context.recorder.refused(directionOf(context, caught), course);
+    context.recorder.refused(turned(context, caught, course));
     channel.reset();
     return;
   }
@@ -173,11 +174,14 @@ function carryOpaque(
   if (!connection.over) pod.carry(connection);
 }
 
-function directionOf(
-  { directory }: FlowContext,
-  { pod, destination }: Caught,
-): "inbound" | "outbound" | "unknown" {
-  const workload = directory.workload(pod);
-  if (workload === undefined) return "unknown";
-  return workload.addresses.includes(destination.address) ? "inbound" : "outbound";
+/** What is told of a connection that is turned away, as far as it is known who it is. */
+function turned({ directory }: FlowContext, caught: Caught, refusal: Refusal): Turned {
+  const { pod, destination } = caught;
+  const identified = identify(caught, directory);
+  const inbound = directory.workload(pod)?.addresses.includes(destination.address) === true;
+  return {
+    reporter: inbound ? "destination" : "source",
+    refusal,
+    identified: identified.kind === "refusal" ? undefined : identified,
+  };
 }

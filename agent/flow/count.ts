@@ -1,37 +1,45 @@
 /** The Recorder of production: counts in shared memory. Series are looked up once per connection and edge. */
 
 import type { Refusal } from "#model/refusal.ts";
-import { serviceKey } from "#model/service.ts";
 import type { Workload } from "#model/workload.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
-import type { CounterHandle, HistogramHandle } from "../telemetry/series.ts";
 import type { WorkerMetrics } from "../telemetry/worker-metrics.ts";
 import { partiesOf, requestEntry } from "./access-entry.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
-import type { Party, Plan } from "./plan.ts";
-import type { ConnectionRecord, Recorder, RequestOutcome } from "./record.ts";
+import { Edge } from "./edge.ts";
+import { serviceOf } from "./fallback.ts";
+import { type EdgeFacts, edgeLabels, servedBy, servedByAll, turnedLabels } from "./labels.ts";
+import type { Plan } from "./plan.ts";
+import type { ConnectionRecord, Recorder, RequestOutcome, Turned } from "./record.ts";
 
 /** Beyond this many remembered edges all are forgotten: they are found again when used. */
 const MAX_EDGES = 20_000;
-
-/** Label value of a party that no pod is. */
-const UNKNOWN = "unknown";
 
 /** What the recorder needs. */
 export interface CountInputs {
   readonly metrics: WorkerMetrics;
   readonly workload: (uid: string) => Workload | undefined;
+  /** This agent's node. */
+  readonly node: string;
   readonly accessLog: AccessLogger;
   /** The wall clock, milliseconds since 1970. */
   readonly wallClock: () => number;
+}
+
+/** The edges of one side or both. */
+type Edges = readonly Edge[];
+
+/** What a plan's requests are counted under, by who served them: no key is built per request. */
+interface PlanEdges {
+  readonly byEndpoint: Map<LiveEndpoint | undefined, Edges>;
+  readonly probes: Map<LiveEndpoint | undefined, Edges>;
 }
 
 /** Counts connections and requests of one worker. */
 export class Counting implements Recorder {
   readonly #inputs: CountInputs;
   readonly #edges: Map<string, Edge> = new Map();
-  /** The edges that a plan's requests took, by endpoint: no key is built per request. */
-  readonly #ofPlan: WeakMap<Plan, Map<LiveEndpoint | undefined, Edge>> = new WeakMap();
+  readonly #ofPlan: WeakMap<Plan, PlanEdges> = new WeakMap();
 
   constructor(inputs: CountInputs) {
     this.#inputs = inputs;
@@ -42,12 +50,16 @@ export class Counting implements Recorder {
     endpoint: LiveEndpoint | undefined,
     protocol: "bytes" | "http",
   ): ConnectionRecord {
-    const { accessLog, wallClock, workload } = this.#inputs;
-    const edge = this.#edge(plan, endpoint);
+    const { accessLog, wallClock, workload, node } = this.#inputs;
+    // The requests of an HTTP connection may go to any of the Service's pods.
+    const edges =
+      protocol === "bytes"
+        ? this.#edgesOf(plan, endpoint)
+        : this.#shared({ plan, served: servedByAll(plan, workload), probe: false, node });
     // HTTP connections are logged request by request.
-    if (protocol === "http" || !accessLog.sampled()) return new CountedConnection(edge, undefined);
-    const startedAt = wallClock();
-    return new CountedConnection(edge, ({ sent, received, refusal }) => {
+    const logged = protocol === "bytes" && accessLog.sampled();
+    const startedAt = logged ? wallClock() : 0;
+    const log = ({ sent, received, refusal }: Carried): void => {
       const at = wallClock();
       accessLog.log({
         kind: "connection",
@@ -61,27 +73,28 @@ export class Counting implements Recorder {
         sentBytes: sent,
         receivedBytes: received,
       });
+    };
+    return new CountedConnection({
+      edges,
+      edgesOf: (to) => this.#edgesOf(plan, to),
+      log: logged ? log : undefined,
     });
   }
 
-  refused(direction: "outbound" | "inbound" | "unknown", refusal: Refusal): void {
-    this.#inputs.metrics
-      .counter("refused", {
-        reporter: direction === "inbound" ? "destination" : "source",
-        src_namespace: UNKNOWN,
-        src_workload: UNKNOWN,
-        dst_namespace: UNKNOWN,
-        dst_workload: UNKNOWN,
-        dst_service: UNKNOWN,
-        reason: refusal.reason,
-        rule: refusal.rule ?? "",
-      })
-      .add(1);
+  refused({ reporter, refusal, identified }: Turned): void {
+    const { reason, rule = "" } = refusal;
+    const labels = { reporter, ...turnedLabels(identified), reason, rule };
+    this.#inputs.metrics.counter("refused", labels).add(1);
+  }
+
+  retried(plan: Plan, result: "sent" | "no-budget"): void {
+    const { metrics } = this.#inputs;
+    metrics.counter("retries", { dst_service: serviceOf(plan), result }).add(1);
   }
 
   request(outcome: RequestOutcome): void {
-    const edge = this.#edge(outcome.plan, outcome.endpoint);
-    edge.request(outcome);
+    for (const edge of this.#edgesOf(outcome.plan, outcome.endpoint, outcome.probe))
+      edge.request(outcome);
     if (outcome.line === undefined) return;
     const { accessLog, wallClock, workload } = this.#inputs;
     accessLog.log(requestEntry(outcome, wallClock(), workload));
@@ -91,129 +104,36 @@ export class Counting implements Recorder {
     return this.#inputs.accessLog.sampled();
   }
 
-  #edge(plan: Plan, endpoint: LiveEndpoint | undefined): Edge {
+  /** `endpoint`: who served, undefined for nobody. */
+  #edgesOf(plan: Plan, endpoint: LiveEndpoint | undefined, probe = false): Edges {
+    const { node, workload } = this.#inputs;
     let edges = this.#ofPlan.get(plan);
     if (edges === undefined) {
-      edges = new Map();
+      edges = { byEndpoint: new Map(), probes: new Map() };
       this.#ofPlan.set(plan, edges);
     }
-    let edge = edges.get(endpoint);
-    if (edge === undefined) {
-      edge = this.#shared(this.#labels(plan, endpoint));
-      edges.set(endpoint, edge);
+    const known = probe ? edges.probes : edges.byEndpoint;
+    let found = known.get(endpoint);
+    if (found === undefined) {
+      const served = servedBy(plan, endpoint, workload);
+      found = this.#shared({ plan, served, probe, node });
+      known.set(endpoint, found);
     }
-    return edge;
+    return found;
   }
 
-  #shared(labels: EdgeLabels): Edge {
-    const key = Object.values(labels).join("|");
-    let edge = this.#edges.get(key);
-    if (edge === undefined) {
-      if (this.#edges.size >= MAX_EDGES) this.#edges.clear();
-      edge = new Edge(this.#inputs.metrics, labels);
-      this.#edges.set(key, edge);
-    }
-    return edge;
+  #shared(facts: EdgeFacts): Edges {
+    return edgeLabels(facts).map((labels) => {
+      const key = Object.values(labels).join("|");
+      let edge = this.#edges.get(key);
+      if (edge === undefined) {
+        if (this.#edges.size >= MAX_EDGES) this.#edges.clear();
+        edge = new Edge(this.#inputs.metrics, labels);
+        this.#edges.set(key, edge);
+      }
+      return edge;
+    });
   }
-
-  #labels(plan: Plan, endpoint: LiveEndpoint | undefined): EdgeLabels {
-    const { nextHop, source } = plan;
-    const target =
-      nextHop.kind === "fixed" ? nextHop.workload : this.#inputs.workload(endpoint?.workload ?? "");
-    const service = nextHop.kind === "balanced" ? nextHop.entry.service : undefined;
-    return {
-      reporter: plan.direction === "outbound" ? "source" : "destination",
-      ...namesOf(source),
-      dst_namespace: target?.namespace ?? service?.namespace ?? UNKNOWN,
-      dst_workload: target?.owner ?? UNKNOWN,
-      dst_service: service === undefined ? "" : serviceKey(service),
-    };
-  }
-}
-
-interface EdgeLabels {
-  readonly reporter: string;
-  readonly src_namespace: string;
-  readonly src_workload: string;
-  readonly dst_namespace: string;
-  readonly dst_workload: string;
-  readonly dst_service: string;
-}
-
-interface PathLabels extends EdgeLabels {
-  readonly path: string;
-  readonly security: string;
-}
-
-function namesOf(party: Party): Pick<EdgeLabels, "src_namespace" | "src_workload"> {
-  if ("kind" in party) return { src_namespace: UNKNOWN, src_workload: UNKNOWN };
-  return { src_namespace: party.namespace, src_workload: party.owner };
-}
-
-/** The series of one pair of workloads. Each is made when first counted. */
-class Edge {
-  readonly #metrics: WorkerMetrics;
-  readonly #labels: EdgeLabels;
-  readonly #codes: Map<number, CounterHandle> = new Map();
-  #duration: HistogramHandle | undefined;
-  #requestBytes: HistogramHandle | undefined;
-  #responseBytes: HistogramHandle | undefined;
-  #tcp: TcpCounters | undefined;
-
-  constructor(metrics: WorkerMetrics, labels: EdgeLabels) {
-    this.#metrics = metrics;
-    this.#labels = labels;
-  }
-
-  request({ status, durationMs, requestBytes, responseBytes, refusal }: RequestOutcome): void {
-    if (refusal !== undefined) this.refused(refusal);
-    this.#code(status).add(1);
-    this.#duration ??= this.#metrics.histogram("httpDuration", this.#http());
-    this.#duration.observe(durationMs / 1000);
-    this.#requestBytes ??= this.#metrics.histogram("httpRequestBytes", this.#path());
-    this.#requestBytes.observe(requestBytes);
-    this.#responseBytes ??= this.#metrics.histogram("httpResponseBytes", this.#path());
-    this.#responseBytes.observe(responseBytes);
-  }
-
-  refused({ reason, rule = "" }: Refusal): void {
-    this.#metrics.counter("refused", { ...this.#labels, reason, rule }).add(1);
-  }
-
-  get tcp(): TcpCounters {
-    this.#tcp ??= {
-      opened: this.#metrics.counter("tcpOpened", this.#path()),
-      closed: this.#metrics.counter("tcpClosed", this.#path()),
-      sent: this.#metrics.counter("tcpSentBytes", this.#path()),
-      received: this.#metrics.counter("tcpReceivedBytes", this.#path()),
-    };
-    return this.#tcp;
-  }
-
-  #code(status: number): CounterHandle {
-    let counter = this.#codes.get(status);
-    if (counter === undefined) {
-      const code = status === 0 ? "none" : String(status);
-      counter = this.#metrics.counter("httpRequests", { ...this.#http(), code });
-      this.#codes.set(status, counter);
-    }
-    return counter;
-  }
-
-  #path(): PathLabels {
-    return { ...this.#labels, path: "proxy", security: "none" };
-  }
-
-  #http(): PathLabels & { readonly protocol: string; readonly route: string } {
-    return { ...this.#path(), protocol: "http/1.1", route: "" };
-  }
-}
-
-interface TcpCounters {
-  readonly opened: CounterHandle;
-  readonly closed: CounterHandle;
-  readonly sent: CounterHandle;
-  readonly received: CounterHandle;
 }
 
 interface Carried {
@@ -222,33 +142,38 @@ interface Carried {
   readonly refusal: Refusal | undefined;
 }
 
+/** What a counted connection is made with. */
+interface CountedInit {
+  /** What it was accepted for. */
+  readonly edges: Edges;
+  /** What is carried to and from an endpoint counts there. */
+  readonly edgesOf: (endpoint: LiveEndpoint) => Edges;
+  readonly log: ((carried: Carried) => void) | undefined;
+}
+
 class CountedConnection implements ConnectionRecord {
-  readonly #edge: Edge;
-  readonly #log: ((carried: Carried) => void) | undefined;
+  readonly #init: CountedInit;
   #sent = 0;
   #received = 0;
 
-  constructor(edge: Edge, log: ((carried: Carried) => void) | undefined) {
-    this.#edge = edge;
-    this.#log = log;
-    edge.tcp.opened.add(1);
+  constructor(init: CountedInit) {
+    this.#init = init;
+    for (const edge of init.edges) edge.opened();
   }
 
-  sent(bytes: number): void {
-    if (bytes <= 0) return;
-    this.#sent += bytes;
-    this.#edge.tcp.sent.add(bytes);
-  }
-
-  received(bytes: number): void {
-    if (bytes <= 0) return;
-    this.#received += bytes;
-    this.#edge.tcp.received.add(bytes);
+  carried(sent: number, received: number, endpoint?: LiveEndpoint): void {
+    if (sent <= 0 && received <= 0) return;
+    this.#sent += sent;
+    this.#received += received;
+    const { edges, edgesOf } = this.#init;
+    for (const edge of endpoint === undefined ? edges : edgesOf(endpoint))
+      edge.carried(sent, received);
   }
 
   closed(refusal: Refusal | undefined): void {
-    this.#edge.tcp.closed.add(1);
-    if (refusal !== undefined) this.#edge.refused(refusal);
-    this.#log?.({ sent: this.#sent, received: this.#received, refusal });
+    const { edges, log } = this.#init;
+    for (const edge of edges) edge.closed();
+    if (refusal !== undefined) for (const edge of edges) edge.refused(refusal);
+    log?.({ sent: this.#sent, received: this.#received, refusal });
   }
 }

@@ -14,10 +14,11 @@ import type { HostPort } from "./identify.ts";
 import type { Pick } from "./pick.ts";
 import type { Plan } from "./plan.ts";
 import type { LocalPod } from "./pod.ts";
+import type { Recorder } from "./record.ts";
 import type { Target } from "./target.ts";
 
 /** The first try and at most this many more, each to another endpoint. */
-export const MAX_RETRIES = 2;
+const MAX_RETRIES = 2;
 
 /** Timers by the loop's clock. */
 export interface Timers {
@@ -29,6 +30,7 @@ export interface Timers {
 export interface ReachContext {
   readonly dial: Dial;
   readonly timers: Timers;
+  readonly recorder: { readonly retried: Recorder["retried"] };
   /** How long one endpoint may take before another one is tried besides, milliseconds. */
   readonly timeouts: { readonly connectMs: number };
   /** Asked of each endpoint of a permitted connection before it is dialled: the second permit. */
@@ -59,6 +61,22 @@ export interface ReachListener {
   onReached(endpoint: LiveEndpoint, channel: Channel): void;
   /** Nobody was reached. All endpoints have been released. */
   onUnreachable(refusal: Refusal): void;
+}
+
+/** Chooses one more endpoint to try, and counts that; undefined when there is none or no retry may be. */
+export function anotherEndpoint(
+  { target, plan }: { readonly target: Target; readonly plan: Plan },
+  pick: Pick,
+  recorder: ReachContext["recorder"],
+): LiveEndpoint | undefined {
+  if (pick.tried.length > MAX_RETRIES) return undefined;
+  const picked = target.pick(pick);
+  if (picked.kind === "refusal") return undefined;
+  const may = target.mayRetry();
+  recorder.retried(plan, may ? "sent" : "no-budget");
+  if (may) return picked;
+  target.release(picked);
+  return undefined;
 }
 
 interface Dialled {
@@ -136,14 +154,8 @@ export class Reach implements ChannelHandler, TimerHandler {
 
   /** Dials one more endpoint; false when there is none or it may not be. */
   #another(): boolean {
-    const { target, pick } = this.#init;
-    if (pick.tried.length > MAX_RETRIES) return false;
-    const picked = target.pick(pick);
-    if (picked.kind === "refusal") return false;
-    if (!target.mayRetry()) {
-      target.release(picked);
-      return false;
-    }
+    const picked = anotherEndpoint(this.#init, this.#init.pick, this.#context.recorder);
+    if (picked === undefined) return false;
     this.#dial(picked);
     return true;
   }

@@ -5,6 +5,8 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
+import type { Identified } from "./identify.ts";
+import type { Reporter } from "./labels.ts";
 import type { Plan } from "./plan.ts";
 
 /** What a request asked for, as text; only taken from requests that get an access-log line. */
@@ -18,6 +20,9 @@ export interface RequestLine {
 /** Of a request that was refused for its head: nothing in it can be trusted. */
 export const UNREAD: RequestLine = { method: "", host: "", path: "" };
 
+/** What a request was spoken in: `http/1.1` is all of HTTP/1. */
+export type Protocol = "http/1.1";
+
 /** One finished HTTP request. */
 export interface RequestOutcome {
   readonly plan: Plan;
@@ -27,8 +32,15 @@ export interface RequestOutcome {
   readonly status: number;
   /** From the request head's arrival to the response's last byte, milliseconds. */
   readonly durationMs: number;
+  readonly protocol: Protocol;
+  /** It is kubelet's probe: nobody's request. */
+  readonly probe: boolean;
+  /** Bytes of the bodies, as framed on the wire; 0 for what an upgrade carried. */
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** Bytes that the client's connection carried since it was told of last, heads and framing included. */
+  readonly sentBytes: number;
+  readonly receivedBytes: number;
   readonly refusal: Refusal | undefined;
   /** Set when the request was sampled for the access log; `UNREAD` when its head could not be read. */
   readonly line?: RequestLine | undefined;
@@ -38,12 +50,21 @@ export interface RequestOutcome {
 
 /** The counters of one TCP connection, fetched once at its start. */
 export interface ConnectionRecord {
-  /** Bytes that went from the client to the server. */
-  sent(bytes: number): void;
-  /** Bytes that went from the server to the client. */
-  received(bytes: number): void;
+  /**
+   * Bytes that went from the client to the server, and back, since it was told last: to and from `endpoint`, or from the
+   * one that the connection was reached for.
+   */
+  carried(sent: number, received: number, endpoint?: LiveEndpoint): void;
   /** The connection ended, by itself or refused. Exactly once. */
   closed(refusal: Refusal | undefined): void;
+}
+
+/** A connection that was turned away before it could be planned. */
+export interface Turned {
+  readonly reporter: Reporter;
+  readonly refusal: Refusal;
+  /** Who would have talked to whom; undefined when that is what was not known. */
+  readonly identified: Identified | undefined;
 }
 
 /** Where flow reports to. */
@@ -58,7 +79,9 @@ export interface Recorder {
     protocol: "bytes" | "http",
   ): ConnectionRecord;
   /** A connection was refused before it could be planned. */
-  refused(direction: "outbound" | "inbound" | "unknown", refusal: Refusal): void;
+  refused(turned: Turned): void;
+  /** A connection or request was tried at another endpoint, or was not for want of budget. */
+  retried(plan: Plan, result: "sent" | "no-budget"): void;
   request(outcome: RequestOutcome): void;
   /** Whether the request that begins now shall get an access-log line. */
   sampled(): boolean;

@@ -5,17 +5,20 @@ import { METRIC_KEYS, type MetricSpec, specOf } from "./metrics.ts";
 /** What the labels' values are. A label without an entry here fails docs.test.ts. */
 const LABEL_HELP: Readonly<Record<string, string>> = {
   reporter: "`source`: counted by the agent of the client's node; `destination`: of the server's",
-  src_namespace: "namespace of the client pod",
-  src_workload: "owner (Deployment, …) of the client pod",
-  dst_namespace: "namespace of the server pod; empty when it is not a pod",
-  dst_workload: "owner of the server pod; empty when it is not a pod",
+  src_namespace:
+    "namespace of the client pod; `unknown` when it is no pod, empty for kubelet's HTTP probes",
+  src_workload:
+    "[workload](#workloads) of the client pod; `unknown` when it is no pod, `kubelet` for kubelet's HTTP probes",
+  dst_namespace: "namespace of the server pod, or of the Service; `unknown` when neither is known",
+  dst_workload:
+    "[workload](#workloads) of the server pod; `unknown` when it is no pod or when nobody was reached. Of opened and closed HTTP connections also when the Service's pods are of several workloads",
   dst_service:
-    "`namespace/name` of the Service dialled; empty when a pod was dialled by its address",
+    "`namespace/name` of the Service dialled; when a pod was dialled by its address, and for the destination, of the only Service that leads to that port; else empty",
   path: "`kernel`, `proxy` or `tunnel`: what carried the bytes",
-  security: "`mtls`, `local` (never left the node) or `none`",
-  protocol: "`http`, later also `http2`, `grpc`",
+  security: "`mtls`, `local` (both ends are on this node) or `none`",
+  protocol: "`http/1.1` (all of HTTP/1), later also `http/2`, `grpc`",
   route: "name of the route rule that matched; empty when none did",
-  code: "status code of the answer; 0 when there was none",
+  code: "status code of the answer; `none` when there was none",
   reason: "why, from the closed list of refusals",
   rule: "which rule of docs/http.md refused; empty when none did",
   result: "`sent` or `no-budget`",
@@ -45,6 +48,29 @@ ${specs.map(metricRow).join("\n")}
 | label | values |
 |---|---|
 ${labels.map((label) => `| \`${label}\` | ${LABEL_HELP[label] ?? ""} |`).join("\n")}
+
+## What is counted where
+
+Each side of a connection counts it: the agent of the client's node as \`source\` when the client is enrolled, the agent of
+the server's node as \`destination\` when the server is. Between pods of one node the one agent counts for both. So
+\`reporter="destination"\` has every request that an enrolled server got, whoever sent it, and \`reporter="source"\` every
+one that an enrolled client sent; a sum over both counts requests between enrolled pods twice.
+
+Kubelet's HTTP probes are requests of the node for itself: \`src_namespace!=""\` leaves them out. They are told by their
+\`User-Agent\` (\`kube-probe/…\`) and by coming from an address of the node; a probe whose \`httpHeaders\` say otherwise counts
+as a request of \`unknown\`.
+
+## Workloads
+
+A pod counts as what is rolled out or run again, not as what runs now:
+
+| the pod's controller | its workload |
+|---|---|
+| a ReplicaSet of a Deployment | the Deployment (the pods' label \`pod-template-hash\` ends the ReplicaSet's name) |
+| another ReplicaSet, a StatefulSet, a DaemonSet, any other | that one |
+| a Job of a CronJob | the CronJob (the Job's name ends with \`-\` and eight digits, the run's time in minutes) |
+| another Job | the Job |
+| none | the pod |
 
 ## Buckets
 

@@ -3,7 +3,7 @@
  * lives at VIP on a listener of its own. What is left out is only how connections get there.
  */
 
-import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
+import { DEFAULT_ENROLMENT, type Enrolment } from "#model/enrolment.ts";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { Connections, Endpoint, Service } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
@@ -14,6 +14,7 @@ import { Sockets } from "../../agent/kernel/sockets.ts";
 import type { Row } from "../../agent/messages.ts";
 import { createBlock } from "../../agent/telemetry/block.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
+import { type MetricKey, specOf } from "../../agent/telemetry/metrics.ts";
 import { Workers } from "../../agent/workers.ts";
 
 /** Address of the client pod: bind clients to it. */
@@ -26,6 +27,15 @@ export interface RigOptions {
   readonly limits?: Partial<DataLimits>;
   /** `requestMs`: the name that `responseHeadMs` had. */
   readonly timeouts?: Partial<DataTimeouts> & { readonly requestMs?: number };
+  /** Pods beside the client's; without them the endpoints' address is that of an enrolled pod of another node. */
+  readonly pods?: readonly RigPod[];
+}
+
+/** A pod of the rig: as the endpoints' one, but for what is given. */
+export interface RigPod extends Partial<Omit<Workload, "enrolment">> {
+  readonly uid: string;
+  /** `none`: it is not in the mesh. */
+  readonly enrolment?: Enrolment | "none";
 }
 
 /** What a service of the rig looks like. */
@@ -77,6 +87,23 @@ const SERVER: Workload = {
   addresses: ["127.0.0.1"],
 };
 
+/** Some series of one metric together. */
+export interface Series {
+  /** Of each one. */
+  readonly labels: readonly Readonly<Record<string, string>>[];
+  /** Of the counters, or of all that histograms observed. */
+  readonly sum: number;
+  /** Of histograms: how often. */
+  readonly observations: number;
+}
+
+function workloadOf({ enrolment, ...pod }: RigPod): Workload {
+  const { enrolment: usual, ...other } = SERVER;
+  const made = { ...other, name: pod.uid, owner: pod.uid, ...pod };
+  const enrolled = enrolment ?? usual;
+  return enrolled === undefined || enrolled === "none" ? made : { ...made, enrolment: enrolled };
+}
+
 /** What a worker says by itself. */
 export interface WorkerSaid {
   /** What went wrong in it. */
@@ -123,6 +150,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   readonly #collector: Collector = new Collector({ clock: () => performance.now() });
   /** The listener behind VIP; the worker has a duplicate. */
   listenerFd: number;
+  readonly #pods: readonly Workload[];
   #version = 0;
 
   /** Starts a worker whose one service is reached at VIP:`port`. */
@@ -150,6 +178,8 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   }
 
   private constructor(options: RigOptions) {
+    const { pods = [SERVER] } = options;
+    this.#pods = pods.map(workloadOf);
     const system = new Sockets();
     this.listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
     const address = system.localAddress(this.listenerFd);
@@ -167,7 +197,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
       epoch: "rig",
       base: this.#version === 0 ? "nothing" : this.#version,
       version: ++this.#version,
-      upsertWorkloads: this.#version === 1 ? [CLIENT, SERVER] : [],
+      upsertWorkloads: this.#version === 1 ? [CLIENT, ...this.#pods] : [],
       removeWorkloads: [],
       upsertServices: [
         {
@@ -192,6 +222,22 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
     return samples
       .filter(({ labels }) => label === "" || Object.values(labels).includes(label))
       .reduce((sum, { values }) => sum + (values[0] ?? 0), 0);
+  }
+
+  /** The series of a metric whose labels have these values, summed number by number. */
+  series(metric: MetricKey, labels: Readonly<Record<string, string>> = {}): Series {
+    const all = (this.#collector.collect().get(metric) ?? []).filter((sample) =>
+      Object.entries(labels).every(([name, value]) => sample.labels[name] === value),
+    );
+    const { buckets } = specOf(metric);
+    const sumAt = buckets === undefined ? 0 : buckets.length + 1;
+    const counted = (values: Float64Array): number =>
+      values.subarray(0, sumAt).reduce((sum, one) => sum + one, 0);
+    return {
+      labels: all.map((sample) => sample.labels),
+      sum: all.reduce((sum, { values }) => sum + (values[sumAt] ?? 0), 0),
+      observations: all.reduce((sum, { values }) => sum + counted(values), 0),
+    };
   }
 
   /** What the worker carries now. */

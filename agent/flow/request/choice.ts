@@ -3,8 +3,8 @@
 import type { RequestHead } from "../../http/message.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Course } from "../course.ts";
-import { MAX_RETRIES } from "../reach.ts";
-import type { Target } from "../target.ts";
+import { anotherEndpoint } from "../reach.ts";
+import type { Recorder } from "../record.ts";
 import { RequestPick } from "./pick-request.ts";
 
 /** The choice of one request after the other. */
@@ -13,6 +13,11 @@ export class Choice {
   readonly pick: RequestPick = new RequestPick();
   /** Chosen and counted as busy, not yet taken. */
   #chosen: LiveEndpoint | undefined;
+  readonly #recorder: Recorder;
+
+  constructor(recorder: Recorder) {
+    this.#recorder = recorder;
+  }
 
   /** Chooses for a request: `bound`, when its client is bound to an endpoint. Nobody may be there. */
   begin(head: RequestHead, course: Course, bound: LiveEndpoint | undefined): void {
@@ -41,15 +46,8 @@ export class Choice {
   }
 
   /** Chooses one more; false when there is nobody, or no retry may be. */
-  another(target: Target): boolean {
-    if (this.pick.tried.length > MAX_RETRIES) return false;
-    const picked = target.pick(this.pick);
-    if (picked.kind === "refusal") return false;
-    if (!target.mayRetry()) {
-      target.release(picked);
-      return false;
-    }
-    this.#chosen = picked;
-    return true;
+  another(course: Course): boolean {
+    this.#chosen = anotherEndpoint(course, this.pick, this.#recorder);
+    return this.#chosen !== undefined;
   }
 }

@@ -5,6 +5,7 @@ import type { Channel } from "../../engine/channel.ts";
 import type { AnswerHead, ClientStream, Piece } from "../../http/message.ts";
 import type { Course } from "../course.ts";
 import type { LocalPod } from "../pod.ts";
+import type { Untold } from "./facts.ts";
 import type { Link } from "./link.ts";
 
 /** The client's side of an exchange: its stream, with what the story needs to know about its connection. */
@@ -12,7 +13,9 @@ export interface Client extends ClientStream {
   readonly pod: LocalPod;
   readonly course: Course;
   readonly link: Link;
-  /** Answers in the mesh's own words; end() follows. Returns the bytes of the answer. */
+  /** The bytes of its connection. */
+  readonly untold: Untold;
+  /** Answers in the mesh's own words; end() follows. Returns the bytes of its body. */
   refuse(status: number, refusal: Refusal): number;
   /** The client that is gone has nothing more to deliver. */
   left(): void;

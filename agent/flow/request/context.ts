@@ -39,6 +39,8 @@ export interface HttpContext extends ReachContext {
   readonly timeouts: FlowTimeouts;
   /** Whether the endpoint's agent, on another node, speaks for it, and only the agent does. */
   readonly behindAgent: (endpoint: LiveEndpoint) => boolean;
+  /** Whether an address is one of this node's own: what comes from there may be kubelet. */
+  readonly isOwnHost: (address: string) => boolean;
   /** A connection of this plan, on a port that is declared HTTP, speaks something else. To be called once for each. */
   readonly misdeclared: (plan: Plan, spoken: Misspoken) => void;
 }

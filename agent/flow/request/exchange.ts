@@ -42,8 +42,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   readonly #context: HttpContext;
   readonly #client: Client;
   readonly #kept: KeptRequest;
-  readonly #choice: Choice = new Choice();
-  readonly #facts: Facts = new Facts();
+  readonly #choice: Choice;
+  readonly #facts: Facts;
   /** The endpoint's time to begin its answer. */
   readonly #timer: Timer = new Timer(this);
   #state: State = IDLE;
@@ -55,6 +55,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     this.#context = context;
     this.#client = client;
     this.#kept = new KeptRequest(context.slots, context.heads);
+    this.#choice = new Choice(context.recorder);
+    this.#facts = new Facts(context);
   }
 
   /** Whether a request is being carried. */
@@ -67,11 +69,15 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     return this.#state.at === "bytes";
   }
 
+  /** Who is asked now. */
+  get endpoint(): LiveEndpoint | undefined {
+    return this.#lease?.endpoint;
+  }
+
   /** A request has come, with the first piece of its body. The head is the exchange's from now on. */
   begin(request: Head, piece: Piece, whole: boolean): void {
     const { course, link } = this.#client;
-    this.#facts.begin(request, this.#context);
-    this.#facts.requestBytes = request.size + piece.end - piece.start;
+    this.#facts.begin(request, course.plan, piece.end - piece.start);
     if (logsIn(request)) link.bind(undefined);
     this.#choice.begin(request, course, link.boundTo);
     const { chosen } = this.#choice;
@@ -150,9 +156,9 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     const endpoint = this.#lease?.endpoint;
     if (endpoint === undefined) return true;
     if (isUnserved(answer, endpoint) && this.#context.behindAgent(endpoint)) {
-      const { target } = this.#client.course;
-      target.failed(endpoint, "connect");
-      const again = this.#kept.head !== undefined && this.#choice.another(target);
+      const { course } = this.#client;
+      course.target.failed(endpoint, "connect");
+      const again = this.#kept.head !== undefined && this.#choice.another(course);
       const refusal = refuse("connect-refused", `${endpoint.address}: as its agent says`);
       const event: Event = { is: "unserved", again, mirrored: this.#mirrored };
       return this.#hear(event, { answer, piece, mayFollow, refusal });
@@ -186,7 +192,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     if (!stale && this.#state.at !== "uploading") target.failed(endpoint, "reset");
     const mirrored = this.#client.link.mode === "bound" || ending.kind === "vanished";
     const repeatable = !mirrored && !upstream.answered && this.#isRepeatable(ending, lease);
-    const again = repeatable && this.#choice.another(target);
+    const again = repeatable && this.#choice.another(this.#client.course);
     this.#hear(
       { is: "failed", ending: ending.kind, again, mirrored },
       { ending, status: 502, refusal: failureRefusal(ending, endpoint) },
@@ -361,29 +367,26 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   #passHead(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {
     this.#context.timers.cancel(this.#timer);
-    this.#facts.status = answer.status;
-    this.#facts.responseBytes = answer.size + piece.end - piece.start;
+    this.#facts.answer(answer.status, piece.end - piece.start);
     return this.#client.head(answer, piece, mayFollow);
   }
 
   #tie({ answer, piece = EMPTY, carrier }: Load): void {
     if (answer === undefined || carrier === undefined) return;
     this.#context.timers.cancel(this.#timer);
-    this.#facts.status = answer.status;
-    this.#facts.responseBytes = answer.size;
+    this.#facts.answer(answer.status, 0);
     this.#client.tie(answer, piece, carrier);
   }
 
   #refuse({ refusal, status = 503 }: Load): void {
     if (refusal === undefined) return;
-    this.#facts.status = status;
-    this.#facts.responseBytes = this.#client.refuse(status, refusal);
+    this.#facts.answer(status, this.#client.refuse(status, refusal));
   }
 
   #record(refusal: Refusal | undefined): void {
-    const facts = this.#facts;
-    facts.attempts += this.#choice.pick.tried.length;
-    facts.record(this.#context, this.#client.course.plan, this.#lease?.endpoint, refusal);
+    this.#facts.attempts += this.#choice.pick.tried.length;
+    const { course, untold } = this.#client;
+    this.#facts.record({ plan: course.plan, endpoint: this.endpoint, refusal, untold });
   }
 
   #settle(): void {

@@ -7,12 +7,28 @@ import type { RequestHead } from "../../http/message.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
 import type { Recorder, RequestLine } from "../record.ts";
+import { isProbe } from "./probe.ts";
 import { requestLine } from "./request-line.ts";
 
 /** What facts need of the worker. */
 interface FactsContext {
   readonly recorder: Recorder;
   readonly fineNow: () => number;
+  readonly isOwnHost: (address: string) => boolean;
+}
+
+/** What a client's connection has carried and not yet told. */
+export interface Untold {
+  takeSent(): number;
+  takeReceived(): number;
+}
+
+/** What became of a request, beside its facts. */
+interface Outcome {
+  readonly plan: Plan;
+  readonly endpoint: LiveEndpoint | undefined;
+  readonly refusal: Refusal | undefined;
+  readonly untold: Untold;
 }
 
 /** The facts of one request after the other. */
@@ -24,39 +40,55 @@ export class Facts {
   status = 0;
   /** Fine clock, milliseconds. */
   startedAt = 0;
+  /** Of the bodies. */
   requestBytes = 0;
   responseBytes = 0;
   /** How often an endpoint was tried. */
   attempts = 0;
+  readonly #context: FactsContext;
+  #probe = false;
   #line: RequestLine | undefined;
+
+  constructor(context: FactsContext) {
+    this.#context = context;
+  }
 
   /** Asking twice has the same effect as once (RFC 9110 section 9.2.2). */
   get repeatable(): boolean {
     return isIdempotent(this.method) && !this.upgrade;
   }
 
-  /** A request has come. */
-  begin(head: RequestHead, { recorder, fineNow }: FactsContext): void {
+  /** A request has come, with the first bytes of its body. */
+  begin(head: RequestHead, { source }: Plan, bodyBytes: number): void {
+    const { recorder, fineNow, isOwnHost } = this.#context;
     this.method = head.method;
     this.upgrade = head.upgrade;
     this.status = 0;
     this.startedAt = fineNow();
-    this.requestBytes = 0;
+    this.requestBytes = bodyBytes;
     this.responseBytes = 0;
     this.attempts = 0;
+    // Pods are no kubelet: their requests are not looked at.
+    this.#probe = "kind" in source && isProbe(head) && isOwnHost(source.address);
     this.#line = recorder.sampled() ? requestLine(head) : undefined;
   }
 
+  /** The client gets this status, with the first bytes of its body. */
+  answer(status: number, bodyBytes: number): void {
+    this.status = status;
+    this.responseBytes = bodyBytes;
+  }
+
   /** Tells what became of it. */
-  record(
-    { recorder, fineNow }: FactsContext,
-    plan: Plan,
-    endpoint: LiveEndpoint | undefined,
-    refusal: Refusal | undefined,
-  ): void {
+  record({ plan, endpoint, refusal, untold }: Outcome): void {
+    const { recorder, fineNow } = this.#context;
     recorder.request({
       plan,
       endpoint,
+      protocol: "http/1.1",
+      probe: this.#probe,
+      sentBytes: untold.takeSent(),
+      receivedBytes: untold.takeReceived(),
       status: this.status,
       durationMs: fineNow() - this.startedAt,
       requestBytes: this.requestBytes,

@@ -5,7 +5,7 @@ import type { Channel } from "../../engine/channel.ts";
 import { isTunnel } from "../../http/h1/body-kind.ts";
 import { METHOD, type Method } from "../../http/h1/codes.ts";
 import { Head } from "../../http/h1/head.ts";
-import { shortAnswer } from "../../http/h1/short-answer.ts";
+import { shortAnswer, shortBodyBytes } from "../../http/h1/short-answer.ts";
 import {
   connectionOption,
   isVerbatim,
@@ -17,6 +17,7 @@ import type { AnswerHead, Ending, Piece } from "../../http/message.ts";
 import type { Course } from "../course.ts";
 import type { LocalPod } from "../pod.ts";
 import type { Client } from "./client.ts";
+import type { Untold } from "./facts.ts";
 import type { Link } from "./link.ts";
 import { dialledInVain, hideClaims } from "./unserved.ts";
 
@@ -26,6 +27,7 @@ export interface StreamConnection {
   readonly pod: LocalPod;
   readonly course: Course;
   readonly link: Link;
+  readonly untold: Untold;
   /** Whether the current request is whole. */
   readonly requestWhole: boolean;
   /** No new requests are wanted: the agent drains or the client has half-closed. */
@@ -72,6 +74,10 @@ export class Http1Stream implements Client {
 
   get link(): Link {
     return this.#connection.link;
+  }
+
+  get untold(): Untold {
+    return this.#connection.untold;
   }
 
   /** A request begins. */
@@ -140,7 +146,7 @@ export class Http1Stream implements Client {
     const answer = shortAnswer({ status, reason, close, bodiless, dialled });
     // At the end of the turn: who has the answer finds it recorded.
     channel.writeSoon(answer, 0, answer.length);
-    return answer.length;
+    return bodiless ? 0 : shortBodyBytes(reason);
   }
 
   tie(answer: AnswerHead, piece: Piece, carrier: Channel): void {

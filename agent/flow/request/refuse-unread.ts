@@ -2,28 +2,40 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
-import { shortAnswer } from "../../http/h1/short-answer.ts";
+import { shortAnswer, shortBodyBytes } from "../../http/h1/short-answer.ts";
 import type { Plan } from "../plan.ts";
 import { type Recorder, UNREAD } from "../record.ts";
+import type { Untold } from "./facts.ts";
 import { dialledInVain } from "./unserved.ts";
 
 /** Such a request. */
 export interface Unread {
   readonly plan: Plan;
-  /** Bytes of it that were held. */
-  readonly requestBytes: number;
+  /** The bytes of its connection. */
+  readonly untold: Untold;
   readonly status: number;
   readonly refusal: Refusal;
 }
 
 /** Answers and records it. The caller closes the connection. */
 export function refuseUnread(channel: Channel, recorder: Recorder, unread: Unread): void {
-  const { plan, status, refusal } = unread;
+  const { plan, untold, status, refusal } = unread;
   const { reason } = refusal;
   const dialled = dialledInVain(plan, reason);
   const answer = shortAnswer({ status, reason, close: true, bodiless: false, dialled });
-  const line = recorder.sampled() ? UNREAD : undefined;
-  const responseBytes = answer.length;
-  recorder.request({ ...unread, endpoint: undefined, durationMs: 0, responseBytes, line });
+  recorder.request({
+    plan,
+    endpoint: undefined,
+    protocol: "http/1.1",
+    probe: false,
+    status,
+    durationMs: 0,
+    requestBytes: 0,
+    responseBytes: shortBodyBytes(reason),
+    sentBytes: untold.takeSent(),
+    receivedBytes: untold.takeReceived(),
+    refusal,
+    line: recorder.sampled() ? UNREAD : undefined,
+  });
   channel.write(answer, 0, answer.length);
 }

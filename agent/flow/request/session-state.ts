@@ -6,6 +6,7 @@ import type { ByteCount } from "../byte-count.ts";
 import type { Course } from "../course.ts";
 import type { Connection, LocalPod } from "../pod.ts";
 import type { CutTie, Tie } from "../tie.ts";
+import type { FlowTimeouts } from "./context.ts";
 
 /** What makes a session what it is. */
 export interface SessionInit {
@@ -43,7 +44,7 @@ export type Intake = "open" | "last" | "ended";
 const LAST_REQUEST_MS = 5_000;
 
 /** How long the client may be silent between requests, milliseconds; 0 for ever. `idleMs`: what the agent is set to. */
-export function idleTimeout(intake: Intake, idleMs: number): number {
+export function idleTimeout(intake: Intake, { idleMs }: FlowTimeouts): number {
   if (intake !== "last") return idleMs;
   return idleMs > 0 ? Math.min(idleMs, LAST_REQUEST_MS) : LAST_REQUEST_MS;
 }

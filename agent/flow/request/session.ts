@@ -58,7 +58,7 @@ export class HttpSession
     this.#reader = new Reader(context.heads);
     this.#stream = new Http1Stream(this, context.scratch);
     this.#exchange = new Exchange(context, this.#stream);
-    this.#arm(this.#idleTimeout());
+    this.#arm(idleTimeout(this.#intake, this.#context.timeouts));
   }
 
   get channel(): Channel {
@@ -67,6 +67,10 @@ export class HttpSession
 
   get pod(): LocalPod {
     return this.#init.pod;
+  }
+
+  get untold(): SessionInit["count"] {
+    return this.#init.count;
   }
 
   get permit(): Permit {
@@ -158,7 +162,7 @@ export class HttpSession
       this.#close();
       return;
     }
-    this.#arm(this.#idleTimeout());
+    this.#arm(idleTimeout(this.#intake, this.#context.timeouts));
     // Whoever began it goes on with what came behind it.
     if (!begun) return;
     this.#pump();
@@ -199,7 +203,7 @@ export class HttpSession
 
   drain(): void {
     if (this.#intake === "open") this.#intake = "last";
-    if (this.#isIdle()) this.#arm(this.#idleTimeout());
+    if (this.#isIdle()) this.#arm(idleTimeout(this.#intake, this.#context.timeouts));
   }
 
   cut(why?: Refusal): void {
@@ -228,7 +232,7 @@ export class HttpSession
   }
 
   account(): void {
-    this.#init.count.account();
+    this.#init.count.account(this.#exchange.endpoint);
   }
 
   attend(prober: Prober): void {
@@ -362,7 +366,7 @@ export class HttpSession
 
   #refuse(status: number, refusal: Refusal): void {
     const { plan } = this.course;
-    const unread = { plan, status, refusal, requestBytes: this.#reader.held.length };
+    const unread = { plan, status, refusal, untold: this.untold };
     refuseUnread(this.channel, this.#context.recorder, unread);
     this.#close();
   }
@@ -381,10 +385,6 @@ export class HttpSession
   /** Between requests: nothing of the next one has come. */
   #isIdle(): boolean {
     return this.#state.at === "reading" && this.#reader.held.length === 0;
-  }
-
-  #idleTimeout(): number {
-    return idleTimeout(this.#intake, this.#context.timeouts.idleMs);
   }
 
   #finish(why?: Refusal): void {

@@ -58,13 +58,22 @@ const STATUS: Readonly<Record<Reason, number>> = {
   internal: 500,
 };
 
+/** How long the text of a short answer is, bytes. */
+export function shortBodyBytes(reason: Reason): number {
+  return Buffer.byteLength(bodyOf(reason));
+}
+
+function bodyOf(reason: Reason): string {
+  return `nodemesh: ${reason}: ${reasonHelp(reason)}\n`;
+}
+
 /** The HTTP status that a reason is answered with; a codec PROBLEM may know a better one (501). */
 export function statusOf(reason: Reason): number {
   return STATUS[reason];
 }
 
 function write({ status, reason, close, bodiless, dialled }: ShortAnswer): Uint8Array {
-  const body = `nodemesh: ${reason}: ${reasonHelp(reason)}\n`;
+  const body = bodyOf(reason);
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Refused"}`,
     "content-type: text/plain; charset=utf-8",
