@@ -19,7 +19,15 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
 /** What prom-client's own collectors (process, Node.js) are named by. */
 const DEFAULTS = /^(?:process|nodejs)_/;
 
-const METRIC = z.object({
+/** A metric of control's registry. */
+export interface ControlMetric {
+  readonly name: string;
+  readonly help: string;
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly labelNames: readonly string[];
+}
+
+const METRIC: z.ZodType<ControlMetric> = z.object({
   name: z.string(),
   help: z.string(),
   type: z.enum(["counter", "gauge", "histogram"]),
@@ -46,8 +54,8 @@ export function renderControlMetrics(): string {
   ].join("\n");
 }
 
-/** Of a control on a cluster, which shows all of them. Nothing is read: nobody scrapes. */
-function controlMetrics(): readonly z.infer<typeof METRIC>[] {
+/** The metrics of a control on a cluster, which shows all of them. Nothing is read: nobody scrapes. */
+export function controlMetrics(): readonly ControlMetric[] {
   const publisher = new Publisher("docs");
   const { registry, watch } = makeMetrics({
     publisher,
@@ -61,7 +69,7 @@ function controlMetrics(): readonly z.infer<typeof METRIC>[] {
     .map((metric) => METRIC.parse(metric));
 }
 
-function rowOf({ name, type, labelNames, help }: z.infer<typeof METRIC>): string {
+function rowOf({ name, type, labelNames, help }: ControlMetric): string {
   const labels = labelNames.map((label) => `\`${label}\``).join(" ");
   return `| \`${name}\` | ${type} | ${labels || "–"} | ${help} |`;
 }

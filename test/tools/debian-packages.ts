@@ -50,6 +50,7 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     ["test", "ci", "cluster"],
     "a second opinion on what is loaded",
   ),
+  pack("prometheus", "/usr/bin/prometheus", ["test"], "scrapes and asks as an operator's does"),
   pack("zsh", "/usr/bin/zsh", ["test"], "a shell that completes nodemesh's commands"),
   pack("fish", "/usr/bin/fish", ["test"], "another one"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),

@@ -34,6 +34,11 @@ const STEPS: readonly Step[] = [
     command: ["bin/run", "deploy/manifests/helm/main.ts", ...check],
   },
   {
+    name: "the dashboards",
+    target: "deploy/grafana/main.ts",
+    command: ["bin/run", "deploy/grafana/main.ts", ...check],
+  },
+  {
     name: "the loader's WASM",
     target: "bpf/loader/build.ts",
     command: ["bin/run", "bpf/loader/build.ts", ...check],

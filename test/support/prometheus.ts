@@ -1,0 +1,118 @@
+/** Debian's Prometheus, run where a test says, scraping what it says. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import { fetchInNetns } from "../../deploy/sim/mesh/netns-fetch.ts";
+import { until } from "./until.ts";
+
+/** Where it runs and what it looks at. */
+export interface PrometheusInit {
+  /** File of the network namespace. */
+  readonly netns: string;
+  /** The words that run a command there. */
+  readonly command: (...words: readonly string[]) => readonly [string, ...string[]];
+  /** `address:port` of what is scraped, by job. */
+  readonly targets: Readonly<Record<string, readonly string[]>>;
+  /** Files of rules. */
+  readonly rules?: readonly string[];
+}
+
+/** One series of an answer. */
+export interface Sampled {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Every second: tests do not wait for the usual 30. */
+const SCRAPE = "1s";
+const PORT = 9090;
+
+/** A running one. Dispose of it at the end. */
+export class Prometheus implements AsyncDisposable {
+  readonly #netns: string;
+  readonly #directory: string;
+  readonly #child: ChildProcess;
+  #said = "";
+
+  /** Starts it and waits until it answers and has scraped every target. */
+  static async start(init: PrometheusInit): Promise<Prometheus> {
+    const directory = await mkdtemp(join(tmpdir(), "nodemesh-prometheus-"));
+    const config = {
+      global: { scrape_interval: SCRAPE, scrape_timeout: SCRAPE, evaluation_interval: SCRAPE },
+      rule_files: init.rules ?? [],
+      scrape_configs: Object.entries(init.targets).map(([job_name, targets]) => ({
+        job_name,
+        static_configs: [{ targets }],
+      })),
+    };
+    const file = join(directory, "prometheus.yml");
+    await writeFile(file, stringify(config));
+    const [program, ...words] = init.command(
+      "prometheus",
+      `--config.file=${file}`,
+      `--storage.tsdb.path=${join(directory, "data")}`,
+      `--web.listen-address=127.0.0.1:${PORT}`,
+    );
+    const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
+    const started = new Prometheus(init.netns, directory, child);
+    const targets = Object.values(init.targets).flat().length;
+    try {
+      await until("Prometheus has scraped all", () => started.#scraped(targets), 20_000);
+      return started;
+    } catch (error) {
+      await started[Symbol.asyncDispose]();
+      throw new Error(`Prometheus does not start: ${started.#said.slice(-2000)}`, { cause: error });
+    }
+  }
+
+  private constructor(netns: string, directory: string, child: ChildProcess) {
+    this.#netns = netns;
+    this.#directory = directory;
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on("data", (bytes: Buffer) => {
+        this.#said = `${this.#said}${bytes}`.slice(-10_000);
+      });
+  }
+
+  /** The series of an instant query, now. Throws with Prometheus' words when it does not understand. */
+  async query(expr: string): Promise<readonly Sampled[]> {
+    const { result } = (await this.#ask("query", { query: expr })) as {
+      result: { metric: Record<string, string>; value: [number, string] }[];
+    };
+    return result.map(({ metric, value: [, value] }) => ({ metric, value: Number(value) }));
+  }
+
+  /** The values of a label over the series that a selector selects. */
+  async values(selector: string, label: string): Promise<readonly string[]> {
+    return (await this.#ask(`label/${label}/values`, { "match[]": selector })) as string[];
+  }
+
+  async #scraped(targets: number): Promise<boolean> {
+    if (this.#child.exitCode !== null) throw new Error("it has ended");
+    const up = await this.query("up == 1").catch(() => []);
+    return up.length === targets;
+  }
+
+  async #ask(what: string, words: Readonly<Record<string, string>>): Promise<unknown> {
+    const path = `/api/v1/${what}?${new URLSearchParams(words)}`;
+    const answer = await fetchInNetns({ netns: this.#netns, ip: "127.0.0.1", port: PORT, path });
+    if (answer === undefined) throw new Error(`Prometheus does not answer: ${this.#said}`);
+    const said = JSON.parse(answer.body) as { status: string; data: unknown; error?: string };
+    if (said.status !== "success") throw new Error(`${said.error}: ${JSON.stringify(words)}`);
+    return said.data;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode === null) {
+      const gone = once(this.#child, "close");
+      this.#child.kill("SIGTERM");
+      await gone;
+    }
+    await rm(this.#directory, { recursive: true, force: true });
+  }
+}
