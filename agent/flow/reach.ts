@@ -36,9 +36,9 @@ export interface ReachContext {
   /** Asked of each endpoint of a permitted connection before it is dialled: the second permit. */
   readonly permitted: (permit: Permit, endpoint: LiveEndpoint) => Refusal | undefined;
   /**
-   * Asked once, when no known endpoint of a plan answers: where else the connection may go, the ClusterIP that was dialled,
-   * from the pod's own address; undefined = nowhere. A yes is counted and warned of: what fails there has failed as it
-   * would without a mesh.
+   * Asked when no known endpoint of a plan answers, or none within connectMs, until it says yes: where else the connection
+   * may go, the ClusterIP that was dialled, from the pod's own address; undefined = nowhere. A yes is counted and warned of:
+   * what fails there has failed as it would without a mesh.
    */
   readonly fallback: (plan: Plan) => HostPort | undefined;
 }
@@ -146,10 +146,15 @@ export class Reach implements ChannelHandler, TimerHandler {
     this.#end(refuse(connectReason(errno), detail));
   }
 
-  /** The endpoint's own SYN goes on: an overfull server may still take it first. */
+  /**
+   * The endpoint's own SYN goes on: an overfull server may still take it first. Where nobody else is known, what was dialled
+   * is tried besides: SYNs to the address of a pod that has gone may be lost without a word for minutes.
+   */
   onTimer(): void {
     const slow = this.#dialled.at(-1);
-    if (slow !== undefined && this.#another()) this.#init.target.failed(slow.endpoint, "timeout");
+    if (slow === undefined) return;
+    if (this.#another()) this.#init.target.failed(slow.endpoint, "timeout");
+    else this.#fallBack();
   }
 
   /** Dials one more endpoint; false when there is none or it may not be. */
@@ -180,9 +185,9 @@ export class Reach implements ChannelHandler, TimerHandler {
   /** Dials what the client dialled, if nobody else is left and that is allowed. */
   #fallBack(): boolean {
     if (this.#fellBack) return false;
-    this.#fellBack = true;
     const to = this.#context.fallback(this.#init.plan);
     if (to === undefined) return false;
+    this.#fellBack = true;
     // Of no set: never chosen, never kept for another request.
     const endpoint = liveEndpoint({ ...to, state: "unready" }, 0);
     endpoint.active++;

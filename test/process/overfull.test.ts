@@ -98,3 +98,14 @@ test("a server that is free is asked while the overfull one's SYN goes on", asyn
   assert.ok(tookMs >= CONNECT_MS - 50, `${tookMs} ms: the overfull one was not tried first`);
   client.socket.destroy();
 });
+
+test("control away: what was dialled is tried besides a server that says nothing", async () => {
+  using only = await Overfull.start();
+  const timeouts = { connectMs: CONNECT_MS };
+  await using rig = await WorkerRig.start({ endpoints: [only.endpoint] }, { timeouts });
+  await rig.workers.control(true);
+  const client = dial(rig);
+  client.socket.write(POST);
+  await until("the worker says so", () => rig.fallbacks.length === 1);
+  client.socket.destroy();
+});

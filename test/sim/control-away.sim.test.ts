@@ -11,8 +11,11 @@ import { withFile } from "../support/sim-verbs.ts";
 import { until } from "../support/until.ts";
 
 const AWAY_MS = 1_000;
-/** An address whose pod has gone is found unreachable after 3 s. */
-const ANSWER_S = 20;
+/**
+ * Longer than the 3 s after which an endpoint that says nothing counts as one that does not answer. The address of a pod
+ * that has gone is found unreachable after 3 s, or, while its neighbour entry lives, after half a minute.
+ */
+const ANSWER_S = 8;
 const AWAY = "no known endpoint answers and control is away: going to the ClusterIP";
 
 /** The pod behind the Service `name`, in which nobody listens. */
@@ -108,23 +111,26 @@ test("with control away, who finds no known pod of a Service gets those that hav
   const { pod, client } = JSON.parse(answer.body) as { pod: string; client: string };
   assert.equal(pod, "server-2");
   assert.ok((await lab.pod("client")).addresses.includes(client), client);
-  assert.equal(await fallbacks("server"), 1);
+  const fellBack = await fallbacks("server");
+  assert.ok(fellBack > 0);
   assert.equal((await ask("client", "http://server:82/")).status, "200");
-  assert.equal(await fallbacks("server"), 2);
+  assert.equal(await fallbacks("server"), fellBack + 1);
   const warned = agent.linesThatSay(AWAY).map((line) => line.service);
   assert.deepEqual(warned, ["default/server"], "one warning for both");
 });
 
 test("strict pods, as clients or known behind the Service, are not led past the mesh", async () => {
+  const before = await fallbacks("server");
   const [fromStrict, bytesFromStrict, toStrict] = await Promise.all([
     ask("strict", "http://server/"),
     ask("strict", "http://server:82/"),
     ask("client", "http://guarded/"),
   ]);
-  assert.match(fromStrict.status, /^50[34]$/);
+  // 000 also where the addresses of pods that have gone say nothing for longer than is waited here.
+  assert.match(fromStrict.status, /^(?:50[34]|000)$/);
   assert.equal(bytesFromStrict.status, "000");
-  assert.match(toStrict.status, /^50[34]$/);
-  assert.equal(await fallbacks("server"), 2);
+  assert.match(toStrict.status, /^(?:50[34]|000)$/);
+  assert.equal(await fallbacks("server"), before);
   assert.equal(await fallbacks("guarded"), 0);
 });
 
