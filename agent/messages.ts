@@ -47,8 +47,8 @@ export interface PodInit {
   readonly addresses: readonly string[];
 }
 
-/** What can be asked of a worker for the admin socket. */
-export type Question = "connections" | "endpoints";
+/** What can be asked of a worker for the admin socket; `held`: what must be the same again when nothing is carried. */
+export type Question = "connections" | "endpoints" | "held";
 
 /** What main wants of a worker. Each gets exactly one answer, whatever happens: see Answer. */
 export type Command =

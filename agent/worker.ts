@@ -32,7 +32,15 @@ import type { LocalPod } from "./flow/pod.ts";
 import { isBehindAgent } from "./flow/request/unserved.ts";
 import { type CutTie, idleRefusal, type TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
-import type { Answer, Command, FromWorker, Question, ToWorker, WorkerInit } from "./messages.ts";
+import type {
+  Answer,
+  Command,
+  FromWorker,
+  Question,
+  Row,
+  ToWorker,
+  WorkerInit,
+} from "./messages.ts";
 import { AccessLogger } from "./telemetry/access-log.ts";
 import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { HeadPool } from "./transport/head-pool.ts";
@@ -63,6 +71,7 @@ class DataWorker {
   readonly #metrics: WorkerMetrics;
   readonly #gauges: EndpointGauges;
   readonly #slots: HeadSlots = new HeadSlots();
+  readonly #heads: HeadPool;
   readonly #directory: Directory<EndpointSet>;
   readonly #context: FlowContext;
   readonly #pods: ServedPods;
@@ -97,6 +106,8 @@ class DataWorker {
     );
     this.#pods = this.#buildPods();
     this.#departure = new Departure(this.#loop, this.#pods);
+    const { maxHeadBytes, maxHeaders: maxFields } = this.#init.limits;
+    this.#heads = new HeadPool({ maxHeadBytes, maxFields });
     this.#context = this.#buildContext();
     this.#commands = new Commands({
       obey: (command, reply) => this.#obey(command, reply),
@@ -160,7 +171,7 @@ class DataWorker {
       behindAgent: (endpoint) =>
         isBehindAgent(this.#directory.workloadAt(endpoint.address), endpoint, this.#init.node),
       isOwnHost: (address) => this.#ownHost.has(address),
-      heads: new HeadPool({ maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxHeaders }),
+      heads: this.#heads,
       slots: this.#slots,
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
       timers: loop,
@@ -291,11 +302,19 @@ class DataWorker {
 
   #answer(question: Question): Answer {
     const { index } = this.#init;
-    const rows =
-      question === "connections"
-        ? connectionRows(index, this.#pods.pods())
-        : endpointRows(index, this.#directory);
-    return { kind: "rows", rows: bounded(rows) };
+    switch (question) {
+      case "connections":
+        return { kind: "rows", rows: bounded(connectionRows(index, this.#pods.pods())) };
+      case "endpoints":
+        return { kind: "rows", rows: bounded(endpointRows(index, this.#directory)) };
+      case "held":
+        return { kind: "rows", rows: [this.#held()] };
+    }
+  }
+
+  #held(): Row {
+    const { armedTimers: timers } = this.#loop;
+    return { worker: this.#init.index, timers, heads: this.#heads.taken, slots: this.#slots.taken };
   }
 }
 

@@ -102,6 +102,11 @@ export class Loop implements TimerHandler {
     return this.#now;
   }
 
+  /** How many timers are armed. */
+  get armedTimers(): number {
+    return this.#wheel.armedCount;
+  }
+
   /** Microseconds of the same clock, taken now (50 ns): for latencies. */
   micros(): number {
     return performance.now() * 1000;

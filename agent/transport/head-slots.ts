@@ -17,6 +17,11 @@ export class HeadSlots {
   readonly #resting: Uint8Array[] = [];
   #made = 0;
 
+  /** How many are out. */
+  get taken(): number {
+    return this.#made - this.#free.length - this.#resting.length;
+  }
+
   /** Memory of at least `bytes`, the one given back last; undefined when that is more than a slot or all are taken. */
   take(bytes: number): Uint8Array | undefined {
     if (bytes > SLOT_BYTES) return undefined;

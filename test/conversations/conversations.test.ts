@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { inspect } from "node:util";
+import { inspect, isDeepStrictEqual } from "node:util";
 import { assertNoNewDescriptors, openDescriptors } from "../support/descriptors.ts";
 import type { Conversation } from "./conversation.ts";
 import { confirmed, crowd, type Failure, problemsOf } from "./crowd.ts";
@@ -12,11 +12,14 @@ import { REGRESSIONS } from "./regressions.ts";
 import { settle, withoutMesh } from "./settle.ts";
 import { shrink } from "./shrink.ts";
 import { Stage } from "./stage.ts";
+import { pause } from "./wake.ts";
 
 const CONVERSATIONS = 2000;
 /** Held without a mesh, to try out what is held to be right. */
 const DIRECT = 500;
 const AT_ONCE = 150;
+/** How long the worker may keep something after the last conversation. */
+const LINGER_MS = 10_000;
 /** A failure more is not made smaller: that takes time. */
 const MADE_SMALLER = 3;
 
@@ -45,6 +48,13 @@ async function hold(
   assert.deepEqual(stage.bugs, []);
 }
 
+/** What lingers for some seconds, as a peer's last word, may go first. */
+async function assertSame<T>(wanted: T, look: () => Promise<T>): Promise<void> {
+  const deadline = performance.now() + LINGER_MS;
+  while (performance.now() < deadline && !isDeepStrictEqual(await look(), wanted)) await pause(50);
+  assert.deepEqual(await look(), wanted, "timers and memory of the worker");
+}
+
 async function tell(stage: Stage, { seed, conversation, problems }: Failure): Promise<string> {
   const kinds = new Set(problems.map(({ kind }) => kind));
   const smaller = await shrink(conversation, async (one) =>
@@ -62,10 +72,12 @@ test(`${CONVERSATIONS} conversations end as they may, and leave nothing behind`,
   const before = openDescriptors();
   {
     await using stage = await Stage.open();
+    const held = await stage.held();
     await hold(
       stage,
       seeds(CONVERSATIONS).map((seed) => ({ seed, conversation: generate(seed) })),
     );
+    await assertSame(held, () => stage.held());
   }
   // A worker's thread keeps one of its own namespace, which ends with the process.
   const namespaces = [...openDescriptors()].filter(

@@ -121,6 +121,11 @@ export class Stage implements AsyncDisposable {
     return this.#rows;
   }
 
+  /** Timers, and memory for requests and heads, that the worker has in use. */
+  held(): Promise<readonly Row[]> {
+    return this.workers.ask("held");
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.direct) await this.workers.stop();
     if (this.netns >= 0) closeNetns(this.netns);
