@@ -176,7 +176,6 @@ class DataWorker {
       scratch: new Uint8Array(limits.maxHeadBytes + HEAD_ROOM_BYTES),
       timers: loop,
       now: () => loop.now,
-      fineNow: () => performance.now(),
       recorder: new Counting({
         metrics: this.#metrics,
         workload: (uid) => this.#directory.workload(uid),

@@ -18,7 +18,7 @@ import type { CutTie, Tie } from "./tie.ts";
 /** What opaque connections need of the worker. */
 export interface OpaqueContext extends ReachContext {
   readonly recorder: Recorder;
-  readonly fineNow: () => number;
+  readonly now: () => number;
   readonly tie: Tie;
 }
 
@@ -58,7 +58,7 @@ export class OpaqueConnection implements ChannelHandler, Connection, ReachListen
   constructor(context: OpaqueContext, init: OpaqueInit) {
     this.#context = context;
     this.#init = init;
-    this.#startedAt = context.fineNow();
+    this.#startedAt = context.now();
     init.channel.handler = this;
     // The kernel keeps the client's bytes until there is somewhere to send them.
     init.channel.pause();
@@ -84,7 +84,7 @@ export class OpaqueConnection implements ChannelHandler, Connection, ReachListen
     if (this.#state.at !== "reaching") return;
     const { channel, first, course } = this.#init;
     const { clientEnded } = this.#state;
-    course.target.answered(endpoint, this.#context.fineNow() - this.#startedAt);
+    course.target.answered(endpoint, this.#context.now() - this.#startedAt);
     const record = this.#context.recorder.connection(course.plan, endpoint, "bytes");
     if (first !== undefined && first.length > 0) {
       upstream.write(first.bytes, 0, first.length);

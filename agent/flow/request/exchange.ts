@@ -226,7 +226,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     if (lease === undefined) return;
     const { target } = this.#client.course;
     if (isGatewayFailure(answer.status)) target.failed(lease.endpoint, "gateway");
-    else target.answered(lease.endpoint, this.#context.fineNow() - this.#facts.startedAt);
+    else target.answered(lease.endpoint, this.#context.now() - this.#facts.startedAt);
     if (challenges(answer)) this.#client.link.bind(lease);
   }
 

@@ -13,7 +13,7 @@ import { requestLine } from "./request-line.ts";
 /** What facts need of the worker. */
 interface FactsContext {
   readonly recorder: Recorder;
-  readonly fineNow: () => number;
+  readonly now: () => number;
   readonly isOwnHost: (address: string) => boolean;
 }
 
@@ -38,7 +38,7 @@ export class Facts {
   upgrade = false;
   /** The status that the client got; 0 before. */
   status = 0;
-  /** Fine clock, milliseconds. */
+  /** The loop's clock, milliseconds. */
   startedAt = 0;
   /** Of the bodies. */
   requestBytes = 0;
@@ -60,11 +60,11 @@ export class Facts {
 
   /** A request has come, with the first bytes of its body. */
   begin(head: RequestHead, { source }: Plan, bodyBytes: number): void {
-    const { recorder, fineNow, isOwnHost } = this.#context;
+    const { recorder, now, isOwnHost } = this.#context;
     this.method = head.method;
     this.upgrade = head.upgrade;
     this.status = 0;
-    this.startedAt = fineNow();
+    this.startedAt = now();
     this.requestBytes = bodyBytes;
     this.responseBytes = 0;
     this.attempts = 0;
@@ -81,7 +81,7 @@ export class Facts {
 
   /** Tells what became of it. */
   record({ plan, endpoint, refusal, untold }: Outcome): void {
-    const { recorder, fineNow } = this.#context;
+    const { recorder, now } = this.#context;
     recorder.request({
       plan,
       endpoint,
@@ -90,7 +90,7 @@ export class Facts {
       sentBytes: untold.takeSent(),
       receivedBytes: untold.takeReceived(),
       status: this.status,
-      durationMs: fineNow() - this.startedAt,
+      durationMs: now() - this.startedAt,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
       refusal,
