@@ -157,6 +157,15 @@ export const REGRESSIONS: readonly Regression[] = [
     ),
   },
   {
+    name: "a client leaves behind a request over a connection that it has back, and that its server ends",
+    conversation: service(
+      [client([get({ after: "late" }), get(), get()], { leave: { kind: "half" } })],
+      {
+        endpoints: [{ takes: "all" }, { takes: "all" }],
+      },
+    ),
+  },
+  {
     name: "a connect that hangs, beside an endpoint that takes all",
     conversation: service([client([post(10), get()])], {
       endpoints: [{ takes: "all", full: 600 }, { takes: "all" }],

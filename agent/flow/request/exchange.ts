@@ -210,8 +210,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   /** Whether the request may be sent a second time though its server may have seen it. */
-  #isRepeatable(ending: Ending, { opener }: Lease): boolean {
-    if (!mayRepeat(this.#state, ending, opener !== this.#client.link)) return false;
+  #isRepeatable(ending: Ending, { pooled }: Lease): boolean {
+    if (!mayRepeat(this.#state, ending, pooled)) return false;
     return this.#facts.repeatable && this.#kept.head !== undefined;
   }
 

@@ -44,6 +44,11 @@ export class Lease implements Keeper, Poolable {
     return this.upstream.unread;
   }
 
+  /** It has waited for whoever came, be it its own client again: its server may have ended it before it was asked. */
+  get pooled(): boolean {
+    return this.until !== Number.POSITIVE_INFINITY;
+  }
+
   /** This request goes over it. */
   carries(head: RequestHead): void {
     this.clean = this.clean && mayRide(head);

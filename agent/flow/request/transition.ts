@@ -213,11 +213,11 @@ export function isWhole(state: State): state is State & { readonly upload: "whol
 
 /**
  * Whether a request whose attempt ended so may be asked of somebody else, as far as it came. A server that ends as its
- * client did before has answered that end: a long poll that its client leaves is no failure. `ridden`: the connection was
- * another client's, and its server may have ended it for that one.
+ * client did before has answered that end: a long poll that its client leaves is no failure. `pooled`: the connection had
+ * waited in a pool, and its server may have ended it before it was asked.
  */
-export function mayRepeat(state: State, { kind }: Ending, ridden: boolean): boolean {
-  return isWhole(state) && (kind !== "end" || ridden || state.upload !== "left");
+export function mayRepeat(state: State, { kind }: Ending, pooled: boolean): boolean {
+  return isWhole(state) && (kind !== "end" || pooled || state.upload !== "left");
 }
 
 /** What `event` leads to in `state`. Throws on what can't be: an event of an attempt that does not exist. */
