@@ -54,6 +54,9 @@ const FLUSH_MS = 250;
 /** How long a port that declares what is not spoken there is known to control after it was last seen. */
 const MISDECLARED_MS = 30 * 60_000;
 
+/** How long after its start the main thread has read its first snapshot and set up the pods that were there. */
+const SETTLED_MS = 1_000;
+
 /** How often idle series are looked for. */
 const COLLECT_MS = 60_000;
 
@@ -95,7 +98,8 @@ export async function startApp(inputs: AppInputs): Promise<App> {
     ...telemetry,
   });
   log("info", "agent started", { node, metrics: port, workers: config.workers });
-  collectGarbage();
+  const settled = setTimeout(collectGarbage, SETTLED_MS);
+  parts.defer(() => clearTimeout(settled));
 
   const drain = drainOf({ workers, redirect, log, deadlineMs: config.timeouts.drainMs });
   const running = parts.move();
