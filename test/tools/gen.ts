@@ -39,6 +39,11 @@ const STEPS: readonly Step[] = [
     command: ["bin/run", "deploy/grafana/main.ts", ...check],
   },
   {
+    name: "Prometheus' rules",
+    target: "deploy/prometheus/main.ts",
+    command: ["bin/run", "deploy/prometheus/main.ts", ...check],
+  },
+  {
     name: "the loader's WASM",
     target: "bpf/loader/build.ts",
     command: ["bin/run", "bpf/loader/build.ts", ...check],
