@@ -88,6 +88,11 @@ export function expect(
       owned: isOwned(conversation, client, at - 1, served),
       leaves: leavesBy(conversation, index, "fin"),
     });
+  // Bytes that nobody asked for may come late, and hurt their own client whenever it asks over that connection again.
+  if (client.requests.slice(0, at).some(({ answer }) => answer.surplus !== undefined)) {
+    add(allowed.nothing, "fin", "reset");
+    add(allowed.refusals, "any");
+  }
   byLeaving(allowed, conversation, index, at);
   byWorld(allowed, conversation, owned);
   // A server that resets takes back what its kernel had not sent yet of the answers before.
@@ -168,10 +173,6 @@ function byAnswerBefore(
 ): void {
   const { answer } = before;
   const read = isRead(conversation);
-  if (answer.surplus !== undefined) {
-    add(allowed.nothing, "fin", "reset");
-    add(allowed.refusals, "any");
-  }
   // Who answers early may end behind it: the rest of the request need not be read.
   if (read && answer.when === "head") allowed.nothing.add("fin");
   if (!endsWith(before)) return;
