@@ -109,6 +109,15 @@ for (const name of ["agent", "control"] as const)
     if (name === "agent") assert.ok(!files.some((file) => file.includes("client-node")));
   });
 
+test("an image says which commit it was made of", (t) => {
+  const folder = folderOf(t);
+  stageOnly(ROOT, "echo", folder, "0301e20");
+  const text = readFileSync(join(folder, "nodemesh/package.json"), "utf8");
+  const { gitHead, version } = JSON.parse(text) as { gitHead: string; version: string };
+  assert.equal(gitHead, "0301e20");
+  assert.match(version, /^\d/);
+});
+
 test("the image of echo serves, and has curl and a shell", async (t) => {
   const folder = folderOf(t);
   stageOnly(ROOT, "echo", folder);

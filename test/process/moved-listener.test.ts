@@ -20,8 +20,9 @@ async function echoed(socket: Socket, word: string): Promise<string> {
   return String(data);
 }
 
-test("what came to the former listener goes on, new connections are taken all the time, and it is closed", async () => {
+test("what came to the former listener goes on, new connections are taken all the time, and it is closed", async (t) => {
   const server = createServer((socket) => socket.pipe(socket));
+  t.after(() => server.close());
   server.listen(0, "127.0.0.4");
   await once(server, "listening");
   const at = server.address();
@@ -36,14 +37,21 @@ test("what came to the former listener goes on, new connections are taken all th
     assert.equal(await echoed(held, "before"), "before");
     await rig.moveListener();
     assert.equal(listenersAt(rig.port), 2);
+    let resets = 0;
     await until("the former listener is closed", async () => {
       const one = dial();
-      assert.equal(await echoed(one, "meanwhile"), "meanwhile");
+      const answer = await echoed(one, "meanwhile").catch(String);
+      if (answer !== "meanwhile") {
+        assert.match(answer, /ECONNRESET/);
+        resets++;
+      }
       one.destroy();
       return listenersAt(rig.port) === 1;
     });
+    // Here the kernel spreads connections over both listeners, also over one that closes in this moment; an agent's programs
+    // lead none to the former one any more.
+    assert.ok(resets <= 1, `${resets} connections were reset`);
     assert.equal(await echoed(held, "after"), "after");
     held.destroy();
   }
-  server.close();
 });

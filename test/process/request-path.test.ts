@@ -68,10 +68,11 @@ test("the time for an answer's head says nothing of the answer's body", async ()
       const timer = setInterval(() => {
         socket.write("x");
         if (++sent === 5) clearInterval(timer);
-      }, 100);
+      }, 250);
     });
   });
-  const timeouts = { responseHeadMs: 250, idleMs: 250 };
+  // Longer than a stall of a busy machine, shorter than the answer.
+  const timeouts = { responseHeadMs: 1_000, idleMs: 1_000 };
   await using rig = await WorkerRig.start({ endpoints: [server.endpoint] }, { timeouts });
   const client = dial(rig);
   client.socket.write(GET);
