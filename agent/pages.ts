@@ -8,6 +8,7 @@ import type { Log } from "./log.ts";
 import type { Redirect } from "./redirect/redirect.ts";
 import type { SnapshotStore } from "./state/store.ts";
 import type { AccessLog } from "./telemetry/access-log.ts";
+import { readBuildInfo } from "./telemetry/build-info.ts";
 import type { Collector } from "./telemetry/collector.ts";
 import { startMonitor, startProbes } from "./telemetry/monitor.ts";
 import { type AgentReadings, buildRegistry } from "./telemetry/registry.ts";
@@ -60,7 +61,9 @@ export async function openPages(pages: PagesInputs): Promise<number> {
 
 function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentReadings {
   const one = (value: number) => [{ labels: {}, value }];
+  const build = { ...readBuildInfo() };
   return {
+    buildInfo: () => [{ labels: build, value: 1 }],
     snapshotVersion: () => one(store.current.version),
     snapshotAge: () => one(store.age / 1000),
     certificateExpiry: () => [],

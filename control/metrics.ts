@@ -1,6 +1,7 @@
 /** Control's metrics. Names follow product.md; labels come from closed lists. */
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import { readBuildInfo } from "../agent/telemetry/build-info.ts";
 import type { KubernetesSource } from "./k8s/source.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { AgentRegistry } from "./publish/agents.ts";
@@ -38,6 +39,14 @@ export interface ClusterSources {
 export function makeMetrics(sources: MetricsSources): ControlMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
+  const build = { ...readBuildInfo() };
+  gauge({
+    registry,
+    name: "nodemesh_build_info",
+    help: "Always 1: the labels say what runs, of which commit, by which Node.js, on which kernel.",
+    labels: Object.keys(build),
+    read: (metric) => metric.set(build, 1),
+  });
   stateGauges(registry, sources);
   const registers = [registry];
   return {

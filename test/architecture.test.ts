@@ -34,7 +34,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   bpf: ["bpf"],
   "control/compile": ["control/world.ts", "control/k8s/api", "agent/model"],
   "control/cli": ["control", "agent/model", "deploy/manifests"],
-  control: ["control", "agent/model", "agent/telemetry/get-server.ts"],
+  control: [
+    "control",
+    "agent/model",
+    "agent/telemetry/get-server.ts",
+    "agent/telemetry/build-info.ts",
+  ],
   "deploy/manifests": [],
   deploy: ["agent", "bpf", "control", "deploy", "test", "bench"],
   bench: ["agent", "bpf", "control", "deploy", "test", "bench"],

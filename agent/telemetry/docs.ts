@@ -27,6 +27,10 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
   namespace: "namespace of the identity",
   service_account: "service account of the identity",
   event: "what the eBPF programs decided, listed below",
+  version: "of nodemesh",
+  revision: "the commit that the image was made of; `unknown` outside of images",
+  node_version: "of Node.js",
+  kernel: "as `uname -r` says",
 };
 
 /** Metrics, labels and buckets as Markdown. */

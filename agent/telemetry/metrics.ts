@@ -87,10 +87,18 @@ const LABELS = {
   endpoint: ["dst_service", "port", "state"],
   certificate: ["namespace", "service_account"],
   event: ["event"],
+  build: ["version", "revision", "node_version", "kernel"],
 } as const;
 
 /** Every metric of the agent, except those of its process (`process_*`, `nodejs_*`). */
 const METRICS = {
+  buildInfo: {
+    name: "nodemesh_build_info",
+    kind: "gauge",
+    source: "agent",
+    help: "Always 1: the labels say what runs, of which commit, by which Node.js, on which kernel.",
+    labels: "build",
+  },
   httpRequests: {
     name: "nodemesh_http_requests_total",
     kind: "counter",

@@ -14,6 +14,7 @@ import { WorkerMetrics } from "./worker-metrics.ts";
 
 const none = () => [];
 const READINGS: AgentReadings = {
+  buildInfo: none,
   snapshotVersion: () => [{ labels: {}, value: 17 }],
   snapshotAge: () => [{ labels: {}, value: 0.25 }],
   certificateExpiry: none,

@@ -80,7 +80,13 @@ for (let worker = 0; worker < 2; worker++) {
 const none = () => [];
 const one = () => [{ labels: {}, value: 1 }];
 const page = buildRegistry(collector, {
-  ...{ snapshotVersion: one, snapshotAge: one, certificateExpiry: none, kernelEvents: none },
+  ...{
+    buildInfo: none,
+    snapshotVersion: one,
+    snapshotAge: one,
+    certificateExpiry: none,
+    kernelEvents: none,
+  },
   ...{ enrolledPods: one, workers: one, workerRestarts: one, accessLogDropped: one },
 });
 /** The main thread's time alone: a scrape waits for nothing. */

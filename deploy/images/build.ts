@@ -1,5 +1,6 @@
 /** One image from the checkout to its archive. */
 
+import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync } from "node:fs";
 import { arch } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,6 +18,8 @@ export interface Build {
   readonly scratch: string;
   /** The archive's path. */
   readonly out: string;
+  /** The commit, when it is known otherwise than by git. */
+  readonly revision?: string | undefined;
 }
 
 /** Builds an image. Throws with the name of what is missing. */
@@ -25,11 +28,12 @@ export function buildImage({
   name,
   scratch,
   out,
+  revision,
 }: Build): Packed & { readonly image: string } {
   const plan = imagePlans(versionOf(root))[name];
   const folder = join(scratch, "files");
   const around = join(scratch, "archive");
-  const shared = stageOnly(root, name, folder);
+  const shared = stageOnly(root, name, folder, revision);
   const packed = openly(() => {
     mkdirSync(around, { recursive: true });
     return packImage({ plan, folder, shared, scratch: around, out });
@@ -38,18 +42,28 @@ export function buildImage({
 }
 
 /** Lays out an image's files in a folder, which is made. Returns the files that all images share. */
-export function stageOnly(root: string, name: ImageName, folder: string): readonly string[] {
+export function stageOnly(
+  root: string,
+  name: ImageName,
+  folder: string,
+  revision: string | undefined = revisionOf(root),
+): readonly string[] {
   const node = join(root, `node_modules/node-linux-${arch()}/bin/node`);
   return openly(() => {
     mkdirSync(folder, { recursive: true });
-    return stageImage(imagePlans(versionOf(root))[name], { root, node }, folder);
+    return stageImage(imagePlans(versionOf(root))[name], { root, node, revision }, folder);
   });
 }
 
 /** Lays out what all images share in FOLDER/node, and the image's own files in FOLDER/NAME: one layer each. */
-export function stageLayers(root: string, name: ImageName, folder: string): void {
+export function stageLayers(
+  root: string,
+  name: ImageName,
+  folder: string,
+  revision?: string | undefined,
+): void {
   const own = join(folder, name);
-  const shared = stageOnly(root, name, own);
+  const shared = stageOnly(root, name, own, revision);
   for (const path of shared) {
     const to = join(folder, "node", path);
     openly(() => mkdirSync(dirname(to), { recursive: true }));
@@ -65,6 +79,14 @@ function openly<T>(work: () => T): T {
   } finally {
     process.umask(before);
   }
+}
+
+/** What git says; undefined where there is no repository, or no git. */
+function revisionOf(root: string): string | undefined {
+  const { status, stdout } = spawnSync("git", ["-C", root, "rev-parse", "HEAD"], {
+    encoding: "utf8",
+  });
+  return status === 0 ? stdout.trim() : undefined;
 }
 
 function versionOf(root: string): string {

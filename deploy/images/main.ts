@@ -19,6 +19,7 @@ const USAGE = 2;
 interface Flags {
   readonly out: string;
   readonly stage?: string;
+  readonly revision?: string;
 }
 
 const command = new Command("image")
@@ -29,6 +30,7 @@ const command = new Command("image")
     "--stage <directory>",
     "only lay out files: what all images share in DIRECTORY/node, each image's own in DIRECTORY/NAME",
   )
+  .option("--revision <commit>", "what the image says it was made of (default: what git says)")
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : USAGE))
   .action(write);
 try {
@@ -38,20 +40,27 @@ try {
   process.exitCode = 1;
 }
 
-function write(named: readonly ImageName[], { out, stage }: Flags): void {
+function write(named: readonly ImageName[], { out, stage, revision }: Flags): void {
   ensurePackages("image", console.error);
   const names = named.length === 0 ? IMAGE_NAMES : named;
-  if (stage !== undefined) for (const name of names) stageLayers(ROOT, name, resolve(stage));
-  else for (const name of names) archive(name, resolve(out));
+  if (stage !== undefined)
+    for (const name of names) stageLayers(ROOT, name, resolve(stage), revision);
+  else for (const name of names) archive(name, resolve(out), revision);
 }
 
-function archive(name: ImageName, folder: string): void {
+function archive(name: ImageName, folder: string, revision: string | undefined): void {
   mkdirSync(folder, { recursive: true });
   const from = performance.now();
   const scratch = mkdtempSync(join(folder, ".half-"));
   try {
     const file = join(folder, `${name}.tar`);
-    const { digest, unpackedBytes, image } = buildImage({ root: ROOT, name, scratch, out: file });
+    const { digest, unpackedBytes, image } = buildImage({
+      root: ROOT,
+      name,
+      scratch,
+      out: file,
+      revision,
+    });
     const megabytes = (unpackedBytes / MEGABYTE).toFixed(1);
     const seconds = ((performance.now() - from) / 1000).toFixed(1);
     console.log(`${file}: ${image} ${digest}, ${megabytes} MB unpacked, ${seconds} s`);

@@ -6,11 +6,13 @@ import {
   copyFileSync,
   cpSync,
   mkdirSync,
+  readFileSync,
   realpathSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { z } from "zod";
 import { librariesOf } from "./elf.ts";
 import { packageFiles, programFiles } from "./packages.ts";
 import { HOME, type ImagePlan } from "./plan.ts";
@@ -28,6 +30,8 @@ export interface StageSources {
   readonly root: string;
   /** The pinned Node. */
   readonly node: string;
+  /** The commit that the checkout is of; undefined when nobody knows. */
+  readonly revision: string | undefined;
 }
 
 /**
@@ -36,15 +40,16 @@ export interface StageSources {
  */
 export function stageImage(
   plan: ImagePlan,
-  { root, node }: StageSources,
+  { root, node, revision }: StageSources,
   into: string,
 ): readonly string[] {
   const stage = new Stage(into);
   stage.node(node);
   const shared = stage.files;
   const { sources, packages, workspaces } = programFiles(root, plan.entries);
-  for (const path of [...sources, ...plan.data, "package.json"])
+  for (const path of [...sources, ...plan.data])
     stage.copy(join(root, path), `${HOME}/${path}`, READ);
+  stage.text(packageJson(root, revision), `${HOME}/package.json`);
   for (const name of packages) {
     const folder = realpathSync(join(root, "node_modules", name));
     for (const path of packageFiles(folder))
@@ -62,6 +67,13 @@ export function stageImage(
   for (const folder of ["/tmp", "/proc", "/sys", "/dev", "/var/run/nodemesh", "/run"])
     stage.folder(folder);
   return shared;
+}
+
+/** The checkout's, with its commit in the field that npm has for it. */
+function packageJson(root: string, revision: string | undefined): string {
+  const own = z.looseObject({}).parse(JSON.parse(readFileSync(join(root, "package.json"), "utf8")));
+  const all = revision === undefined ? own : { ...own, gitHead: revision };
+  return `${JSON.stringify(all, undefined, 2)}\n`;
 }
 
 class Stage {

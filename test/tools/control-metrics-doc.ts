@@ -13,6 +13,10 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
     "of `nodemesh_control_conditions`: as the [events on objects](reference.md#events-on-objects), in lower case with dashes; of `nodemesh_control_agents_refused_total`: why the agent's token, account or node was refused, or that nobody could say",
   kind: "of objects, for example `pods`",
   state: "`current`, `behind` or `disconnected`",
+  version: "of nodemesh",
+  revision: "the commit that the image was made of; `unknown` outside of images",
+  node_version: "of Node.js",
+  kernel: "of the node, as `uname -r` says",
   resource: "as the API server names it, for example `endpointslices`",
 };
 
