@@ -29,10 +29,12 @@ export interface CountInputs {
 /** The edges of one side or both. */
 type Edges = readonly Edge[];
 
-/** What a plan's requests are counted under, by who served them: no key is built per request. */
+/** What a plan's requests and connections are counted under, by who serves: no key is built for each. */
 interface PlanEdges {
   readonly byEndpoint: Map<LiveEndpoint | undefined, Edges>;
   readonly probes: Map<LiveEndpoint | undefined, Edges>;
+  /** Of connections whose requests may go to any pod of the Service. */
+  all: Edges | undefined;
 }
 
 /** Counts connections and requests of one worker. */
@@ -50,16 +52,19 @@ export class Counting implements Recorder {
     endpoint: LiveEndpoint | undefined,
     protocol: "bytes" | "http",
   ): ConnectionRecord {
-    const { accessLog, wallClock, workload, node } = this.#inputs;
-    // The requests of an HTTP connection may go to any of the Service's pods.
-    const edges =
-      protocol === "bytes"
-        ? this.#edgesOf(plan, endpoint)
-        : this.#shared({ plan, served: servedByAll(plan, workload), probe: false, node });
-    // HTTP connections are logged request by request.
-    const logged = protocol === "bytes" && accessLog.sampled();
-    const startedAt = logged ? wallClock() : 0;
-    const log = ({ sent, received, refusal }: Carried): void => {
+    const edgesOf = (to: LiveEndpoint): Edges => this.#edgesOf(plan, to);
+    // HTTP connections are logged request by request, and each may go to another of the Service's pods.
+    if (protocol === "http")
+      return new CountedConnection({ edges: this.#edgesOfAll(plan), edgesOf, log: undefined });
+    const log = this.#inputs.accessLog.sampled() ? this.#logOf(plan, endpoint) : undefined;
+    return new CountedConnection({ edges: this.#edgesOf(plan, endpoint), edgesOf, log });
+  }
+
+  /** Writes the line of a connection that begins now, when it ends. */
+  #logOf(plan: Plan, endpoint: LiveEndpoint | undefined): (carried: Carried) => void {
+    const { accessLog, wallClock, workload } = this.#inputs;
+    const startedAt = wallClock();
+    return ({ sent, received, refusal }) => {
       const at = wallClock();
       accessLog.log({
         kind: "connection",
@@ -74,11 +79,6 @@ export class Counting implements Recorder {
         receivedBytes: received,
       });
     };
-    return new CountedConnection({
-      edges,
-      edgesOf: (to) => this.#edgesOf(plan, to),
-      log: logged ? log : undefined,
-    });
   }
 
   refused({ reporter, refusal, identified }: Turned): void {
@@ -106,20 +106,35 @@ export class Counting implements Recorder {
 
   /** `endpoint`: who served, undefined for nobody. */
   #edgesOf(plan: Plan, endpoint: LiveEndpoint | undefined, probe = false): Edges {
-    const { node, workload } = this.#inputs;
-    let edges = this.#ofPlan.get(plan);
-    if (edges === undefined) {
-      edges = { byEndpoint: new Map(), probes: new Map() };
-      this.#ofPlan.set(plan, edges);
-    }
-    const known = probe ? edges.probes : edges.byEndpoint;
+    const { byEndpoint, probes } = this.#planEdges(plan);
+    const known = probe ? probes : byEndpoint;
     let found = known.get(endpoint);
     if (found === undefined) {
+      const { node, workload } = this.#inputs;
       const served = servedBy(plan, endpoint, workload);
       found = this.#shared({ plan, served, probe, node });
       known.set(endpoint, found);
     }
     return found;
+  }
+
+  #edgesOfAll(plan: Plan): Edges {
+    const edges = this.#planEdges(plan);
+    if (edges.all === undefined) {
+      const { node, workload } = this.#inputs;
+      const served = servedByAll(plan, workload);
+      edges.all = this.#shared({ plan, served, probe: false, node });
+    }
+    return edges.all;
+  }
+
+  #planEdges(plan: Plan): PlanEdges {
+    let edges = this.#ofPlan.get(plan);
+    if (edges === undefined) {
+      edges = { byEndpoint: new Map(), probes: new Map(), all: undefined };
+      this.#ofPlan.set(plan, edges);
+    }
+    return edges;
   }
 
   #shared(facts: EdgeFacts): Edges {
