@@ -96,11 +96,9 @@ export async function goBuild(
     const seconds = ((performance.now() - started) / 1000).toFixed(0);
     report(`${seconds} s: ${seen.downloads} modules fetched, ${seen.packages} packages compiled`);
   }, PROGRESS_MS);
+  // An aborted one is told of at once, but it is over only when it has removed its temporary files.
+  child.once("error", (error) => last.push(error.message));
   const code = await new Promise<number>((resolve) => {
-    child.once("error", (error) => {
-      last.push(error.message);
-      resolve(1);
-    });
     child.once("close", (status) => resolve(status ?? 1));
   });
   clearInterval(timer);
