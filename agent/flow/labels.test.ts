@@ -120,10 +120,33 @@ describe("labels of a pair", () => {
   test("of a connection to a whole Service are its one workload's, or unknown", () => {
     const served = (...uids: string[]) => servedByAll(facts(service(...uids)).plan, find);
     assert.equal(served("order", "order-b")?.workload.owner, "order");
+    assert.equal(served("order", "order-b")?.node, "a");
     assert.equal(served("order", "user"), undefined);
     assert.equal(served("order", "nobody"), undefined);
     assert.equal(served(), undefined);
   });
+});
+
+test("a connection to a Service of several nodes is the source's alone, and not local", () => {
+  const elsewhere = { order: ORDER, far: pod("far", { owner: "order", node: "b" }) };
+  const free = pod("free", { owner: "order" });
+  const { enrolment: _enrolment, ...outside } = free;
+  const pods: Readonly<Record<string, Workload>> = { ...elsewhere, free: outside };
+  const labelsOf = (...uids: readonly string[]) => {
+    const made = facts(service(...uids));
+    const served = servedByAll(made.plan, (uid) => pods[uid]);
+    return edgeLabels({ ...made, served }).map(
+      ({ reporter, security, dst_workload }) => `${reporter} ${security} ${dst_workload}`,
+    );
+  };
+  assert.deepEqual(labelsOf("order"), ["source local order", "destination local order"]);
+  for (const order of [
+    ["order", "far"],
+    ["far", "order"],
+    ["order", "free"],
+    ["order", "far", "order"],
+  ])
+    assert.deepEqual(labelsOf(...order), ["source none order"], order.join());
 });
 
 describe("labels of who was turned away", () => {

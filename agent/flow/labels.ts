@@ -32,10 +32,12 @@ export interface EdgeLabels extends PairLabels {
   readonly security: "local" | "none";
 }
 
-/** A pod that serves, by one of its ports. */
+/** Who serves, by one of its ports: a pod, or one that stands for all of its workload. */
 export interface Served {
   readonly workload: Workload;
   readonly port: number;
+  /** Where; undefined when pods of several nodes do, or in and outside of the mesh: then it is no one agent's to say. */
+  readonly node: string | undefined;
 }
 
 /** What labels are made of. */
@@ -72,9 +74,11 @@ export function servedByAll({ nextHop }: Plan, find: FindWorkload): Served | und
   for (const { workload: uid = "", port } of nextHop.entry.port.endpoints) {
     const workload = find(uid);
     if (workload === undefined) return undefined;
-    common ??= { workload, port };
-    const { owner, namespace } = common.workload;
+    common ??= { workload, port, node: workload.node };
+    const { owner, namespace, enrolment } = common.workload;
     if (workload.owner !== owner || workload.namespace !== namespace) return undefined;
+    const alike = (workload.enrolment === undefined) === (enrolment === undefined);
+    if (workload.node !== common.node || !alike) common = { ...common, node: undefined };
   }
   return common;
 }
@@ -86,8 +90,7 @@ export function servedByAll({ nextHop }: Plan, find: FindWorkload): Served | und
 export function edgeLabels(facts: EdgeFacts): readonly EdgeLabels[] {
   const { plan, served, probe, node } = facts;
   const inbound = plan.direction === "inbound";
-  const other = inbound ? podOf(plan.source) : served?.workload;
-  const here = other?.node === node;
+  const here = (inbound ? podOf(plan.source)?.node : served?.node) === node;
   const edge = {
     ...(probe ? { src_namespace: "", src_workload: KUBELET } : sourceLabels(plan.source)),
     ...destinationLabels(plan, served),
@@ -161,7 +164,7 @@ function serviceAt(served: Served | undefined): string {
 }
 
 function servedAt(workload: Workload | undefined, port: number): Served | undefined {
-  return workload && { workload, port };
+  return workload && { workload, port, node: workload.node };
 }
 
 function podOf(party: Party): Workload | undefined {
