@@ -9,6 +9,7 @@ import { bodyOf, requestBytes } from "./wire.ts";
 
 /** How long a client waits for `100 Continue` before it sends its content anyway. */
 const CONTINUE_MS = 100;
+const READ_BYTES = 65_536;
 
 /** Where a client connects, and from where. */
 export interface Dial {
@@ -56,7 +57,9 @@ class Talk {
     this.#client = client;
     this.#index = index;
     this.#reader = new MessageReader((start, fields) => this.#framing(start, fields));
-    this.#socket = net.connect({ ...dial, allowHalfOpen: true, noDelay: true });
+    // Straight from the kernel: what waits in the stream of a paused socket is lost when the connection is reset.
+    const onread = { buffer: Buffer.alloc(READ_BYTES), callback: this.#read.bind(this) };
+    this.#socket = net.connect({ ...dial, allowHalfOpen: true, noDelay: true, onread });
   }
 
   async run(patience: number): Promise<ClientSeen> {
@@ -74,7 +77,6 @@ class Talk {
 
   #listen(): void {
     const socket = this.#socket;
-    socket.on("data", (data: Buffer) => this.#read(data));
     socket.on("end", () => {
       this.#over = true;
       this.#seen.end = "fin";
@@ -204,9 +206,11 @@ class Talk {
     }
   }
 
-  #read(data: Buffer): void {
-    if (this.#over) return;
-    this.#got += data.length;
+  /** Hears of the bytes in a buffer that the next read writes over. Nobody is to be paused by its result. */
+  #read(length: number, buffer: Uint8Array): boolean {
+    if (this.#over) return true;
+    const data = Buffer.from(buffer.subarray(0, length));
+    this.#got += length;
     this.#deafen();
     if (this.#expected !== undefined) this.#streamed(data);
     else {
@@ -214,6 +218,7 @@ class Talk {
       this.#messages();
     }
     this.#wake.wake();
+    return true;
   }
 
   #messages(): void {
