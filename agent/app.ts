@@ -8,7 +8,6 @@ import { join } from "node:path";
 import { touches } from "#model/kinds.ts";
 import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { fullDelta } from "#model/snapshot-delta.ts";
-import { collectGarbage } from "./collect.ts";
 import type { AgentConfig } from "./config.ts";
 import { MeshBpf } from "./kernel/bpf.ts";
 import { resolveCgroup } from "./kernel/cgroup.ts";
@@ -17,6 +16,7 @@ import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
 import { NodeLock } from "./kernel/lock.ts";
 import { Drain, endOnce, Prerequisites } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
+import { collectGarbage, RETURN_MS, returnFreed } from "./memory.ts";
 import { openPages } from "./pages.ts";
 import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
 import { ProcLocator } from "./redirect/proc-locator.ts";
@@ -100,6 +100,8 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   log("info", "agent started", { node, metrics: port, workers: config.workers });
   const settled = setTimeout(collectGarbage, SETTLED_MS);
   parts.defer(() => clearTimeout(settled));
+  const returning = setInterval(returnFreed, RETURN_MS).unref();
+  parts.defer(() => clearInterval(returning));
 
   const drain = drainOf({ workers, redirect, log, deadlineMs: config.timeouts.drainMs });
   const running = parts.move();

@@ -7,6 +7,6 @@ export const AGENT_NODE_FLAGS: readonly string[] = [
   "--max-semi-space-size=1",
   // One thread for V8's compilers and collectors: four would only fight the data workers for the cores (3 MB).
   "--v8-pool-size=1",
-  // Main and workers collect once, when they have started (collect.ts).
+  // Main and workers collect once, when they have started (memory.ts).
   "--expose-gc",
 ];

@@ -9,7 +9,6 @@ import { MisdeclaredPorts } from "#model/misdeclared.ts";
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
-import { collectGarbage } from "./collect.ts";
 import type { Channel } from "./engine/channel.ts";
 import type { Accepted } from "./engine/listen.ts";
 import { Loop } from "./engine/loop.ts";
@@ -32,6 +31,7 @@ import type { LocalPod } from "./flow/pod.ts";
 import { isBehindAgent } from "./flow/request/unserved.ts";
 import { type CutTie, idleRefusal, type TieWatcher } from "./flow/tie.ts";
 import { Sockets } from "./kernel/sockets.ts";
+import { collectGarbage } from "./memory.ts";
 import type {
   Answer,
   Command,

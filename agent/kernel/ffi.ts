@@ -70,6 +70,7 @@ export interface Libc {
   munmap(address: Address, length: number): number;
   /** The raw door for calls without a libc wrapper (bpf(2), pidfd_open(2)…): number and up to six arguments. */
   syscall(number: number, a: number, b: number, c: number, d: number, e: number, f: number): number;
+  malloc_trim(pad: number): number;
   /** Ends the whole process at once, also from a worker thread (where process.abort() is missing). */
   abort(): void;
 }
@@ -114,6 +115,7 @@ const SIGNATURES: { readonly [Name in keyof Libc]: readonly [string, ...string[]
   mmap: [I64, PTR, LEN, I32, I32, I32, I64],
   munmap: [I32, PTR, LEN],
   syscall: [I64, I64, I64, I64, I64, I64, I64, I64],
+  malloc_trim: [I32, LEN],
   abort: ["void"],
 };
 
