@@ -12,6 +12,11 @@ test("--set gives values of the option's type, the last one of several, and leav
   assert.equal(agent.workers, 3);
   assert.deepEqual(agent.requests, { cpu: "2", memory: "192Mi" });
   assert.equal(image.tag, chosen().image.tag);
+  assert.equal(chosen("grafana.dashboards=true").grafana.dashboards, true);
+  assert.equal(
+    chosen("grafana.dashboards=true", "grafana.dashboards=false").grafana.dashboards,
+    false,
+  );
   // Only the first = parts the key from the value.
   assert.throws(() => chosen("image.tag=a=b"), /option image\.tag: must be an image tag/);
 });
@@ -26,6 +31,7 @@ test("what --set can't read is refused with the key and the next step", () => {
     ["agent.workers=two", /option agent\.workers: .*--help/],
     ["image.tag=", /option image\.tag: must be an image tag/],
     ["agent.requests.cpu=", /option agent\.requests\.cpu: must be a quantity/],
+    ["grafana.dashboards=yes", /option grafana\.dashboards: must be true or false/],
     ["agent=2", /--set agent: there is no such option/],
     [
       "agent.worker=2",

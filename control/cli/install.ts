@@ -4,7 +4,12 @@ import type { Command } from "commander";
 import { stringify } from "yaml";
 import type { Manifest } from "../../deploy/manifests/meta.ts";
 import { alsoRemoved, installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
-import { allowedValues, nearestOption, OPTION_TABLE } from "../../deploy/manifests/option-table.ts";
+import {
+  allowedValues,
+  nearestOption,
+  OPTION_TABLE,
+  type OptionRow,
+} from "../../deploy/manifests/option-table.ts";
 import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
 
 /** Adds both commands. `print` gets the whole output, `tell` what is for people beside it. */
@@ -55,7 +60,7 @@ export function optionsOf({ namespace, set }: Flags): InstallOptions {
     const row = OPTION_TABLE.find((option) => option.path === path);
     if (row === undefined) throw new Error(unknownOption(path));
     const text = assignment.slice(at + 1);
-    assign(values, path.split("."), row.schema.type === "string" ? text : numberOf(text));
+    assign(values, path.split("."), optionValue(row, text));
   }
   return parseOptions(values);
 }
@@ -80,8 +85,10 @@ interface Tree {
   [name: string]: unknown;
 }
 
-/** What is no number stays a text, which the option then refuses in its own words. */
-function numberOf(text: string): number | string {
+/** What is not of the option's type stays a text, which the option then refuses in its own words. */
+function optionValue({ schema: { type } }: OptionRow, text: string): string | number | boolean {
+  if (type === "string") return text;
+  if (type === "boolean") return text === "true" || (text === "false" ? false : text);
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? text : value;
 }

@@ -10,6 +10,7 @@ import { addAgent } from "./agent.ts";
 import { addCheck } from "./check/command.ts";
 import { addCompletion } from "./completion.ts";
 import type { CliContext } from "./context.ts";
+import { addDashboards } from "./dashboards.ts";
 import { addInstall } from "./install.ts";
 import { addStatus } from "./status/command.ts";
 import { addUpgrade } from "./upgrade/command.ts";
@@ -42,6 +43,7 @@ addAgent(program, print);
 addCheck(program, context);
 addStatus(program, context);
 addInstall(program, print, (line) => console.error(line));
+addDashboards(program, print);
 addUpgrade(program, context, (line) => console.error(line));
 program
   .command("sim")

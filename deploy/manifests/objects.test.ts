@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, test } from "node:test";
+import { ROOT } from "../../test/support/source-files.ts";
+import { DASHBOARDS } from "../grafana/dashboards.ts";
 import { alsoRemoved, installObjects, uninstallObjects } from "./objects.ts";
 import { allowedValues, nearestOption, OPTION_TABLE } from "./option-table.ts";
 import { parseOptions } from "./options.ts";
@@ -131,8 +135,10 @@ describe("what is installed", () => {
       ["ServiceAccount", "DaemonSet"],
     );
     assert.ok(all.every(({ kind }) => removed.some((one) => one.kind === kind)));
+    const maps = removed.filter(({ metadata }) => /dashboard-/.test(metadata.name));
+    assert.equal(maps.length, DASHBOARDS.length);
     const titles = removed
-      .slice(all.length)
+      .slice(all.length + maps.length)
       .map(({ kind, metadata }) => `${kind}/${metadata.name}`);
     // After the roles: control could make them again.
     assert.deepEqual(titles, [
@@ -140,7 +146,11 @@ describe("what is installed", () => {
       "ConfigMap/nodemesh-root",
       "Lease/nodemesh-control",
     ]);
-    assert.ok(removed.slice(all.length).every(({ metadata }) => metadata.namespace === "shared"));
+    assert.ok(
+      removed
+        .slice(all.length + DASHBOARDS.length)
+        .every(({ metadata }) => metadata.namespace === "shared"),
+    );
     assert.match(alsoRemoved(options, "kept").join("\n"), /namespace\/shared stays/);
     assert.match(
       alsoRemoved(options, "kept").join("\n"),
@@ -150,6 +160,28 @@ describe("what is installed", () => {
       alsoRemoved(options, "deleted").join("\n"),
       /every ServiceMesh[\s\S]*shared goes with everything in it.*--keep-namespace/,
     );
+  });
+
+  test("dashboards come when asked for, each as it is, with the label of Grafana's sidecar", () => {
+    const asked = installObjects(parseOptions({ grafana: { dashboards: true } }));
+    const maps = asked.filter(({ kind }) => kind === "ConfigMap");
+    assert.deepEqual(
+      maps.map(({ metadata: { name, namespace, labels } }) => [
+        name,
+        namespace,
+        labels["grafana_dashboard"],
+      ]),
+      DASHBOARDS.map(({ uid }) => uid.replace("nodemesh-", "nodemesh-dashboard-"))
+        .sort()
+        .map((name) => [name, "nodemesh", "1"]),
+    );
+    const files = maps.flatMap(({ data }) => Object.entries(data as Record<string, string>));
+    assert.equal(files.length, DASHBOARDS.length);
+    for (const [name, text] of files)
+      assert.equal(text, readFileSync(join(ROOT, "deploy/grafana/json", name), "utf8"));
+    // kubectl apply notes the whole object in an annotation; all annotations together may have 256 KiB.
+    for (const map of maps) assert.ok(JSON.stringify(map).length < 200_000, map.metadata.name);
+    assert.ok(!objects.some(({ kind }) => kind === "ConfigMap"));
   });
 
   test("everything of a namespace follows --namespace", () => {

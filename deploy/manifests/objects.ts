@@ -3,6 +3,7 @@
 import { agentObjects } from "./agent.ts";
 import { controlObjects } from "./control.ts";
 import { serviceMeshDefinition } from "./crd.ts";
+import { dashboardObjects } from "./dashboards.ts";
 import { AGENT, CA_SECRET, CONTROL, labelsOf, type Manifest, ROOT_CONFIG } from "./meta.ts";
 import type { InstallOptions } from "./options.ts";
 import { roles } from "./roles.ts";
@@ -25,6 +26,7 @@ export function installObjects(
     ...roles({ ...options, namespace }),
     ...controlObjects(options),
     ...agentObjects(options),
+    ...(options.grafana.dashboards ? dashboardObjects(options) : []),
   ];
 }
 
@@ -40,7 +42,11 @@ export function uninstallObjects(
   options: InstallOptions,
   namespace: NamespaceFate = "deleted",
 ): readonly Manifest[] {
-  const installed = installObjects(options).toSorted((a, b) => rankOf(a) - rankOf(b));
+  // Whether there are dashboards only the cluster knows; with the namespace they go anyway.
+  const grafana = { dashboards: namespace === "kept" };
+  const installed = installObjects({ ...options, grafana }).toSorted(
+    (a, b) => rankOf(a) - rankOf(b),
+  );
   if (namespace === "deleted") return installed;
   return [...installed.filter(({ kind }) => kind !== "Namespace"), ...madeByControl(options)];
 }

@@ -5,8 +5,8 @@ import { installOptions } from "./options.ts";
 
 /** What the schema says of one option (JSON Schema, the few words of it that the options use). */
 const leaf: z.ZodType<OptionRow["schema"]> = z.looseObject({
-  type: z.enum(["string", "integer", "number"]),
-  default: z.union([z.string(), z.number()]),
+  type: z.enum(["string", "integer", "number", "boolean"]),
+  default: z.union([z.string(), z.number(), z.boolean()]),
   description: z.string(),
   pattern: z.string().optional(),
   enum: z.array(z.string()).optional(),
@@ -19,8 +19,8 @@ export interface OptionRow {
   /** For --set, for example agent.requests.cpu. */
   readonly path: string;
   readonly schema: {
-    readonly type: "string" | "integer" | "number";
-    readonly default: string | number;
+    readonly type: "string" | "integer" | "number" | "boolean";
+    readonly default: string | number | boolean;
     readonly description: string;
     readonly pattern?: string | undefined;
     readonly enum?: readonly string[] | undefined;
@@ -49,6 +49,7 @@ function rowsOf(path: string, schema: unknown): readonly OptionRow[] {
 export function allowedValues({ schema }: OptionRow): string {
   if (schema.enum !== undefined) return schema.enum.join(", ");
   if (schema.type === "string") return "";
+  if (schema.type === "boolean") return "true or false";
   const kind = schema.type === "integer" ? "a whole number" : "a number";
   // Zod gives every integer the largest safe one as its bound: nobody chose it.
   const { minimum, maximum = Number.MAX_SAFE_INTEGER } = schema;

@@ -71,6 +71,7 @@ export interface InstallOptions {
     readonly probePort: number;
     readonly maxUnavailable: number;
   };
+  readonly grafana: { readonly dashboards: boolean };
 }
 
 /** All options with their defaults; unknown ones are refused. */
@@ -128,6 +129,14 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
       maxUnavailable: z.int().min(1).default(1).describe("agents replaced at a time"),
     })
     .refine(limitHolds, BELOW_REQUEST)
+    .prefault({}),
+  grafana: z
+    .strictObject({
+      dashboards: z
+        .boolean("must be true or false")
+        .default(false)
+        .describe("dashboards in ConfigMaps that Grafana's sidecar reads (kube-prometheus-stack)"),
+    })
     .prefault({}),
 });
 

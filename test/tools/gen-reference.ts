@@ -19,6 +19,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["bin/nodemesh", "uninstall"],
   ["bin/nodemesh", "check"],
   ["bin/nodemesh", "status"],
+  ["bin/nodemesh", "dashboards"],
   ["bin/nodemesh", "agent"],
   ["bin/nodemesh", "completion"],
 ];

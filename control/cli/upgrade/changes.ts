@@ -52,8 +52,13 @@ export function changeLines(changes: readonly ObjectChange[]): readonly string[]
   return [...lines, `${total}, ${count("removed")} removed`];
 }
 
+/** A dashboard's JSON is no line to read. */
+const LONGEST_SHOWN = 1_000;
+
 function text(value: unknown): string {
-  return value === undefined ? "(none)" : JSON.stringify(value);
+  if (value === undefined) return "(none)";
+  const shown = JSON.stringify(value);
+  return shown.length > LONGEST_SHOWN ? `(${shown.length} characters)` : shown;
 }
 
 function differences(wanted: unknown, live: unknown, path: string): readonly FieldChange[] {

@@ -21,6 +21,7 @@ import { changeLines, changesOf, type ObjectChange } from "./changes.ts";
 const PATHS: Readonly<Record<string, string>> = {
   Namespace: "/api/v1/namespaces",
   CustomResourceDefinition: "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+  ConfigMap: "/api/v1/namespaces/*/configmaps",
   ResourceQuota: "/api/v1/namespaces/*/resourcequotas",
   ClusterRole: "/apis/rbac.authorization.k8s.io/v1/clusterroles",
   ClusterRoleBinding: "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",

@@ -96,3 +96,20 @@ test("without the options of the installation it warns, and points Helm's users 
 test("where nothing is installed it says what to do instead", async () => {
   await assert.rejects(planUpgrade(cluster([]), FLAGS), /does not exist: nodemesh install/);
 });
+
+test("dashboards that are not asked for any more are named with the command that deletes them", async () => {
+  const set = ["grafana.dashboards=true"];
+  const there = installObjects(parseOptions({ grafana: { dashboards: true } }), set);
+  const without = { ...FLAGS, set: ["grafana.dashboards=false"] };
+  const { told, objects } = await planUpgrade(cluster(there), without);
+  const name = "nodemesh-dashboard-mesh";
+  assert.ok(
+    told.includes(
+      `configmap/${name}: removed, but stays until you say: kubectl -n nodemesh delete configmap ${name}`,
+    ),
+    told.join("\n"),
+  );
+  assert.match(told.at(-1) ?? "", / 6 removed$/);
+  assert.ok(!objects.some(({ kind }) => kind === "ConfigMap"));
+  assert.match((await planUpgrade(cluster(there), FLAGS)).told.at(-1) ?? "", /^0 new, 0 changed/);
+});

@@ -18,6 +18,8 @@ export type ChartFiles = Readonly<Record<string, string>>;
 const FIRST_STAND_IN = 7_310_000;
 /** Stand-ins are this far apart: what code adds to an option is less. */
 const STAND_IN_STEP = 1_000;
+/** Templates of Grafana and Prometheus: to Helm they are text. */
+const FOREIGN_BRACES = /\{\{(?! \.(?:Values|Release)\.)/g;
 /** Helm has a namespace of its own for each release. */
 const NAMESPACE = "namespace";
 
@@ -40,7 +42,10 @@ To uninstall, delete serviceaccount/${AGENT} and daemonset/${AGENT} first: then 
 `;
 
 /** Which file an object is in, by its component label. */
-const FILES = ["control", "agent"] as const;
+const FILES = ["control", "agent", "dashboards"] as const;
+
+/** Objects that are there only when an option says so, by their file. */
+const ASKED_FOR: Readonly<Record<string, string>> = { dashboards: "grafana.dashboards" };
 
 /** Makes all files for a version. */
 export function chartFiles(version: string): ChartFiles {
@@ -62,7 +67,9 @@ export function chartFiles(version: string): ChartFiles {
     "templates/crd.yaml": templateOf(of("crd")),
     "templates/namespace.yaml": NAMESPACE_CHECK,
     "templates/NOTES.txt": NOTES,
-    ...Object.fromEntries(FILES.map((file) => [`templates/${file}.yaml`, templateOf(of(file))])),
+    ...Object.fromEntries(
+      FILES.map((file) => [`templates/${file}.yaml`, conditional(file, templateOf(of(file)))]),
+    ),
   };
 }
 
@@ -85,9 +92,20 @@ function numberFor(index: number): number {
 function standIns(): InstallOptions {
   const tree: Record<string, unknown> = { [NAMESPACE]: "{{ .Release.Namespace }}" };
   for (const [index, { path, schema }] of rows().entries())
-    put(tree, path, schema.type === "string" ? `{{ .Values.${path} }}` : numberFor(index));
+    put(tree, path, standIn(path, schema.type, index));
   // Of the right shape by construction; not of the right content, which is the point.
   return tree as unknown as InstallOptions;
+}
+
+function standIn(path: string, type: OptionRow["schema"]["type"], index: number): unknown {
+  // Whatever can be asked for is in the chart, each in a file that asks for it.
+  if (type === "boolean") return true;
+  return type === "string" ? `{{ .Values.${path} }}` : numberFor(index);
+}
+
+function conditional(file: string, text: string): string {
+  const path = ASKED_FOR[file];
+  return path === undefined ? text : `{{- if .Values.${path} }}\n${text}{{- end }}\n`;
 }
 
 function put(tree: Record<string, unknown>, path: string, value: unknown): void {
@@ -102,7 +120,9 @@ function put(tree: Record<string, unknown>, path: string, value: unknown): void 
 }
 
 function templateOf(objects: readonly Manifest[]): string {
-  const texts = objects.map((object) => stringify(object, { lineWidth: 0 }));
+  const texts = objects.map((object) =>
+    stringify(object, { lineWidth: 0 }).replaceAll(FOREIGN_BRACES, '{{ "{{" }}'),
+  );
   return `# Generated from deploy/manifests by \`npm run gen\`.\n---\n${texts.join("---\n")}`.replaceAll(
     /\b\d{7,10}\b/g,
     (digits) => expressionFor(Number(digits)) ?? digits,

@@ -13,7 +13,7 @@ import { ensureBinaries } from "../../../build/binaries.ts";
 const CHART = join(ROOT, "deploy/helm");
 
 /** What an option may be set to, by its path. */
-type Values = Readonly<Record<string, string | number>>;
+type Values = Readonly<Record<string, string | number | boolean>>;
 
 const EVERYTHING: Values = {
   "image.agent": "registry.example:5000/mesh/agent",
@@ -33,6 +33,7 @@ const EVERYTHING: Values = {
   "agent.metricsPort": 65_535,
   "agent.probePort": 1,
   "agent.maxUnavailable": 10,
+  "grafana.dashboards": true,
 };
 
 let helm = "";
