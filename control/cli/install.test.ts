@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Command } from "commander";
+import type { CliContext } from "./context.ts";
 import { addInstall, optionsOf } from "./install.ts";
 
 function chosen(...set: readonly string[]): ReturnType<typeof optionsOf> {
@@ -17,6 +18,9 @@ test("--set gives values of the option's type, the last one of several, and leav
     chosen("grafana.dashboards=true", "grafana.dashboards=false").grafana.dashboards,
     false,
   );
+  const release = chosen("prometheus.labels.release=kps", "prometheus.labels.example.com/a=b");
+  assert.deepEqual(release.prometheus.labels, { release: "kps", "example.com/a": "b" });
+  assert.deepEqual(chosen("prometheus.labels={a: b}").prometheus.labels, { a: "b" });
   // Only the first = parts the key from the value.
   assert.throws(() => chosen("image.tag=a=b"), /option image\.tag: must be an image tag/);
 });
@@ -32,6 +36,13 @@ test("what --set can't read is refused with the key and the next step", () => {
     ["image.tag=", /option image\.tag: must be an image tag/],
     ["agent.requests.cpu=", /option agent\.requests\.cpu: must be a quantity/],
     ["grafana.dashboards=yes", /option grafana\.dashboards: must be true or false/],
+    ["prometheus.labels.a b=c", /option prometheus\.labels\.a b: is no key of Kubernetes/],
+    ["prometheus.labels.a=b c", /option prometheus\.labels\.a: must be at most 63 letters/],
+    ["prometheus.labels=a", /option prometheus\.labels: /],
+    [
+      "prometheus.labels.app.kubernetes.io/name=x",
+      /option prometheus\.labels\.app\.kubernetes\.io\/name: is nodemesh's own/,
+    ],
     ["agent=2", /--set agent: there is no such option/],
     [
       "agent.worker=2",
@@ -43,41 +54,50 @@ test("what --set can't read is refused with the key and the next step", () => {
   for (const [word, words] of wrong) assert.throws(() => chosen(word), words, word);
 });
 
-test("install takes several --set, together and apart, and notes them for upgrades", () => {
+/** The process's doors, with no cluster behind them. */
+function alone(out: (text: string) => void): CliContext {
+  const fail = (): void => assert.fail("no command here fails that way");
+  return { out, env: { HOME: "/nonexistent" }, now: () => new Date(), fail };
+}
+
+test("install takes several --set, together and apart, and notes them for upgrades", async () => {
   const printed: string[] = [];
   const program = new Command("nodemesh");
   addInstall(
     program,
-    (text) => printed.push(text),
+    alone((text) => printed.push(text)),
     (line) => assert.fail(line),
   );
   const words = ["agent.workers=2", "control.replicas=3", "image.tag=9"];
   const [first = "", ...rest] = words;
-  program.parse(["install", "--set", first, "--set", ...rest], { from: "user" });
+  await program.parseAsync(["install", "--set", first, "--set", ...rest], { from: "user" });
   assert.equal(printed.length, 1);
   assert.ok(printed[0]?.includes(`nodemesh/options: '${JSON.stringify(words)}'`));
   assert.match(printed[0] ?? "", /replicas: 3/);
 });
 
-test("uninstall says beside its objects what goes with them", () => {
-  const said = (...flags: readonly string[]): { out: string; told: string } => {
+test("uninstall says beside its objects what goes with them", async () => {
+  const said = async (...flags: readonly string[]): Promise<{ out: string; told: string }> => {
     const [out, told]: [string[], string[]] = [[], []];
     const program = new Command("nodemesh");
     addInstall(
       program,
-      (text) => out.push(text),
+      alone((text) => out.push(text)),
       (line) => told.push(line),
     );
-    program.parse(["uninstall", ...flags], { from: "user" });
+    await program.parseAsync(["uninstall", ...flags], { from: "user" });
     return { out: out.join("\n"), told: told.join("\n") };
   };
-  const all = said();
+  const all = await said();
   assert.match(all.told, /every ServiceMesh of the cluster/);
   assert.match(all.told, /namespace\/nodemesh goes with everything in it/);
   assert.match(all.out, /^kind: Namespace$/m);
-  const kept = said("--keep-namespace", "--namespace", "shared");
+  const kept = await said("--keep-namespace", "--namespace", "shared");
   assert.match(kept.told, /namespace\/shared stays/);
   assert.doesNotMatch(kept.out, /^kind: Namespace$/m);
   assert.match(kept.out, /^kind: Lease$/m);
-  assert.throws(() => said("--namespace", "kube-public"), /option namespace/);
+  // Nobody could be asked whether the cluster knows the operator's kinds: kubectl must not stumble over them.
+  assert.doesNotMatch(kept.out, /^kind: PodMonitor$/m);
+  assert.match(kept.told, /kubectl -n shared delete podmonitor,prometheusrule -l /);
+  await assert.rejects(said("--namespace", "kube-public"), /option namespace/);
 });

@@ -1,7 +1,7 @@
 /** `nodemesh install` and `nodemesh uninstall`: print objects for kubectl. */
 
 import type { Command } from "commander";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import type { Manifest } from "../../deploy/manifests/meta.ts";
 import { alsoRemoved, installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
 import {
@@ -9,36 +9,57 @@ import {
   nearestOption,
   OPTION_TABLE,
   type OptionRow,
+  optionAt,
+  shownDefault,
 } from "../../deploy/manifests/option-table.ts";
 import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
+import { addClusterOptions, type CliContext, type ClusterOptions } from "./context.ts";
+import { assertServed, isOperators, needsOperator, seeOperatorOf } from "./operator.ts";
 
-/** Adds both commands. `print` gets the whole output, `tell` what is for people beside it. */
+/** Adds both commands. `tell` gets what is for people, beside the manifests. */
 export function addInstall(
   program: Command,
-  print: (text: string) => void,
+  context: CliContext,
   tell: (line: string) => void,
 ): void {
-  program
+  const install = program
     .command("install")
     .description("print what to apply: nodemesh install | kubectl apply -f -")
     .option("-n, --namespace <name>", "where the mesh itself runs", "nodemesh")
     .option("--set <key=value...>", "an option, for example agent.workers=2; see below", [])
-    .addHelpText("after", optionsHelp())
-    .action((flags: Flags) => print(yamlOf(installObjects(optionsOf(flags), flags.set))));
-  program
+    .addHelpText("after", optionsHelp());
+  addClusterOptions(install).action(async (flags: Flags & ClusterOptions) => {
+    const objects = installObjects(optionsOf(flags), flags.set);
+    if (needsOperator(objects)) {
+      const warning = assertServed(objects, await seeOperatorOf(flags, context));
+      if (warning !== undefined) tell(warning);
+    }
+    context.out(yamlOf(objects));
+  });
+  const uninstall = program
     .command("uninstall")
     .description("print what to delete: nodemesh uninstall | kubectl delete -f -")
     .option("-n, --namespace <name>", "where the mesh runs", "nodemesh")
-    .option("--keep-namespace", "delete what nodemesh made in the namespace, not the namespace")
-    .action(({ namespace, keepNamespace }: UninstallFlags) => {
-      const options = optionsOf({ namespace, set: [] });
-      const fate = keepNamespace === true ? "kept" : "deleted";
-      for (const line of alsoRemoved(options, fate)) tell(line);
-      print(yamlOf(uninstallObjects(options, fate)));
-    });
+    .option("--keep-namespace", "delete what nodemesh made in the namespace, not the namespace");
+  addClusterOptions(uninstall).action(async (flags: UninstallFlags) => {
+    const options = optionsOf({ namespace: flags.namespace, set: [] });
+    const fate = flags.keepNamespace === true ? "kept" : "deleted";
+    for (const line of alsoRemoved(options, fate)) tell(line);
+    const objects = uninstallObjects(options, fate);
+    if (fate === "deleted") return context.out(yamlOf(objects));
+    const sight = await seeOperatorOf(flags, context);
+    if (sight.kind === "unknown") tell(leftToDelete(flags.namespace, sight.why));
+    const served = sight.kind === "asked" ? sight.served : new Set<string>();
+    context.out(yamlOf(objects.filter(({ kind }) => !isOperators(kind) || served.has(kind))));
+  });
 }
 
-interface UninstallFlags {
+/** kubectl refuses what names kinds that its cluster does not know. */
+function leftToDelete(namespace: string, why: string): string {
+  return `whether there are PodMonitors was not seen (${why}): kubectl -n ${namespace} delete podmonitor,prometheusrule -l app.kubernetes.io/part-of=nodemesh`;
+}
+
+interface UninstallFlags extends ClusterOptions {
   readonly namespace: string;
   readonly keepNamespace?: boolean;
 }
@@ -57,10 +78,12 @@ export function optionsOf({ namespace, set }: Flags): InstallOptions {
     if (at < 1)
       throw new Error(`--set ${assignment}: expected KEY=VALUE, for example agent.workers=2`);
     const path = assignment.slice(0, at);
-    const row = OPTION_TABLE.find((option) => option.path === path);
-    if (row === undefined) throw new Error(unknownOption(path));
+    const found = optionAt(path);
+    if (found === undefined) throw new Error(unknownOption(path));
     const text = assignment.slice(at + 1);
-    assign(values, path.split("."), optionValue(row, text));
+    const words = found.row.path.split(".");
+    if (found.entry === undefined) assign(values, words, optionValue(found.row, text));
+    else assign(values, [...words, found.entry], text);
   }
   return parseOptions(values);
 }
@@ -74,9 +97,9 @@ function unknownOption(path: string): string {
 /** The options of --set for --help: name, what it is, what it may be, its default. */
 export function optionsHelp(): string {
   const lines = OPTION_TABLE.map((row) => {
-    const { description, default: preset } = row.schema;
+    const { description } = row.schema;
     const allowed = allowedValues(row);
-    return `  ${row.path.padEnd(24)} ${description}${allowed && `: ${allowed}`} (default ${preset})`;
+    return `  ${row.path.padEnd(24)} ${description}${allowed && `: ${allowed}`} (default ${shownDefault(row)})`;
   });
   return ["", "Options for --set:", ...lines].join("\n");
 }
@@ -86,11 +109,20 @@ interface Tree {
 }
 
 /** What is not of the option's type stays a text, which the option then refuses in its own words. */
-function optionValue({ schema: { type } }: OptionRow, text: string): string | number | boolean {
+function optionValue({ schema: { type } }: OptionRow, text: string): unknown {
   if (type === "string") return text;
+  if (type === "object") return yamlValue(text);
   if (type === "boolean") return text === "true" || (text === "false" ? false : text);
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? text : value;
+}
+
+function yamlValue(text: string): unknown {
+  try {
+    return parse(text);
+  } catch {
+    return text;
+  }
 }
 
 function assign(tree: Tree, [first = "", ...rest]: readonly string[], value: unknown): void {

@@ -42,7 +42,7 @@ const context: CliContext = {
 addAgent(program, print);
 addCheck(program, context);
 addStatus(program, context);
-addInstall(program, print, (line) => console.error(line));
+addInstall(program, context, (line) => console.error(line));
 addDashboards(program, print);
 addUpgrade(program, context, (line) => console.error(line));
 program

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
+import { parse } from "yaml";
 import { ROOT } from "../../test/support/source-files.ts";
 import { DASHBOARDS } from "../grafana/dashboards.ts";
 import { alsoRemoved, installObjects, uninstallObjects } from "./objects.ts";
@@ -12,14 +13,22 @@ interface Probe {
   readonly httpGet: { readonly host?: string; readonly port: number | string };
 }
 
+/** The parts of a PodMonitor that matter here. */
+interface MonitorSpec {
+  readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> };
+  readonly podMetricsEndpoints?: readonly { readonly port: string }[];
+}
+
 /** The parts of pods that matter here. */
 interface Template {
+  readonly metadata: { readonly labels: Readonly<Record<string, string>> };
   readonly spec: {
     readonly hostNetwork?: boolean;
     readonly serviceAccountName: string;
     readonly priorityClassName: string;
     readonly containers: readonly {
       readonly args: readonly string[];
+      readonly ports: readonly { readonly name: string }[];
       readonly env?: readonly { readonly name: string; readonly valueFrom: unknown }[];
       readonly startupProbe?: Probe;
       readonly readinessProbe?: Probe;
@@ -135,22 +144,20 @@ describe("what is installed", () => {
       ["ServiceAccount", "DaemonSet"],
     );
     assert.ok(all.every(({ kind }) => removed.some((one) => one.kind === kind)));
-    const maps = removed.filter(({ metadata }) => /dashboard-/.test(metadata.name));
-    assert.equal(maps.length, DASHBOARDS.length);
-    const titles = removed
-      .slice(all.length + maps.length)
-      .map(({ kind, metadata }) => `${kind}/${metadata.name}`);
+    const asked = removed.filter(
+      ({ kind, metadata }) =>
+        /dashboard-/.test(metadata.name) || /^(?:PodMonitor|PrometheusRule)$/.test(kind),
+    );
+    assert.equal(asked.length, DASHBOARDS.length + 3);
+    const made = removed.slice(all.length + asked.length);
+    const titles = made.map(({ kind, metadata }) => `${kind}/${metadata.name}`);
     // After the roles: control could make them again.
     assert.deepEqual(titles, [
       "Secret/nodemesh-ca",
       "ConfigMap/nodemesh-root",
       "Lease/nodemesh-control",
     ]);
-    assert.ok(
-      removed
-        .slice(all.length + DASHBOARDS.length)
-        .every(({ metadata }) => metadata.namespace === "shared"),
-    );
+    assert.ok(made.every(({ metadata }) => metadata.namespace === "shared"));
     assert.match(alsoRemoved(options, "kept").join("\n"), /namespace\/shared stays/);
     assert.match(
       alsoRemoved(options, "kept").join("\n"),
@@ -182,6 +189,42 @@ describe("what is installed", () => {
     // kubectl apply notes the whole object in an annotation; all annotations together may have 256 KiB.
     for (const map of maps) assert.ok(JSON.stringify(map).length < 200_000, map.metadata.name);
     assert.ok(!objects.some(({ kind }) => kind === "ConfigMap"));
+  });
+
+  test("the operator's objects come when asked for, select what is installed, and have the labels that were asked for", () => {
+    const labels = { release: "kps" };
+    const asked = installObjects(
+      parseOptions({ prometheus: { podMonitors: true, rules: true, labels } }),
+    );
+    const added = asked.filter(({ apiVersion }) => apiVersion === "monitoring.coreos.com/v1");
+    assert.deepEqual(
+      added.map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.labels["release"]}`),
+      [
+        "PodMonitor/nodemesh-agent kps",
+        "PodMonitor/nodemesh-control kps",
+        "PrometheusRule/nodemesh kps",
+      ],
+    );
+    const specs = added.map((object) => object["spec"] as MonitorSpec);
+    for (const [index, kind] of ["DaemonSet", "Deployment"].entries()) {
+      const { metadata, spec } = templateOf(kind);
+      const { selector, podMetricsEndpoints = [] } = specs[index] ?? {};
+      for (const [name, text] of Object.entries(selector?.matchLabels ?? assert.fail(kind)))
+        assert.equal(metadata.labels[name], text, kind);
+      const ports = spec.containers.flatMap((one) => one.ports.map(({ name }) => name));
+      for (const { port } of podMetricsEndpoints)
+        assert.ok(ports.includes(port), `${kind} ${port}`);
+      assert.equal(podMetricsEndpoints.length, 1);
+    }
+    const file = readFileSync(join(ROOT, "deploy/prometheus/prometheusrule.yaml"), "utf8");
+    assert.deepEqual(added[2]?.["spec"], (parse(file) as { spec: unknown }).spec);
+    assert.ok(!objects.some(({ apiVersion }) => apiVersion === "monitoring.coreos.com/v1"));
+  });
+
+  test("values are laid over the defaults as Helm does it: maps by entry, null takes one away", () => {
+    const labels = { a: "1", b: null };
+    assert.deepEqual(parseOptions({ prometheus: { labels } }).prometheus.labels, { a: "1" });
+    assert.equal(parseOptions({ agent: { workers: null } }).agent.workers, 1);
   });
 
   test("everything of a namespace follows --namespace", () => {

@@ -5,6 +5,7 @@ import { controlObjects } from "./control.ts";
 import { serviceMeshDefinition } from "./crd.ts";
 import { dashboardObjects } from "./dashboards.ts";
 import { AGENT, CA_SECRET, CONTROL, labelsOf, type Manifest, ROOT_CONFIG } from "./meta.ts";
+import { podMonitors, prometheusRule } from "./monitoring.ts";
 import type { InstallOptions } from "./options.ts";
 import { roles } from "./roles.ts";
 
@@ -27,6 +28,8 @@ export function installObjects(
     ...controlObjects(options),
     ...agentObjects(options),
     ...(options.grafana.dashboards ? dashboardObjects(options) : []),
+    ...(options.prometheus.podMonitors ? podMonitors(options) : []),
+    ...(options.prometheus.rules ? [prometheusRule(options)] : []),
   ];
 }
 
@@ -42,11 +45,14 @@ export function uninstallObjects(
   options: InstallOptions,
   namespace: NamespaceFate = "deleted",
 ): readonly Manifest[] {
-  // Whether there are dashboards only the cluster knows; with the namespace they go anyway.
-  const grafana = { dashboards: namespace === "kept" };
-  const installed = installObjects({ ...options, grafana }).toSorted(
-    (a, b) => rankOf(a) - rankOf(b),
-  );
+  // What was asked for only the cluster knows; with the namespace it goes anyway.
+  const asked = namespace === "kept";
+  const all = {
+    ...options,
+    grafana: { dashboards: asked },
+    prometheus: { ...options.prometheus, podMonitors: asked, rules: asked },
+  };
+  const installed = installObjects(all).toSorted((a, b) => rankOf(a) - rankOf(b));
   if (namespace === "deleted") return installed;
   return [...installed.filter(({ kind }) => kind !== "Namespace"), ...madeByControl(options)];
 }

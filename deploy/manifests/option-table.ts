@@ -5,8 +5,8 @@ import { installOptions } from "./options.ts";
 
 /** What the schema says of one option (JSON Schema, the few words of it that the options use). */
 const leaf: z.ZodType<OptionRow["schema"]> = z.looseObject({
-  type: z.enum(["string", "integer", "number", "boolean"]),
-  default: z.union([z.string(), z.number(), z.boolean()]),
+  type: z.enum(["string", "integer", "number", "boolean", "object"]),
+  default: z.unknown(),
   description: z.string(),
   pattern: z.string().optional(),
   enum: z.array(z.string()).optional(),
@@ -19,8 +19,9 @@ export interface OptionRow {
   /** For --set, for example agent.requests.cpu. */
   readonly path: string;
   readonly schema: {
-    readonly type: "string" | "integer" | "number" | "boolean";
-    readonly default: string | number | boolean;
+    /** `object`: a map of texts. */
+    readonly type: "string" | "integer" | "number" | "boolean" | "object";
+    readonly default?: unknown;
     readonly description: string;
     readonly pattern?: string | undefined;
     readonly enum?: readonly string[] | undefined;
@@ -29,7 +30,11 @@ export interface OptionRow {
   };
 }
 
-const group = z.object({ properties: z.record(z.string(), z.unknown()) });
+/** Only options have a description. */
+const group = z.object({
+  properties: z.record(z.string(), z.unknown()),
+  description: z.undefined().optional(),
+});
 
 /** All options in the order of their table. */
 export const OPTION_TABLE: readonly OptionRow[] = rowsOf(
@@ -45,11 +50,29 @@ function rowsOf(path: string, schema: unknown): readonly OptionRow[] {
   );
 }
 
+/** The option that a path of --set names, and the entry of it when the option is a map. */
+export function optionAt(
+  path: string,
+): { readonly row: OptionRow; readonly entry?: string } | undefined {
+  const exact = OPTION_TABLE.find((row) => row.path === path);
+  if (exact !== undefined) return { row: exact };
+  const map = OPTION_TABLE.find(
+    (row) => row.schema.type === "object" && path.startsWith(`${row.path}.`),
+  );
+  return map && { row: map, entry: path.slice(map.path.length + 1) };
+}
+
+/** A default as it is written in --set. */
+export function shownDefault({ schema }: OptionRow): string {
+  return schema.type === "object" ? JSON.stringify(schema.default) : String(schema.default);
+}
+
 /** What values an option takes, in words; empty when any text will do. */
 export function allowedValues({ schema }: OptionRow): string {
   if (schema.enum !== undefined) return schema.enum.join(", ");
   if (schema.type === "string") return "";
   if (schema.type === "boolean") return "true or false";
+  if (schema.type === "object") return "names and texts, one by one (KEY.NAME=TEXT) or as YAML";
   const kind = schema.type === "integer" ? "a whole number" : "a number";
   // Zod gives every integer the largest safe one as its bound: nobody chose it.
   const { minimum, maximum = Number.MAX_SAFE_INTEGER } = schema;

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { QUANTITY, quantityOf } from "./quantity.ts";
+import { LABEL_VALUE, OWN_LABELS, textMap } from "./text-map.ts";
 
 const quantity = z.string().regex(QUANTITY, "must be a quantity such as 100m or 256Mi");
 const name = z
@@ -27,6 +28,11 @@ function resources(cpu: string, memory: string) {
       memory: quantity.default(memory).describe("memory that the scheduler sets aside"),
     })
     .prefault({});
+}
+
+/** Something that is there when it is asked for. */
+function flag(description: string): z.ZodDefault<z.ZodBoolean> {
+  return z.boolean("must be true or false").default(false).describe(description);
 }
 
 /** The API server would refuse the pods too, but later, and naming fields that nobody has chosen. */
@@ -72,6 +78,11 @@ export interface InstallOptions {
     readonly maxUnavailable: number;
   };
   readonly grafana: { readonly dashboards: boolean };
+  readonly prometheus: {
+    readonly podMonitors: boolean;
+    readonly rules: boolean;
+    readonly labels: Readonly<Record<string, string>>;
+  };
 }
 
 /** All options with their defaults; unknown ones are refused. */
@@ -132,17 +143,41 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
     .prefault({}),
   grafana: z
     .strictObject({
-      dashboards: z
-        .boolean("must be true or false")
-        .default(false)
-        .describe("dashboards in ConfigMaps that Grafana's sidecar reads (kube-prometheus-stack)"),
+      dashboards: flag(
+        "dashboards in ConfigMaps that Grafana's sidecar reads (kube-prometheus-stack)",
+      ),
+    })
+    .prefault({}),
+  prometheus: z
+    .strictObject({
+      podMonitors: flag("PodMonitors for a Prometheus of the Prometheus operator's"),
+      rules: flag("recording rules and alerts as the operator's PrometheusRule"),
+      labels: textMap("labels of both, by which your Prometheus selects them", {
+        value: LABEL_VALUE,
+        own: OWN_LABELS,
+      }),
     })
     .prefault({}),
 });
 
+/** As Helm lays values over those of its chart: maps entry by entry, null takes an entry away, all else as a whole. */
+function laidOver(below: unknown, above: unknown): unknown {
+  if (!isMap(below) || !isMap(above)) return above;
+  const merged = new Map(Object.entries(below));
+  for (const [name, value] of Object.entries(above)) {
+    if (value === null) merged.delete(name);
+    else merged.set(name, laidOver(merged.get(name), value));
+  }
+  return Object.fromEntries(merged);
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** Checks options. Throws an Error that names the option and what it must be. */
 export function parseOptions(values: unknown): InstallOptions {
-  const result = installOptions.safeParse(values);
+  const result = installOptions.safeParse(laidOver(installOptions.parse({}), values));
   if (result.success) return result.data;
   const [issue] = result.error.issues;
   const path = issue?.path ?? [];

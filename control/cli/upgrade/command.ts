@@ -12,6 +12,7 @@ import {
   chooseKubeConfig,
 } from "../context.ts";
 import { type Flags, optionsHelp, optionsOf, yamlOf } from "../install.ts";
+import { assertServed, isOperators, seeOperator } from "../operator.ts";
 import { changeLines, changesOf, type ObjectChange } from "./changes.ts";
 
 /**
@@ -32,6 +33,8 @@ const PATHS: Readonly<Record<string, string>> = {
   PodDisruptionBudget: "/apis/policy/v1/namespaces/*/poddisruptionbudgets",
   Deployment: "/apis/apps/v1/namespaces/*/deployments",
   DaemonSet: "/apis/apps/v1/namespaces/*/daemonsets",
+  PodMonitor: "/apis/monitoring.coreos.com/v1/namespaces/*/podmonitors",
+  PrometheusRule: "/apis/monitoring.coreos.com/v1/namespaces/*/prometheusrules",
 };
 
 /** The label that all objects of every version have. */
@@ -73,6 +76,9 @@ export async function planUpgrade(api: Api, { namespace, set }: Flags): Promise<
   const kept = keptOptions(await liveObject(api, namespaceOf(namespace)), namespace);
   const chosen = mergeChosen(kept ?? [], set);
   const objects = installObjects(optionsOf({ namespace, set: chosen }), chosen);
+  const sight = await seeOperator(api);
+  if (sight.kind === "unknown") throw new Error(sight.why);
+  assertServed(objects, sight);
   const changes: ObjectChange[] = [];
   let release: unknown;
   for (const object of objects) {
@@ -80,7 +86,7 @@ export async function planUpgrade(api: Api, { namespace, set }: Flags): Promise<
     release ??= field(live, "metadata", "annotations", RELEASE);
     changes.push(changesOf(titleOf(object), object, live));
   }
-  changes.push(...(await unwanted(api, objects, namespace)));
+  changes.push(...(await unwanted(api, objects, namespace, sight.served)));
   return {
     objects,
     told: [
@@ -103,11 +109,12 @@ async function unwanted(
   api: Api,
   objects: readonly Manifest[],
   namespace: string,
+  served: ReadonlySet<string>,
 ): Promise<readonly ObjectChange[]> {
   const wanted = new Set(objects.map(titleOf));
   const removed: ObjectChange[] = [];
   for (const [kind, collection] of Object.entries(PATHS)) {
-    if (kind === "Namespace") continue;
+    if (kind === "Namespace" || (isOperators(kind) && !served.has(kind))) continue;
     const where = collection.includes("*") ? `-n ${namespace} ` : "";
     for (const item of await listItems(api, `${collection.replace("*", namespace)}${OURS}`)) {
       const name = textField(item, "metadata", "name");

@@ -10,8 +10,10 @@ import { planUpgrade } from "./command.ts";
 
 const FLAGS = { namespace: "nodemesh", set: [] };
 
+const OPERATOR = { resources: [{ kind: "PodMonitor" }, { kind: "PrometheusRule" }] };
+
 /** Answers with these objects, singly and as lists of those that a selector chooses. */
-function cluster(objects: readonly Manifest[]): Api {
+function cluster(objects: readonly Manifest[], operator?: typeof OPERATOR): Api {
   const plural = ({ kind }: Manifest): string => `${kind.toLowerCase()}s`;
   return {
     server: "https://memory",
@@ -21,6 +23,10 @@ function cluster(objects: readonly Manifest[]): Api {
       const selector = searchParams.get("labelSelector");
       const words = pathname.split("/");
       const ok = (body: unknown): ApiAnswer => ({ kind: "ok", body, headers: {} });
+      if (operator !== undefined && pathname === "/apis/monitoring.coreos.com/v1")
+        return Promise.resolve(ok(operator));
+      if (operator === undefined && pathname.includes("monitoring.coreos.com"))
+        return Promise.resolve({ kind: "refused", status: 404, problem: "not found" });
       if (selector !== null) {
         assert.equal(selector, "app.kubernetes.io/part-of=nodemesh");
         return Promise.resolve(
@@ -112,4 +118,25 @@ test("dashboards that are not asked for any more are named with the command that
   assert.match(told.at(-1) ?? "", / 6 removed$/);
   assert.ok(!objects.some(({ kind }) => kind === "ConfigMap"));
   assert.match((await planUpgrade(cluster(there), FLAGS)).told.at(-1) ?? "", /^0 new, 0 changed/);
+});
+
+test("PodMonitors are kept and named when they are not asked for any more; without the operator they are refused", async () => {
+  const set = ["prometheus.podMonitors=true", "prometheus.labels.release=kps"];
+  const prometheus = { podMonitors: true, labels: { release: "kps" } };
+  const there = installObjects(parseOptions({ prometheus }), set);
+  const kept = await planUpgrade(cluster(there, OPERATOR), FLAGS);
+  assert.ok(kept.told.includes("kept: --set prometheus.labels.release=kps"));
+  assert.match(kept.told.at(-1) ?? "", /^0 new, 0 changed/);
+  const without = { ...FLAGS, set: ["prometheus.podMonitors=false"] };
+  const { told } = await planUpgrade(cluster(there, OPERATOR), without);
+  assert.ok(
+    told.includes(
+      "podmonitor/nodemesh-agent: removed, but stays until you say: kubectl -n nodemesh delete podmonitor nodemesh-agent",
+    ),
+    told.join("\n"),
+  );
+  await assert.rejects(
+    planUpgrade(cluster(there), FLAGS),
+    /https:\/\/memory does not know PodMonitor: install the Prometheus operator there first .*--set prometheus\.podMonitors=false/,
+  );
 });

@@ -6,6 +6,7 @@
 
 import { Document, stringify } from "yaml";
 import { AGENT, type Manifest } from "../meta.ts";
+import { OPERATOR_KINDS } from "../monitoring.ts";
 import { installObjects } from "../objects.ts";
 import { OPTION_TABLE, type OptionRow } from "../option-table.ts";
 import { type InstallOptions, parseOptions } from "../options.ts";
@@ -42,10 +43,14 @@ To uninstall, delete serviceaccount/${AGENT} and daemonset/${AGENT} first: then 
 `;
 
 /** Which file an object is in, by its component label. */
-const FILES = ["control", "agent", "dashboards"] as const;
+const FILES = ["control", "agent", "dashboards", "monitors", "rules"] as const;
 
 /** Objects that are there only when an option says so, by their file. */
-const ASKED_FOR: Readonly<Record<string, string>> = { dashboards: "grafana.dashboards" };
+const ASKED_FOR: Readonly<Record<string, string>> = {
+  dashboards: "grafana.dashboards",
+  monitors: "prometheus.podMonitors",
+  rules: "prometheus.rules",
+};
 
 /** Makes all files for a version. */
 export function chartFiles(version: string): ChartFiles {
@@ -100,12 +105,24 @@ function standIns(): InstallOptions {
 function standIn(path: string, type: OptionRow["schema"]["type"], index: number): unknown {
   // Whatever can be asked for is in the chart, each in a file that asks for it.
   if (type === "boolean") return true;
+  if (type === "object") return { [`{{ .Values.${path} }}`]: "" };
   return type === "string" ? `{{ .Values.${path} }}` : numberFor(index);
 }
 
 function conditional(file: string, text: string): string {
   const path = ASKED_FOR[file];
-  return path === undefined ? text : `{{- if .Values.${path} }}\n${text}{{- end }}\n`;
+  if (path === undefined) return text;
+  const [kind] = Object.entries(OPERATOR_KINDS).find(([, option]) => option === path) ?? [];
+  return `{{- if .Values.${path} }}\n${kind === undefined ? "" : kindCheck(kind, path)}${text}{{- end }}\n`;
+}
+
+/** As nodemesh install: better refused with the next step than halfway through. */
+function kindCheck(kind: string, path: string): string {
+  const version = `monitoring.coreos.com/v1/${kind}`;
+  return `{{- if not (.Capabilities.APIVersions.Has "${version}") }}
+{{- fail "the cluster does not know ${kind}: install the Prometheus operator first, or leave ${path} false; helm template takes --api-versions ${version}" }}
+{{- end }}
+`;
 }
 
 function put(tree: Record<string, unknown>, path: string, value: unknown): void {
@@ -123,16 +140,26 @@ function templateOf(objects: readonly Manifest[]): string {
   const texts = objects.map((object) =>
     stringify(object, { lineWidth: 0 }).replaceAll(FOREIGN_BRACES, '{{ "{{" }}'),
   );
-  return `# Generated from deploy/manifests by \`npm run gen\`.\n---\n${texts.join("---\n")}`.replaceAll(
-    /\b\d{7,10}\b/g,
-    (digits) => expressionFor(Number(digits)) ?? digits,
-  );
+  return `# Generated from deploy/manifests by \`npm run gen\`.\n---\n${texts.join("---\n")}`
+    .replaceAll(/\b\d{7,10}\b/g, (digits) => expressionFor(Number(digits)) ?? digits)
+    .replaceAll(MAP_ENTRY, entriesOf);
+}
+
+/** The line on which the entries of a map go. */
+const MAP_ENTRY = /^( *)"\{\{ (\.Values\.[\w.]+) \}\}": ""$/gm;
+
+function entriesOf(_: string, indent: string, values: string): string {
+  return [
+    `{{- range $name, $text := ${values} }}`,
+    `${indent}{{ $name | quote }}: {{ $text | quote }}`,
+    "{{- end }}",
+  ].join("\n");
 }
 
 /** The expression that gives a number in which an option went: as it is, with something added, or multiplied. */
 function expressionFor(seen: number): string | undefined {
   for (const [index, { path, schema }] of rows().entries()) {
-    if (schema.type === "string") continue;
+    if (schema.type === "string" || schema.type === "object") continue;
     const standIn = numberFor(index);
     const value = schema.type === "integer" ? `int .Values.${path}` : `.Values.${path}`;
     if (seen === standIn) return `{{ ${value} }}`;

@@ -12,8 +12,14 @@ import { ensureBinaries } from "../../../build/binaries.ts";
 
 const CHART = join(ROOT, "deploy/helm");
 
+/** A cluster with the Prometheus operator's definitions. */
+const OPERATOR = ["PodMonitor", "PrometheusRule"].flatMap((kind) => [
+  "--api-versions",
+  `monitoring.coreos.com/v1/${kind}`,
+]);
+
 /** What an option may be set to, by its path. */
-type Values = Readonly<Record<string, string | number | boolean>>;
+type Values = Readonly<Record<string, unknown>>;
 
 const EVERYTHING: Values = {
   "image.agent": "registry.example:5000/mesh/agent",
@@ -34,6 +40,9 @@ const EVERYTHING: Values = {
   "agent.probePort": 1,
   "agent.maxUnavailable": 10,
   "grafana.dashboards": true,
+  "prometheus.podMonitors": true,
+  "prometheus.rules": true,
+  "prometheus.labels": { release: "kps", "example.com/team": "7" },
 };
 
 let helm = "";
@@ -44,10 +53,10 @@ before(async () => {
 
 function rendered(namespace: string, values: Values): readonly unknown[] {
   const sets = Object.entries(values).flatMap(([path, value]) => [
-    typeof value === "string" ? "--set-string" : "--set",
-    `${path}=${value}`,
+    "--set-json",
+    `${path}=${JSON.stringify(value)}`,
   ]);
-  const args = ["template", "release", CHART, "--namespace", namespace, ...sets];
+  const args = ["template", "release", CHART, "--namespace", namespace, ...OPERATOR, ...sets];
   const text = execFileSync(helm, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   return parseAllDocuments(text)
     .map((document): unknown => document.toJS())
@@ -114,11 +123,24 @@ test("Helm refuses what nodemesh install refuses, and names the option", () => {
     ["agent.accessLog=1.5", /accessLog/],
     ["agent.accessLog=2", /accessLog/],
     ["agent.requests.cpu=-1", /cpu/],
+    ["prometheus.labels.a=b c", /labels/],
+    ["prometheus.labels.app\\.kubernetes\\.io/name=x", /labels/],
   ];
   for (const [set, words] of bad)
     assert.throws(
       () => execFileSync(helm, ["template", "x", CHART, "--set", set], { stdio: "pipe" }),
       words,
+    );
+});
+
+test("Helm refuses what the cluster has no definitions for, and says what to do", () => {
+  for (const option of ["prometheus.podMonitors", "prometheus.rules"])
+    assert.throws(
+      () =>
+        execFileSync(helm, ["template", "x", CHART, "-n", "mesh", "--set", `${option}=true`], {
+          stdio: "pipe",
+        }),
+      /install the Prometheus operator first, or leave prometheus\.\w+ false/,
     );
 });
 
