@@ -5,6 +5,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
+import { optionsOf } from "../control/cli/install.ts";
 import { listFiles, ROOT, readSources } from "./support/source-files.ts";
 
 /** What a newcomer reads in ten minutes. */
@@ -125,6 +126,20 @@ test("every command of nodemesh that a page names exists", () => {
   assert.ok(known.length > 5 && named.length > 20, "the patterns are broken");
   const wrong = named.filter((one) => ![...known, "sim"].includes(one.split(" ")[1] ?? ""));
   assert.deepEqual(wrong, []);
+});
+
+test("every option that a page sets exists, and takes that value", () => {
+  const words = pages.flatMap(({ path, text }) =>
+    [...text.matchAll(/--set ((?:[\w.]+=[^\s`)]+ ?)+)/g)].flatMap(([, list = ""]) =>
+      list
+        .trim()
+        .split(" ")
+        .map((word) => ({ path, word })),
+    ),
+  );
+  assert.ok(words.length > 8, "no --set was seen: the pattern is broken");
+  for (const { path, word } of words)
+    assert.doesNotThrow(() => optionsOf({ namespace: "mesh", set: [word] }), `${path}: ${word}`);
 });
 
 test("quick start's sed gives every image of the shop a registry and a tag", () => {
