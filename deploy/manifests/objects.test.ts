@@ -99,6 +99,20 @@ describe("what is installed", () => {
       );
   });
 
+  test("Kubernetes' roles view, edit and admin may look at ServiceMeshes, the last two change them", () => {
+    const rightsOf = (name: string) =>
+      objects
+        .filter(({ metadata }) => metadata.labels[`rbac.authorization.k8s.io/aggregate-to-${name}`])
+        .flatMap((role) => role["rules"] as { resources: string[]; verbs: string[] }[])
+        .flatMap(({ resources, verbs }) => verbs.map((verb) => `${verb} ${resources.join()}`))
+        .join(", ");
+    const looks = "get servicemeshes, list servicemeshes, watch servicemeshes";
+    assert.equal(rightsOf("view"), looks);
+    const changes = ["create", "update", "patch", "delete", "deletecollection"];
+    const both = [looks, ...changes.map((verb) => `${verb} servicemeshes`)].join(", ");
+    assert.deepEqual([rightsOf("edit"), rightsOf("admin")], [both, both]);
+  });
+
   test("namespace and definition come first, and go last; the agents go first, their account before them", () => {
     const kinds = (all: typeof objects) => all.map(({ kind }) => kind);
     assert.deepEqual(kinds(objects).slice(0, 2), ["Namespace", "CustomResourceDefinition"]);

@@ -8,6 +8,7 @@ import { AGENT, CA_SECRET, CONTROL, labelsOf, type Manifest, ROOT_CONFIG } from 
 import { podMonitors, prometheusRule } from "./monitoring.ts";
 import type { InstallOptions } from "./options.ts";
 import { roles } from "./roles.ts";
+import { EDIT_ROLE, userRoles, VIEW_ROLE } from "./user-roles.ts";
 
 /** Annotation of the namespace: the words of --set, as a JSON list, so that an upgrade keeps them. */
 export const CHOSEN = "nodemesh/options";
@@ -25,6 +26,7 @@ export function installObjects(
     serviceAccount(CONTROL, "control", options),
     serviceAccount(AGENT, "agent", options),
     ...roles({ ...options, namespace }),
+    ...userRoles(options),
     ...controlObjects(options),
     ...agentObjects(options),
     ...(options.grafana.dashboards ? dashboardObjects(options) : []),
@@ -61,7 +63,7 @@ export function uninstallObjects(
 export function alsoRemoved({ namespace }: InstallOptions, fate: NamespaceFate): readonly string[] {
   const definition =
     "customresourcedefinition/servicemeshes.linkerd.io goes with every ServiceMesh of the cluster";
-  const roles = `clusterrole and clusterrolebinding/${CONTROL} go: a mesh in another namespace needs nodemesh upgrade -n NAMESPACE | kubectl apply -f - then`;
+  const roles = `clusterrole and clusterrolebinding/${CONTROL}, clusterrole/${VIEW_ROLE} and ${EDIT_ROLE} go: a mesh in another namespace needs nodemesh upgrade -n NAMESPACE | kubectl apply -f - then`;
   return [
     definition,
     roles,

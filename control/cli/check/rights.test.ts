@@ -33,6 +33,8 @@ test("roles and bindings ask for their rights, or for escalate and bind", () => 
       "clusterrolebinding/nodemesh-control: bind clusterroles.rbac.authorization.k8s.io nodemesh-control",
       "role/nodemesh-control: escalate roles.rbac.authorization.k8s.io nodemesh-control in namespace mesh",
       "rolebinding/nodemesh-control: bind roles.rbac.authorization.k8s.io nodemesh-control in namespace mesh",
+      "clusterrole/nodemesh-view: escalate clusterroles.rbac.authorization.k8s.io nodemesh-view",
+      "clusterrole/nodemesh-edit: escalate clusterroles.rbac.authorization.k8s.io nodemesh-edit",
     ],
   );
   const [wide = [], , own = []] = found.map(({ given }) => given.map(words));

@@ -49,6 +49,7 @@ interface Permission {
 
 interface Role {
   readonly kind: string;
+  readonly metadata: { readonly name: string };
   readonly rules?: readonly {
     readonly apiGroups?: readonly string[];
     readonly resources?: readonly string[];
@@ -77,11 +78,13 @@ function events(since: number): readonly AuditEvent[] {
     );
 }
 
+/** What the mesh's own processes are granted; the roles that are added to view, edit and admin are for users. */
 async function granted(): Promise<readonly Permission[]> {
   const documents = parseAllDocuments(await nodemesh(cluster, "install"));
   return documents
     .map((document): Role => document.toJS())
     .filter(({ kind }) => kind === "Role" || kind === "ClusterRole")
+    .filter(({ metadata }) => metadata.name === "nodemesh-control")
     .flatMap(({ kind, rules }) =>
       (rules ?? []).flatMap(({ apiGroups, resources, verbs }) =>
         (apiGroups ?? []).flatMap((group) =>
