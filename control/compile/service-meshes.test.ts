@@ -183,6 +183,24 @@ test("a Service without a port that may be HTTP/1 is told, and its pods are enro
     assert.deepEqual(said(compile(worldOf(SEED, ports(some)))), []);
 });
 
+test("what is wrong with a ServiceMesh is the reason why it is not ready, also where other pods are enrolled", () => {
+  const rule = "- { service: { name: gone } }";
+  const two = SEED.replace("http:\n", `http:\n      ${rule}\n`);
+  for (const [mesh, pods] of [
+    [SEED, 0],
+    [two, 1],
+  ] as const) {
+    const service = pods === 0 ? [] : [SERVICE];
+    const { status } = statusOf(compile(worldOf(mesh, ...service, pod("web-1", "10.1.0.1"))));
+    assert.equal(status.enrolledPods, pods);
+    assert.deepEqual(
+      status.conditions.map((one) => `${one.type} ${one.status} ${one.reason}`),
+      ["Accepted False ServiceNotFound", "Ready False ServiceNotFound"],
+    );
+    assert.match(status.conditions[1]?.message ?? "", /there is no Service default\//);
+  }
+});
+
 test("a Service without pods is not ready", () => {
   const compiled = compile(worldOf(SEED, SERVICE));
   const [accepted, ready] = statusOf(compiled).status.conditions;

@@ -139,14 +139,14 @@ function statusOf(
   const enrolledPods = [...all].filter(isEnrolled).length;
   // Its pods are enrolled all the same: an Event says it.
   const problem = conditions.find(({ reason }) => reason !== "not-http");
-  const accepted =
-    problem === undefined
-      ? { status: "True", reason: "Accepted", message: "every named Service is there" }
-      : {
-          status: "False",
-          reason: ACCEPT_REASON[problem.reason] ?? "Invalid",
-          message: `${problem.field}: ${problem.problem}; ${problem.nextStep}`,
-        };
+  const refused = problem && {
+    status: "False",
+    reason: ACCEPT_REASON[problem.reason] ?? "Invalid",
+    message: `${problem.field}: ${problem.problem}; ${problem.nextStep}`,
+  };
+  const accepted = { status: "True", reason: "Accepted", message: "every named Service is there" };
+  // kubectl's columns show Ready: what keeps it from being so is the cause, not that no pod was found.
+  const ready = refused ?? readiness(all.size, enrolledPods);
   return {
     namespace,
     name,
@@ -155,8 +155,8 @@ function statusOf(
       enrolledPods,
       services: counted,
       conditions: [
-        { type: "Accepted", observedGeneration: generation, ...accepted } as const,
-        { type: "Ready", observedGeneration: generation, ...readiness(all.size, enrolledPods) },
+        { type: "Accepted", observedGeneration: generation, ...(refused ?? accepted) } as const,
+        { type: "Ready", observedGeneration: generation, ...ready },
       ] as ServiceMeshStatus["status"]["conditions"],
     },
   };

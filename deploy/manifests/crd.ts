@@ -108,6 +108,11 @@ export function serviceMeshDefinition(version: string): Manifest {
             column("Enrolled", "integer", ".status.enrolledPods"),
             column("Ready", "string", '.status.conditions[?(@.type=="Ready")].status'),
             column("Reason", "string", '.status.conditions[?(@.type=="Ready")].reason'),
+            // The rest of the cause: kubectl get -o wide.
+            {
+              ...column("Message", "string", '.status.conditions[?(@.type=="Ready")].message'),
+              priority: 1,
+            },
             column("Age", "date", ".metadata.creationTimestamp"),
           ],
           schema: {
@@ -123,6 +128,6 @@ export function serviceMeshDefinition(version: string): Manifest {
   };
 }
 
-function column(name: string, type: string, jsonPath: string): unknown {
+function column(name: string, type: string, jsonPath: string): object {
   return { name, type, jsonPath };
 }

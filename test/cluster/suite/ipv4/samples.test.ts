@@ -156,9 +156,11 @@ function meshSays(generation: number, accepted: string, ready: string): Promise<
 
 test("a ServiceMesh whose Service is missing says so, and is Ready once the Service is there, also after a change of its spec", async () => {
   await cluster.apply(SERVICE_MESH);
-  await meshSays(1, "False ServiceNotFound", "False NoPods");
+  await meshSays(1, "False ServiceNotFound", "False ServiceNotFound");
   const described = await cluster.kubectl("-n", "default", "describe", "servicemesh", "mesh");
   assert.match(described, /there is no Service default\/webapp-service/);
+  const row = await cluster.kubectl("-n", "default", "get", "servicemesh", "mesh", "--no-headers");
+  assert.match(row, /^mesh +0 +False +ServiceNotFound +\d/);
   await cluster.apply(sample("webapp.yaml"));
   await cluster.rolledOut("deployment/webapp-deployment", "default");
   await meshSays(1, "True Accepted", "True AllEnrolled");
@@ -166,7 +168,7 @@ test("a ServiceMesh whose Service is missing says so, and is Ready once the Serv
   const patch = JSON.stringify([{ op: "replace", path, value: "no-such" }]);
   const args = ["patch", "servicemesh", "mesh", "--type=json", "-p", patch];
   await cluster.kubectl("-n", "default", ...args);
-  await meshSays(2, "False ServiceNotFound", "False NoPods");
+  await meshSays(2, "False ServiceNotFound", "False ServiceNotFound");
   await cluster.apply(SERVICE_MESH);
   await meshSays(3, "True Accepted", "True AllEnrolled");
 });
