@@ -25,7 +25,12 @@ export interface AgentFacts {
   readonly ipv6: boolean;
   /** What the programs need of the kernel, as tried at the start. */
   readonly features: KernelFeatures;
-  readonly snapshot: { readonly version: number; readonly ageSeconds: number };
+  /** `epoch`: of which replica of control; versions compare within one only. Empty before the first. */
+  readonly snapshot: {
+    readonly epoch: string;
+    readonly version: number;
+    readonly ageSeconds: number;
+  };
   /** Pods that are or shall be in the mesh. */
   readonly pods: readonly PodStatus[];
 }
@@ -47,7 +52,11 @@ export function readFacts({ config, store, redirect }: FactsInputs): AgentFacts 
     bpffs: isOnBpffs(dirname(config.pinDirectory)),
     ipv6: existsSync(`${config.proc}/sys/net/ipv6`),
     features: kernelFeatures(),
-    snapshot: { version: store.current.version, ageSeconds: store.age / 1000 },
+    snapshot: {
+      epoch: store.current.epoch,
+      version: store.current.version,
+      ageSeconds: store.age / 1000,
+    },
     pods: redirect.status(),
   };
 }

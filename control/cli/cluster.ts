@@ -96,7 +96,24 @@ export function failureText(
 
 /** The items of a list. Throws an Error for the operator when it can't be read. */
 export async function listItems(api: Api, path: string): Promise<readonly unknown[]> {
+  return itemsOf(api, path, await api.get(path));
+}
+
+/** The items of a list, or undefined where the user may not list. Throws an Error for the operator otherwise. */
+export async function listItemsIfAllowed(
+  api: Api,
+  path: string,
+): Promise<readonly unknown[] | undefined> {
   const answer = await api.get(path);
+  return isForbidden(answer) ? undefined : itemsOf(api, path, answer);
+}
+
+/** Whether the API server knows the user, and does not allow this. */
+export function isForbidden(answer: ApiAnswer): boolean {
+  return answer.kind === "refused" && answer.status === 403;
+}
+
+function itemsOf(api: Api, path: string, answer: ApiAnswer): readonly unknown[] {
   if (answer.kind !== "ok") throw new Error(failureText(`GET ${path}`, api, answer));
   const items = field(answer.body, "items");
   if (!Array.isArray(items))

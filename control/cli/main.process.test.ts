@@ -1,7 +1,7 @@
 /** The command as a process: its exit codes, against a server that answers as an API server would. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { stringify } from "yaml";
 import { NODE } from "../../test/support/cli-facts.ts";
+import { until } from "../../test/support/until.ts";
 
 const MAIN = join(import.meta.dirname, "main.ts");
 const TIMEOUT_MS = 60_000;
@@ -20,6 +21,9 @@ const kubeconfig = join(folder, "kubeconfig");
 /** Whether the user may do everything, or nothing. */
 let allowed = true;
 
+/** Pods of namespace nodemesh, without labels: what a selector chooses is the API server's to say. */
+let meshPods: readonly object[] = [];
+
 function answerOf(path: string): unknown {
   const info = { operatingSystem: "linux", architecture: "amd64", kernelVersion: NODE.kernel };
   const conditions = [{ type: "Ready", status: "True" }];
@@ -29,6 +33,7 @@ function answerOf(path: string): unknown {
       items: [{ metadata: { name: "n1" }, status: { nodeInfo: info, conditions } }],
     },
     "/apis/apps/v1/daemonsets": { items: [] },
+    "/api/v1/namespaces/nodemesh/pods": { items: meshPods },
     "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases": { items: [] },
     "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews": { status: { allowed } },
   };
@@ -71,9 +76,13 @@ interface Ended {
   readonly error: string;
 }
 
-function run(...args: readonly string[]): Promise<Ended> {
+function start(...args: readonly string[]): ChildProcessWithoutNullStreams {
   const env = { PATH: "/usr/bin:/bin", HOME: folder, KUBECONFIG: kubeconfig };
-  const child = spawn(process.execPath, [MAIN, ...args], { env, timeout: TIMEOUT_MS });
+  return spawn(process.execPath, [MAIN, ...args], { env, timeout: TIMEOUT_MS });
+}
+
+function run(...args: readonly string[]): Promise<Ended> {
+  const child = start(...args);
   const texts = { out: "", error: "" };
   child.stdout.on("data", (data: Buffer) => (texts.out += data.toString()));
   child.stderr.on("data", (data: Buffer) => (texts.error += data.toString()));
@@ -115,6 +124,26 @@ test("1: a failing line, nothing installed, a kubeconfig that is not there", asy
   assert.equal(status.code, 1);
   assert.match(lost.error, /^error: kubeconfig \S*\/absent: ENOENT/);
   assert.equal(lost.code, 1);
+});
+
+test("status -w shows what is there, and again once it has changed, until it is ended", async () => {
+  meshPods = [{ metadata: { name: "nodemesh-control-a" }, status: { phase: "Running" } }];
+  const child = start("status", "-A", "-w");
+  let out = "";
+  child.stdout.on("data", (data: Buffer) => (out += data.toString()));
+  const shown = (count: number): boolean => out.split("0 pods, 0 enrolled").length > count;
+  try {
+    await until("the first look", () => shown(1), TIMEOUT_MS);
+    meshPods = meshPods.map((pod) => ({ ...pod, metadata: { name: "nodemesh-control-b" } }));
+    await until("the changed one", () => shown(2), TIMEOUT_MS);
+    const [, first = "", second = ""] = out.split("CONTROL ");
+    assert.match(first, /\nnodemesh-control-a /);
+    assert.match(second, /\nnodemesh-control-b /);
+    assert.equal(child.exitCode, null);
+  } finally {
+    child.kill();
+    meshPods = [];
+  }
 });
 
 test("2: called wrongly", async () => {

@@ -41,7 +41,7 @@ const context: CliContext = {
 };
 addAgent(program, print);
 addCheck(program, context);
-addStatus(program, context);
+addStatus(program, context, (line) => console.error(line));
 addInstall(program, context, (line) => console.error(line));
 addDashboards(program, print);
 addUpgrade(program, context, (line) => console.error(line));

@@ -1,7 +1,15 @@
 /** What the installed mesh's processes say of themselves, asked through the API server's proxy to their pods. */
 
 import { z } from "zod";
-import { type Api, countField, field, listField, listItems, textField } from "./cluster.ts";
+import {
+  type Api,
+  countField,
+  field,
+  listField,
+  listItems,
+  listItemsIfAllowed,
+  textField,
+} from "./cluster.ts";
 
 /** Name that the manifests give to the port of /metrics, /ready, /facts and /status of agents and control. */
 const PORT_NAME = "metrics";
@@ -35,9 +43,26 @@ export async function meshPods(
   namespace: string,
   component: string,
 ): Promise<readonly MeshPod[]> {
+  return livePods(await listItems(api, podsPath(namespace, component)));
+}
+
+/** The same, and undefined where the user may not list them. */
+export async function meshPodsIfAllowed(
+  api: Api,
+  namespace: string,
+  component: string,
+): Promise<readonly MeshPod[] | undefined> {
+  const items = await listItemsIfAllowed(api, podsPath(namespace, component));
+  return items && livePods(items);
+}
+
+function podsPath(namespace: string, component: string): string {
   const selector = `app.kubernetes.io/name=nodemesh,app.kubernetes.io/component=${component}`;
-  const path = `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
-  return (await listItems(api, path)).map(meshPod).filter(({ phase }) => !ENDED.includes(phase));
+  return `/api/v1/namespaces/${namespace}/pods?labelSelector=${encodeURIComponent(selector)}`;
+}
+
+function livePods(items: readonly unknown[]): readonly MeshPod[] {
+  return items.map(meshPod).filter(({ phase }) => !ENDED.includes(phase));
 }
 
 function meshPod(pod: unknown): MeshPod {
@@ -129,7 +154,12 @@ export interface AgentPage {
   /** undefined, as the next: an agent from before they were told. */
   readonly bpffs?: boolean | undefined;
   readonly features?: Readonly<Record<string, boolean>> | undefined;
-  readonly snapshot: { readonly version: number; readonly ageSeconds: number };
+  /** `epoch`: of which replica of control it is; undefined: an agent from before it was told. */
+  readonly snapshot: {
+    readonly epoch?: string | undefined;
+    readonly version: number;
+    readonly ageSeconds: number;
+  };
   readonly pods: readonly { uid: string; state: string; detail: string }[];
 }
 
@@ -172,7 +202,11 @@ const agentPage: z.ZodType<AgentPage> = z.object({
   ipv6: z.boolean(),
   bpffs: z.boolean().optional(),
   features: z.record(z.string(), z.boolean()).optional(),
-  snapshot: z.object({ version: z.number(), ageSeconds: z.number() }),
+  snapshot: z.object({
+    epoch: z.string().optional(),
+    version: z.number(),
+    ageSeconds: z.number(),
+  }),
   pods: z.array(z.object({ uid: z.string(), state: z.string(), detail: z.string() })),
 });
 

@@ -1,9 +1,8 @@
 /** `nodemesh status`: nodes, agents, and which pods are in the mesh. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
-import { decodeItem } from "../../k8s/lean.ts";
-import { RESOURCES, type Resource } from "../../k8s/resources.ts";
-import { type Api, ClusterApi, failureText, listField, listItems, textField } from "../cluster.ts";
+import { type Api, ClusterApi } from "../cluster.ts";
 import {
   addClusterOptions,
   type CliContext,
@@ -11,85 +10,102 @@ import {
   chooseKubeConfig,
   outputOption,
 } from "../context.ts";
-import { mapSome } from "../map-some.ts";
-import { askAgent, askControl, isReady, meshPods } from "../mesh-facts.ts";
+import { gather } from "./gather.ts";
 import { statusLines } from "./lines.ts";
-import { type StatusFacts, statusProblem, statusReport } from "./report.ts";
+import {
+  type StatusQuestion,
+  type StatusReport,
+  statusProblem,
+  statusReport,
+  steadyPart,
+} from "./report.ts";
 
 interface StatusOptions extends ClusterOptions {
   readonly namespace?: string;
   readonly allNamespaces?: boolean;
+  readonly selector?: string;
+  readonly watch?: boolean;
   readonly meshNamespace: string;
   readonly output: string;
 }
 
-/** Adds the command. */
-export function addStatus(program: Command, context: CliContext): void {
+/** Between two looks of --watch: what a look costs the API server is a list of each kind and a page of each agent. */
+const LOOK_AGAIN_MS = 2000;
+
+/** Adds the command. `say` gets what is no part of the output. */
+export function addStatus(
+  program: Command,
+  context: CliContext,
+  say: (line: string) => void,
+): void {
   const command = program
     .command("status")
     .description("nodes, agents, and pods: enrolled or why not, and where their traffic goes")
+    .argument("[pods...]", "names of pods (default: all of the namespace)")
     .option("-n, --namespace <name>", "pods of this namespace (default: of the context)")
     .option("-A, --all-namespaces", "pods of all namespaces")
+    .option("-l, --selector <labels>", "pods with these labels, as kubectl takes them")
+    .option("-w, --watch", "look every 2 s, and show it again whenever something has changed")
     .option("--mesh-namespace <name>", "namespace of nodemesh", "nodemesh")
     .addOption(outputOption());
-  addClusterOptions(command).action(async (options: StatusOptions) => {
+  addClusterOptions(command).action(async (names: string[], options: StatusOptions) => {
     const config = chooseKubeConfig(options, context);
     await using api = new ClusterApi(config);
     const here = config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
-    const namespace = options.allNamespaces === true ? undefined : (options.namespace ?? here);
-    const { meshNamespace } = options;
-    const facts = await gather(api, meshNamespace);
-    const problem = statusProblem(facts, { namespace, meshNamespace });
-    if (problem !== undefined) throw new Error(problem);
-    const report = statusReport(facts, namespace);
-    if (options.output === "json") context.out(JSON.stringify(report, null, 2));
-    else for (const line of statusLines(report)) context.out(line);
+    const question = questionOf(names, options, here);
+    const show = (report: StatusReport): void => {
+      if (options.output === "json") context.out(JSON.stringify(report, null, 2));
+      else for (const line of statusLines(report)) context.out(line);
+    };
+    const first = await look(api, question);
+    show(first);
+    if (options.watch === true) await watch(api, question, { first, show, say, context });
   });
 }
 
-/** Kinds whose objects decide who is enrolled. */
-const READ = ["namespaces", "services", "pods", "endpointslices", "servicemeshes"];
-
-async function gather(api: Api, namespace: string): Promise<StatusFacts> {
-  const resources = RESOURCES.filter(({ name }) => READ.includes(name));
-  const [lists, nodes, controlPods, agentPods] = await Promise.all([
-    Promise.all(resources.map((resource) => readAll(api, resource))),
-    listItems(api, "/api/v1/nodes"),
-    meshPods(api, namespace, "control"),
-    meshPods(api, namespace, "agent"),
-  ]);
-  const [control, agents] = await Promise.all([
-    mapSome(controlPods, async (pod) => ({
-      pod,
-      page: await askControl(api, namespace, pod),
-    })),
-    mapSome(agentPods, async (pod) => ({ pod, page: await askAgent(api, namespace, pod) })),
-  ]);
-  const names = nodes.map((node) => textField(node, "metadata", "name"));
-  return { ...factsOf(lists), nodes: names, control, agents };
+function questionOf(
+  names: readonly string[],
+  { namespace, allNamespaces, selector, meshNamespace }: StatusOptions,
+  here: string,
+): StatusQuestion {
+  if (allNamespaces !== true)
+    return { namespace: namespace ?? here, selector, meshNamespace, names };
+  if (names.length > 0)
+    throw new Error("pods are named within one namespace: give -n NAMESPACE instead of -A");
+  return { namespace: undefined, selector, meshNamespace, names };
 }
 
-/** What the lists say, each with its kind. */
-export function factsOf(lists: readonly Listed[]): Pick<StatusFacts, "objects" | "readyPods"> {
-  const pods = lists.filter(({ resource }) => resource.name === "pods").flatMap((of) => of.items);
-  return {
-    objects: lists.flatMap(({ resource, items }) =>
-      items.flatMap((item) => decodeItem(item, resource)),
-    ),
-    readyPods: new Set(pods.filter(isReady).map((pod) => textField(pod, "metadata", "uid"))),
-  };
+async function look(api: Api, question: StatusQuestion): Promise<StatusReport> {
+  const facts = await gather(api, question);
+  const problem = statusProblem(facts, question);
+  if (problem !== undefined) throw new Error(problem);
+  return statusReport(facts, question);
 }
 
-/** Objects of a kind as the API gives them. */
-export interface Listed {
-  readonly resource: Resource;
-  readonly items: readonly unknown[];
+interface Watching {
+  readonly first: StatusReport;
+  readonly show: (report: StatusReport) => void;
+  readonly say: (line: string) => void;
+  readonly context: CliContext;
 }
 
-async function readAll(api: Api, resource: Resource): Promise<Listed> {
-  const answer = await api.get(resource.path);
-  if (answer.kind === "ok") return { resource, items: listField(answer.body, "items") };
-  if (resource.optional && answer.kind === "refused" && answer.status === 404)
-    return { resource, items: [] };
-  throw new Error(failureText(`list ${resource.name}`, api, answer));
+/** Never ends by itself. A look that fails is told once, and the next one may succeed. */
+async function watch(
+  api: Api,
+  question: StatusQuestion,
+  { first, show, say, context }: Watching,
+): Promise<never> {
+  let shown = steadyPart(first);
+  for (;;) {
+    await sleep(LOOK_AGAIN_MS);
+    const seen = await look(api, question).catch((cause: unknown) =>
+      cause instanceof Error ? cause.message : String(cause),
+    );
+    const steady = typeof seen === "string" ? seen : steadyPart(seen);
+    if (steady === shown) continue;
+    shown = steady;
+    say(`\n${context.now().toISOString()}`);
+    if (typeof seen === "string") say(seen);
+    else show(seen);
+  }
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { statusLines } from "./lines.ts";
-import type { AgentReport } from "./report.ts";
+import type { AgentReport, StatusReport } from "./report.ts";
 
 const AGENT: AgentReport = {
   node: "n1",
@@ -9,22 +9,75 @@ const AGENT: AgentReport = {
   ready: true,
   version: "0.1.0",
   snapshotVersion: 7,
+  snapshotOf: "c1",
   snapshotAgeSeconds: 2.4,
   problem: "",
 };
 
-function agentLine(change: Partial<AgentReport>): string {
-  const lines = statusLines({ control: [], agents: [{ ...AGENT, ...change }], pods: [] });
-  return lines.find((line) => line.startsWith("n1")) ?? "";
+const REPORT: StatusReport = {
+  control: [],
+  agents: [],
+  pods: [],
+  unseen: [],
+  summary: {
+    pods: 0,
+    enrolled: 0,
+    proxied: 0,
+    control: { ready: 0, all: 0 },
+    agents: { ready: 0, all: 0 },
+  },
+};
+
+function agentLines(change: Partial<AgentReport>): readonly string[] {
+  const lines = statusLines({ ...REPORT, agents: [{ ...AGENT, ...change }] });
+  return lines
+    .filter((line) => /^(?:n1|node\/n1)/.test(line))
+    .map((line) => line.replaceAll(/ {2,}/g, "|"));
 }
 
-test("a problem is shown whether or not the agent is ready", () => {
-  const silent = { snapshotVersion: undefined, snapshotAgeSeconds: undefined };
-  assert.equal(agentLine({}).replaceAll(/ {2,}/g, "|"), "n1|a|ready|0.1.0|7|2 s");
-  assert.match(
-    agentLine({ ...silent, problem: "GET /facts: 503" }),
-    /ready, but: GET \/facts: 503/,
-  );
-  assert.match(agentLine({ ready: false, problem: "no agent" }), / {3}no agent/);
-  assert.match(agentLine({ ready: false }), / {3}no {2}/);
+test("a problem is shown below the table, whether or not the agent is ready", () => {
+  const silent = {
+    snapshotVersion: undefined,
+    snapshotOf: undefined,
+    snapshotAgeSeconds: undefined,
+  };
+  assert.deepEqual(agentLines({}), ["n1|a|yes|0.1.0|7|c1|2 s"]);
+  assert.deepEqual(agentLines({ ...silent, problem: "GET /facts: 503" }), [
+    "n1|a|yes|0.1.0|-|-|-",
+    "node/n1: ready, but: GET /facts: 503",
+  ]);
+  assert.deepEqual(agentLines({ ready: false, problem: "no agent" }), [
+    "n1|a|no|0.1.0|7|c1|2 s",
+    "node/n1: no agent",
+  ]);
+});
+
+test("control's problem is no column either", () => {
+  const control = {
+    pod: "c1",
+    ready: false,
+    leader: undefined,
+    snapshotVersion: undefined,
+    problem: "ImagePullBackOff: Back-off pulling image",
+  };
+  const lines = statusLines({ ...REPORT, control: [control] });
+  assert.equal(lines[1]?.replaceAll(/ {2,}/g, "|"), "c1|no|-|-");
+  assert.ok(lines.includes("pod/c1: ImagePullBackOff: Back-off pulling image"));
+});
+
+test("the last line counts, and before it is what could not be seen", () => {
+  const summary = {
+    pods: 4,
+    enrolled: 3,
+    proxied: 1,
+    control: { ready: 1, all: 2 },
+    agents: { ready: 3, all: 3 },
+  };
+  const unseen = [{ what: "nodes", effect: "some are not listed" }];
+  assert.deepEqual(statusLines({ ...REPORT, unseen, summary }).slice(-3), [
+    "not seen, for you may not: nodes; some are not listed",
+    "",
+    "4 pods, 3 enrolled, 2 of these not through the proxy, control 1 of 2 ready, agents 3 of 3 ready",
+  ]);
+  assert.equal(statusLines(REPORT).at(-1), "0 pods, 0 enrolled");
 });

@@ -1,45 +1,60 @@
 /** How `nodemesh status` shows its report to people. Pure. */
 
 import { table } from "../table.ts";
-import type { AgentReport, StatusReport } from "./report.ts";
+import type { StatusReport, Summary, Unseen } from "./report.ts";
 
-/** Three tables: control, agents by node, pods. */
-export function statusLines({ control, agents, pods }: StatusReport): readonly string[] {
-  return [
-    ...table(
-      ["CONTROL", "READY", "LEADER", "SNAPSHOT"],
-      control.map((one) => [
-        one.pod,
-        one.ready ? "yes" : "no",
-        one.leader === undefined ? one.problem || "-" : one.leader ? "yes" : "no",
-        String(one.snapshotVersion ?? "-"),
-      ]),
-    ),
-    "",
-    ...table(
-      ["NODE", "AGENT", "READY", "VERSION", "SNAPSHOT", "AGE"],
-      agents.map((one) => [
-        one.node,
-        one.pod ?? "-",
-        readiness(one),
-        one.version ?? "-",
-        String(one.snapshotVersion ?? "-"),
-        one.snapshotAgeSeconds === undefined ? "-" : `${Math.round(one.snapshotAgeSeconds)} s`,
-      ]),
-    ),
-    "",
-    ...podLines(pods),
+/** Tables of control, agents by node, and pods; remarks on the first two; what could not be seen; the numbers. */
+export function statusLines(report: StatusReport): readonly string[] {
+  const { control, agents, pods, unseen, summary } = report;
+  const parts = [
+    control.length === 0 ? [] : controlLines(control),
+    agents.length === 0 ? [] : agentLines(agents),
+    podLines(pods),
+    remarks(report),
+    unseen.map(unseenLine),
+    [summaryLine(summary)],
   ];
+  return parts
+    .filter((lines) => lines.length > 0)
+    .flatMap((lines, at) => [...(at > 0 ? [""] : []), ...lines]);
+}
+
+function controlLines(control: StatusReport["control"]): readonly string[] {
+  return table(
+    ["CONTROL", "READY", "LEADER", "SNAPSHOT"],
+    control.map((one) => [
+      one.pod,
+      yes(one.ready),
+      one.leader === undefined ? "-" : yes(one.leader),
+      String(one.snapshotVersion ?? "-"),
+    ]),
+  );
+}
+
+/** Replicas count their snapshots apart: beside an agent's number is whose it is. */
+function agentLines(agents: StatusReport["agents"]): readonly string[] {
+  return table(
+    ["NODE", "AGENT", "READY", "VERSION", "SNAPSHOT", "OF", "AGE"],
+    agents.map((one) => [
+      one.node,
+      one.pod ?? "-",
+      yes(one.ready),
+      one.version ?? "-",
+      String(one.snapshotVersion ?? "-"),
+      one.snapshotOf ?? "-",
+      one.snapshotAgeSeconds === undefined ? "-" : `${Math.round(one.snapshotAgeSeconds)} s`,
+    ]),
+  );
 }
 
 function podLines(pods: StatusReport["pods"]): readonly string[] {
-  if (pods.length === 0) return ["no pods there; -A shows those of all namespaces"];
+  if (pods.length === 0) return ["no such pods there; -A shows those of all namespaces"];
   return table(
     ["POD", "NODE", "READY", "STATUS", "ADDRESSES", "MESH", "REMARKS"],
     pods.map((pod) => [
       `${pod.namespace}/${pod.name}`,
       pod.node || "-",
-      pod.ready ? "yes" : "no",
+      yes(pod.ready),
       pod.phase,
       pod.addresses.join(" ") || "-",
       pod.enrolled ? `enrolled (${pod.path})` : "-",
@@ -48,8 +63,31 @@ function podLines(pods: StatusReport["pods"]): readonly string[] {
   );
 }
 
-/** An agent that is ready may still not be heard: both are told. */
-function readiness({ ready, problem }: AgentReport): string {
-  if (!ready) return problem || "no";
-  return problem === "" ? "ready" : `ready, but: ${problem}`;
+/** Texts of any length, so below the tables. An agent that is ready may still not be heard: both are told. */
+function remarks({ control, agents }: StatusReport): readonly string[] {
+  const all = [
+    ...control.map(({ pod, ready, problem }) => ({ subject: `pod/${pod}`, ready, problem })),
+    ...agents.map(({ node, ready, problem }) => ({ subject: `node/${node}`, ready, problem })),
+  ];
+  return all
+    .filter(({ problem }) => problem !== "")
+    .map(({ subject, ready, problem }) => `${subject}: ${ready ? "ready, but: " : ""}${problem}`);
+}
+
+function unseenLine({ what, effect }: Unseen): string {
+  return `not seen, for you may not: ${what}; ${effect}`;
+}
+
+function summaryLine({ pods, enrolled, proxied, control, agents }: Summary): string {
+  const outside = enrolled - proxied;
+  return [
+    `${pods} pods, ${enrolled} enrolled`,
+    ...(outside > 0 ? [`${outside} of these not through the proxy`] : []),
+    ...(control.all > 0 ? [`control ${control.ready} of ${control.all} ready`] : []),
+    ...(agents.all > 0 ? [`agents ${agents.ready} of ${agents.all} ready`] : []),
+  ].join(", ");
+}
+
+function yes(value: boolean): string {
+  return value ? "yes" : "no";
 }

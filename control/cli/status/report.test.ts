@@ -2,9 +2,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { POD } from "../../../test/support/cli-facts.ts";
 import { RESOURCES } from "../../k8s/resources.ts";
-import type { AgentPage, Page } from "../mesh-facts.ts";
-import { factsOf, type Listed } from "./command.ts";
-import { type StatusFacts, statusProblem, statusReport } from "./report.ts";
+import type { AgentPage, ControlPage, Page } from "../mesh-facts.ts";
+import { factsOf, type Listed } from "./gather.ts";
+import {
+  type StatusFacts,
+  type StatusQuestion,
+  statusProblem,
+  statusReport,
+  steadyPart,
+} from "./report.ts";
 
 /** Objects as the API lists them. */
 function listed(name: string, ...items: readonly object[]): Listed {
@@ -42,6 +48,13 @@ function pod(
   };
 }
 
+const ALL: StatusQuestion = {
+  namespace: undefined,
+  meshNamespace: "mesh",
+  selector: undefined,
+  names: [],
+};
+
 const ENROLLED = { annotations: { "mesh/enabled": "true" } };
 
 const PAGE: AgentPage = {
@@ -58,6 +71,15 @@ const PAGE: AgentPage = {
   ],
 };
 
+const CONTROL_PAGE: ControlPage = {
+  snapshot: { epoch: "e1", version: 7 },
+  leader: true,
+  agents: [],
+  conditions: [],
+  conditionCount: 0,
+  resources: [],
+};
+
 function facts(
   pods: readonly object[],
   page: Page<AgentPage> = { kind: "page", value: PAGE },
@@ -69,18 +91,21 @@ function facts(
     nodes: ["n1", "n2"],
     control: [],
     agents: [{ pod: POD, page }],
+    selected: undefined,
+    meshSeen: true,
+    unseen: [],
   };
 }
 
 /** Name, path and reason of each pod. */
 function paths(reported: StatusFacts): readonly string[] {
-  const { pods } = statusReport(reported, undefined);
+  const { pods } = statusReport(reported, ALL);
   return pods.map(({ name, path, why }) => `${name} ${path}: ${why}`);
 }
 
 test("a pod is ready when the API says so", () => {
   const pods = [pod("caught", ENROLLED), pod("starting", { ready: "False" })];
-  const report = statusReport(facts(pods), undefined);
+  const report = statusReport(facts(pods), ALL);
   assert.deepEqual(
     report.pods.map(({ name, ready }) => `${name} ${ready}`),
     ["caught true", "starting false"],
@@ -119,7 +144,7 @@ test("a node's agent that tells nothing leaves its pods unknown, and says so its
     problem: "503",
   });
   assert.deepEqual(paths(silent), ["caught unknown: its node's agent does not answer"]);
-  const { agents } = statusReport(silent, undefined);
+  const { agents } = statusReport(silent, ALL);
   assert.deepEqual(
     agents.map(({ node, ready, version, problem }) => [node, ready, version, problem]),
     [
@@ -129,17 +154,48 @@ test("a node's agent that tells nothing leaves its pods unknown, and says so its
   );
 });
 
-test("only pods of the namespace that was asked for are reported", () => {
-  const some = facts([pod("a", {})]);
-  assert.equal(statusReport(some, "default").pods.length, 1);
-  assert.equal(statusReport(some, "other").pods.length, 0);
+test("only pods that were asked for are reported and counted: of a namespace, by name, by label", () => {
+  const some = facts([pod("caught", ENROLLED), pod("stuck", ENROLLED), pod("plain", {})]);
+  const names = (change: Partial<StatusQuestion>, reported = some): string => {
+    const { pods, summary } = statusReport(reported, { ...ALL, namespace: "default", ...change });
+    return `${pods.map(({ name }) => name).join()} ${summary.enrolled} ${summary.proxied}`;
+  };
+  assert.equal(names({}), "caught,stuck,plain 2 1");
+  assert.equal(names({ namespace: "other" }), " 0 0");
+  assert.equal(names({ names: ["stuck"] }), "stuck 1 0");
+  assert.equal(names({}, { ...some, selected: new Set(["uid-plain"]) }), "plain 0 0");
 });
 
-test("nothing installed and a namespace that is not there are problems with a next step", () => {
-  const there = facts([]);
-  const asked = { namespace: "default", meshNamespace: "mesh" };
-  assert.equal(statusProblem(there, asked), undefined);
-  assert.equal(statusProblem(there, { ...asked, namespace: undefined }), undefined);
+test("an agent's snapshot is told with the replica that counts it", () => {
+  const value = { ...PAGE, snapshot: { epoch: "e2", version: 7, ageSeconds: 1 } };
+  const control = ["e1", "e2"].map((epoch) => ({
+    pod: { ...POD, name: `of-${epoch}` },
+    page: { kind: "page", value: { ...CONTROL_PAGE, snapshot: { epoch, version: 9 } } } as const,
+  }));
+  const of = (page: Page<AgentPage>) =>
+    statusReport({ ...facts([], page), control }, ALL).agents.map((one) => one.snapshotOf);
+  assert.deepEqual(of({ kind: "page", value }), ["of-e2", undefined]);
+  assert.deepEqual(of({ kind: "page", value: PAGE }), [undefined, undefined]);
+});
+
+test("what changes by itself is no change", () => {
+  const aged = (ageSeconds: number, version = 7): string => {
+    const value = { ...PAGE, snapshot: { version, ageSeconds } };
+    return steadyPart(statusReport(facts([], { kind: "page", value }), ALL));
+  };
+  assert.equal(aged(1), aged(3));
+  assert.notEqual(aged(1), aged(1, 8));
+});
+
+test("nothing installed, and a namespace or a pod that is not there, are problems with a next step", () => {
+  const there = facts([pod("a", {})]);
+  const asked = { ...ALL, namespace: "default" };
+  assert.equal(statusProblem(there, { ...asked, names: ["a"] }), undefined);
+  assert.match(
+    statusProblem(there, { ...asked, names: ["a", "b"] }) ?? "",
+    /^there is no pod b in namespace default: /,
+  );
+  assert.equal(statusProblem(there, ALL), undefined);
   assert.match(
     statusProblem(there, { ...asked, namespace: "defualt" }) ?? "",
     /^there is no namespace defualt: name another -n/,
@@ -148,4 +204,5 @@ test("nothing installed and a namespace that is not there are problems with a ne
     statusProblem({ ...there, agents: [] }, asked) ?? "",
     /^no pod of nodemesh is in namespace mesh: .*nodemesh install --namespace mesh \| kubectl apply -f -/,
   );
+  assert.equal(statusProblem({ ...there, agents: [], meshSeen: false }, asked), undefined);
 });

@@ -20,6 +20,18 @@ export interface StatusFacts {
   readonly nodes: readonly string[];
   readonly control: readonly { readonly pod: MeshPod; readonly page: Page<ControlPage> }[];
   readonly agents: readonly { readonly pod: MeshPod; readonly page: Page<AgentPage> }[];
+  /** Uids of the pods that the selector chooses; undefined: no selector. */
+  readonly selected: ReadonlySet<string> | undefined;
+  /** False: the user may not list the mesh's own pods, so nothing follows from there being none. */
+  readonly meshSeen: boolean;
+  readonly unseen: readonly Unseen[];
+}
+
+/** Something that the user may not look at. */
+export interface Unseen {
+  readonly what: string;
+  /** What the report therefore can't tell. */
+  readonly effect: string;
 }
 
 /** One agent, by node. */
@@ -29,6 +41,8 @@ export interface AgentReport {
   readonly ready: boolean;
   readonly version: string | undefined;
   readonly snapshotVersion: number | undefined;
+  /** Pod of the replica of control whose count that is: versions of two replicas do not compare. */
+  readonly snapshotOf: string | undefined;
   readonly snapshotAgeSeconds: number | undefined;
   /** Why it is not ready or tells nothing; empty when all is well. */
   readonly problem: string;
@@ -61,31 +75,65 @@ export interface StatusReport {
   }[];
   readonly agents: readonly AgentReport[];
   readonly pods: readonly PodReport[];
+  readonly unseen: readonly Unseen[];
+  readonly summary: Summary;
 }
 
-/** What was asked for: pods of a namespace (undefined: of all), and where the mesh shall be. */
+/** Numbers of a report: of its pods, and of what it tells of the mesh. */
+export interface Summary {
+  readonly pods: number;
+  readonly enrolled: number;
+  /** Enrolled ones whose traffic goes through the proxy, by their agents' word. */
+  readonly proxied: number;
+  readonly control: Ready;
+  readonly agents: Ready;
+}
+
+/** So many are ready, of so many that there shall be. */
+interface Ready {
+  readonly ready: number;
+  readonly all: number;
+}
+
+/** What was asked for. */
 export interface StatusQuestion {
+  /** Whose pods; undefined: of all namespaces. */
   readonly namespace: string | undefined;
+  /** Where the mesh shall be. */
   readonly meshNamespace: string;
+  /** Labels of pods, as kubectl takes them; undefined: whatever their labels. */
+  readonly selector: string | undefined;
+  /** Pods by name; none: all. */
+  readonly names: readonly string[];
 }
 
 /** Why there is nothing to report, with the next step; undefined: there is. Empty tables would look like an answer. */
 export function statusProblem(facts: StatusFacts, question: StatusQuestion): string | undefined {
-  const { namespace, meshNamespace } = question;
-  if (facts.control.length + facts.agents.length === 0)
+  const { namespace, meshNamespace, names } = question;
+  if (facts.meshSeen && facts.control.length + facts.agents.length === 0)
     return (
       `no pod of nodemesh is in namespace ${meshNamespace}: name another --mesh-namespace, or install it: ` +
       `${installStep(meshNamespace)}; nodemesh check -n ${meshNamespace} says more`
     );
-  const namespaces = facts.objects.flatMap((one) =>
-    one.kind === "object" && one.object.kind === "Namespace" ? [one.object.metadata.name] : [],
+  if (namespace === undefined) return undefined;
+  const objects = facts.objects.flatMap((one) => (one.kind === "object" ? [one.object] : []));
+  const namespaces = objects.filter(({ kind }) => kind === "Namespace");
+  const hidden = facts.unseen.some(({ what }) => what === `namespace/${namespace}`);
+  if (!hidden && !namespaces.some(({ metadata }) => metadata.name === namespace))
+    return `there is no namespace ${namespace}: name another -n, or -A for all; kubectl get namespaces lists them`;
+  const there = objects.filter(
+    (object) => object.kind === "Pod" && object.metadata.namespace === namespace,
   );
-  if (namespace === undefined || namespaces.includes(namespace)) return undefined;
-  return `there is no namespace ${namespace}: name another -n, or -A for all; kubectl get namespaces lists them`;
+  const lacking = names.filter((name) => !there.some(({ metadata }) => metadata.name === name));
+  if (lacking.length === 0) return undefined;
+  return `there is no pod ${lacking.join(", ")} in namespace ${namespace}: name another, or another -n; kubectl get pods -n ${namespace} lists them`;
 }
 
-/** Makes the report. `namespace` undefined = all of them. */
-export function statusReport(facts: StatusFacts, namespace: string | undefined): StatusReport {
+/** Makes the report. */
+export function statusReport(
+  facts: StatusFacts,
+  { namespace, names }: Pick<StatusQuestion, "namespace" | "names">,
+): StatusReport {
   const objects = facts.objects.flatMap((one) => (one.kind === "object" ? [one.object] : []));
   const world = applyChanges(
     EMPTY_WORLD,
@@ -101,31 +149,49 @@ export function statusReport(facts: StatusFacts, namespace: string | undefined):
   for (const { ref, problem } of compilation.conditions)
     if (ref.kind === "Pod") problems.set(`${ref.namespace}/${ref.name}`, problem);
   const pages = new Map(facts.agents.map(({ pod, page }) => [pod.node, page]));
-  const pods = objects.filter((object) => object.kind === "Pod");
+  const pods = objects
+    .filter((object) => object.kind === "Pod")
+    .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
+    .filter(({ metadata }) => names.length === 0 || names.includes(metadata.name))
+    .filter(({ metadata }) => facts.selected?.has(metadata.uid) ?? true)
+    .map((pod) => {
+      const ref = objectRef(pod);
+      return podReport(pod, {
+        enrolled: enrolled.has(pod.metadata.uid),
+        ready: facts.readyPods.has(pod.metadata.uid),
+        meshSeen: facts.meshSeen,
+        page: pages.get(pod.spec.nodeName),
+        problem: problems.get(`${ref.namespace}/${ref.name}`),
+      });
+    });
+  const control = facts.control.map(({ pod, page }) => ({
+    pod: pod.name,
+    ready: pod.ready,
+    leader: page.kind === "page" ? page.value.leader : undefined,
+    snapshotVersion: page.kind === "page" ? page.value.snapshot.version : undefined,
+    problem: page.kind === "page" ? "" : pod.trouble || page.problem,
+  }));
+  const agents = facts.meshSeen ? facts.nodes.map((node) => agentReport(node, facts)) : [];
   return {
-    control: facts.control.map(({ pod, page }) => ({
-      pod: pod.name,
-      ready: pod.ready,
-      leader: page.kind === "page" ? page.value.leader : undefined,
-      snapshotVersion: page.kind === "page" ? page.value.snapshot.version : undefined,
-      problem: page.kind === "page" ? "" : page.problem,
-    })),
-    agents: facts.nodes.map((node) => agentReport(node, facts)),
-    pods: pods
-      .filter(({ metadata }) => namespace === undefined || metadata.namespace === namespace)
-      .map((pod) => {
-        const ref = objectRef(pod);
-        return podReport(pod, {
-          enrolled: enrolled.has(pod.metadata.uid),
-          ready: facts.readyPods.has(pod.metadata.uid),
-          page: pages.get(pod.spec.nodeName),
-          problem: problems.get(`${ref.namespace}/${ref.name}`),
-        });
-      }),
+    control,
+    agents,
+    pods,
+    unseen: facts.unseen,
+    summary: {
+      pods: pods.length,
+      enrolled: pods.filter((pod) => pod.enrolled).length,
+      proxied: pods.filter(({ path }) => path === "proxy").length,
+      control: readyOf(control),
+      agents: readyOf(agents),
+    },
   };
 }
 
-function agentReport(node: string, { agents }: StatusFacts): AgentReport {
+function readyOf(all: readonly { readonly ready: boolean }[]): Ready {
+  return { ready: all.filter(({ ready }) => ready).length, all: all.length };
+}
+
+function agentReport(node: string, { agents, control }: StatusFacts): AgentReport {
   const agent = agents.find(({ pod }) => pod.node === node && !pod.terminating);
   const page = agent?.page.kind === "page" ? agent.page.value : undefined;
   return {
@@ -134,15 +200,23 @@ function agentReport(node: string, { agents }: StatusFacts): AgentReport {
     ready: agent?.pod.ready ?? false,
     version: agent?.pod.images.map(tagOf)[0],
     snapshotVersion: page?.snapshot.version,
+    snapshotOf: control.find(
+      (one) => one.page.kind === "page" && one.page.value.snapshot.epoch === page?.snapshot.epoch,
+    )?.pod.name,
     snapshotAgeSeconds: page?.snapshot.ageSeconds,
     problem:
-      agent === undefined ? "no agent" : agent.page.kind === "none" ? agent.page.problem : "",
+      agent === undefined
+        ? "no agent"
+        : agent.page.kind === "none"
+          ? agent.pod.trouble || agent.page.problem
+          : "",
   };
 }
 
 interface Circumstances {
   readonly enrolled: boolean;
   readonly ready: boolean;
+  readonly meshSeen: boolean;
   readonly page: Page<AgentPage> | undefined;
   readonly problem: string | undefined;
 }
@@ -164,9 +238,10 @@ function podReport(pod: Pod, circumstances: Circumstances): PodReport {
 
 function pathOf(
   pod: Pod,
-  { enrolled, page, problem }: Circumstances,
+  { enrolled, meshSeen, page, problem }: Circumstances,
 ): Pick<PodReport, "path" | "why"> {
   if (!enrolled) return { path: "direct", why: whyNot(pod, problem) };
+  if (!meshSeen) return { path: "unknown", why: "you may not ask its node's agent" };
   if (page === undefined) return { path: "unknown", why: "no agent on its node" };
   if (page.kind === "none") return { path: "unknown", why: "its node's agent does not answer" };
   // A static pod goes by its manifest's hash on the node.
@@ -187,4 +262,10 @@ function whyNot(pod: Pod, problem: string | undefined): string {
   if (said === "true") return pod.spec.nodeName === "" ? "has no node yet" : "has no address yet";
   if (pod.spec.hostNetwork) return "is on its node's network";
   return "nobody asked: no mesh/enabled=true on it or its namespace, no ServiceMesh";
+}
+
+/** What of a report is worth to be shown again when it has changed: not the ages, which always do. */
+export function steadyPart({ agents, ...rest }: StatusReport): string {
+  const steady = agents.map(({ snapshotAgeSeconds: _, ...agent }) => agent);
+  return JSON.stringify({ ...rest, agents: steady });
 }
