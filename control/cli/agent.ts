@@ -2,6 +2,7 @@
 
 import { Argument, type Command, Option } from "commander";
 import { Agent, request } from "undici";
+import { formatted } from "./context.ts";
 
 /** Pages of the admin socket (agent/admin). */
 const PAGES = [
@@ -24,13 +25,14 @@ export function addAgent(program: Command, print: (text: string) => void): void 
     .addArgument(new Argument("<page>", "what to show").choices(PAGES))
     .option("--socket <path>", "the agent's admin socket", "/run/nodemesh/agent.sock")
     .addOption(
-      new Option("-o, --output <format>", "json: one line; pretty: for people")
-        .choices(["json", "pretty"])
+      new Option("-o, --output <format>", "json: one line; pretty: for people; yaml")
+        .choices(["json", "pretty", "yaml"])
         .default("pretty"),
     )
     .action(async (page: string, options: { socket: string; output: string }) => {
       const value = await ask(options.socket, page);
-      print(options.output === "json" ? JSON.stringify(value) : JSON.stringify(value, null, 2));
+      const pretty = formatted(value, options.output === "yaml" ? "yaml" : "json");
+      print(options.output === "json" ? JSON.stringify(value) : (pretty ?? ""));
     });
 }
 

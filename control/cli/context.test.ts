@@ -6,10 +6,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { makeAuthority } from "../tls/authority.ts";
 import { ClusterApi } from "./cluster.ts";
-import { type ClusterOptions, chooseKubeConfig } from "./context.ts";
+import { type ClusterOptions, chooseKubeConfig, formatted } from "./context.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "nodemesh-kubeconfig-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -34,7 +34,8 @@ function single(name: string, change: { user?: object; cluster?: object } = {}):
 
 function choose(options: ClusterOptions, env: Record<string, string> = {}): KubeConfig {
   const context = { out: () => undefined, now: () => new Date(), fail: () => undefined };
-  return chooseKubeConfig(options, { ...context, env: { HOME: folder, ...env } });
+  const paint = (_: string, text: string): string => text;
+  return chooseKubeConfig(options, { ...context, paint, env: { HOME: folder, ...env } });
 }
 
 function currentOf(config: KubeConfig): readonly (string | undefined)[] {
@@ -179,4 +180,11 @@ test("a plugin beside the kubeconfig and an HTTP server are used as kubectl does
   chmodSync(plugin, 0o755);
   assert.equal(await asked({ user: { exec: { command: "./plugin" } } }), "away");
   assert.equal(await asked({ cluster: { server: "http://127.0.0.1:1" } }), "away");
+});
+
+test("json and yaml say the same; what is undefined is in neither", () => {
+  const value = { a: ["x: y", "no"], b: undefined, c: { d: 1.5 } };
+  const read = [JSON.parse(formatted(value, "json") ?? ""), parse(formatted(value, "yaml") ?? "")];
+  for (const one of read) assert.deepEqual(one, { a: ["x: y", "no"], c: { d: 1.5 } });
+  assert.equal(formatted(value, "table"), undefined);
 });

@@ -5,6 +5,7 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type Command, Option } from "commander";
+import { stringify } from "yaml";
 import { loadKubeConfigFiles } from "../k8s/kubeconfig.ts";
 
 /** What the process gives to commands. */
@@ -12,9 +13,14 @@ export interface CliContext {
   readonly out: (text: string) => void;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => Date;
+  /** Colours a text of the output: on a terminal that has colours, unless NO_COLOR says otherwise. */
+  readonly paint: Paint;
   /** Sets the exit code for a command that has done its work and found something failing. */
   readonly fail: () => void;
 }
+
+/** Gives a text a colour, or leaves it as it is. */
+export type Paint = (colour: "green" | "yellow" | "red", text: string) => string;
 
 /** Options of a command that talks to a cluster. */
 export interface ClusterOptions {
@@ -32,8 +38,17 @@ export function addClusterOptions(command: Command): Command {
 /** `-o`, the same for every command. */
 export function outputOption(): Option {
   return new Option("-o, --output <format>", "output format")
-    .choices(["table", "json"])
+    .choices(["table", "json", "yaml"])
     .default("table");
+}
+
+/** A value for programs in the format that `-o` names; undefined: for people, each command in its own way. */
+export function formatted(value: unknown, format: string): string | undefined {
+  if (format === "json") return JSON.stringify(value, null, 2);
+  // Through JSON: what it leaves out has no place in YAML either, and nothing becomes an anchor.
+  if (format === "yaml")
+    return stringify(JSON.parse(JSON.stringify(value)), { lineWidth: 0 }).trimEnd();
+  return undefined;
 }
 
 /** The kubeconfig that the options and the environment name. Throws an Error for the operator. */

@@ -57,7 +57,8 @@ test("what --set can't read is refused with the key and the next step", () => {
 /** The process's doors, with no cluster behind them. */
 function alone(out: (text: string) => void): CliContext {
   const fail = (): void => assert.fail("no command here fails that way");
-  return { out, env: { HOME: "/nonexistent" }, now: () => new Date(), fail };
+  const paint = (_: string, text: string): string => text;
+  return { out, env: { HOME: "/nonexistent" }, now: () => new Date(), fail, paint };
 }
 
 test("install takes several --set, together and apart, and notes them for upgrades", async () => {

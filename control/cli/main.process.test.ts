@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { after, before, test } from "node:test";
 import { stringify } from "yaml";
 import { NODE } from "../../test/support/cli-facts.ts";
@@ -124,6 +125,36 @@ test("1: a failing line, nothing installed, a kubeconfig that is not there", asy
   assert.equal(status.code, 1);
   assert.match(lost.error, /^error: kubeconfig \S*\/absent: ENOENT/);
   assert.equal(lost.code, 1);
+});
+
+/** What check --pre writes to a terminal: util-linux's script gives it one. */
+async function onTerminal(env: Readonly<Record<string, string>>): Promise<string> {
+  const command = `'${process.execPath}' '${MAIN}' check --pre`;
+  const all = {
+    PATH: "/usr/bin:/bin",
+    HOME: folder,
+    KUBECONFIG: kubeconfig,
+    TERM: "xterm",
+    ...env,
+  };
+  const child = spawn("script", ["-qec", command, "/dev/null"], { env: all, timeout: TIMEOUT_MS });
+  child.stdin.end();
+  return text(child.stdout);
+}
+
+test("verdicts have colours on a terminal, not with NO_COLOR and not in a pipe", async () => {
+  allowed = true;
+  const [coloured, plain, piped] = await Promise.all([
+    onTerminal({}),
+    onTerminal({ NO_COLOR: "1" }),
+    run("check", "--pre"),
+  ]);
+  const green = String.fromCharCode(27) + "[32mpass";
+  assert.ok(coloured.includes(green), coloured);
+  for (const words of [plain, piped.out]) {
+    assert.match(words, /^pass {2}API server/);
+    assert.ok(!words.includes(String.fromCharCode(27)), words);
+  }
 });
 
 test("status -w shows what is there, and again once it has changed, until it is ended", async () => {

@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from "node:fs";
+import { styleText } from "node:util";
 import { Command, CommanderError } from "commander";
 import { z } from "zod";
 import { addAgent } from "./agent.ts";
@@ -35,6 +36,7 @@ const context: CliContext = {
   out: print,
   env: process.env,
   now: () => new Date(),
+  paint: (colour, text) => styleText(colour, text, { stream: process.stdout }),
   fail: () => {
     process.exitCode = FAILED;
   },

@@ -8,6 +8,7 @@ import {
   type CliContext,
   type ClusterOptions,
   chooseKubeConfig,
+  formatted,
   outputOption,
 } from "../context.ts";
 import { anyFailed, describeFindings, type Finding } from "./finding.ts";
@@ -53,8 +54,10 @@ export function addCheck(program: Command, context: CliContext): void {
   addClusterOptions(command).action(async (options: CheckOptions) => {
     await using api = new ClusterApi(chooseKubeConfig(options, context));
     const findings = await checked(api, options, context);
-    if (options.output === "json") context.out(JSON.stringify({ findings }, null, 2));
-    else for (const line of describeFindings(findings)) context.out(line);
+    const { output } = options;
+    context.out(
+      formatted({ findings }, output) ?? describeFindings(findings, context.paint).join("\n"),
+    );
     if (anyFailed(findings)) context.fail();
   });
 }
@@ -69,7 +72,7 @@ async function checked(
   for (let looks = 0; ; looks++) {
     const { findings, comingUp } = await look(api, options, context);
     if (!comingUp || !anyFailed(findings) || performance.now() >= deadline) return findings;
-    if (looks === 0 && options.output !== "json")
+    if (looks === 0 && options.output === "table")
       context.out(`the mesh is coming up: waiting for it up to ${options.wait} s (see --wait)`);
     await sleep(LOOK_AGAIN_MS);
   }

@@ -1,5 +1,7 @@
 /** What a check found, and how it is shown. Pure. */
 
+import type { Paint } from "../context.ts";
+
 /** How a line ends: `warn` does not fail the command. */
 export type Verdict = "pass" | "warn" | "fail";
 
@@ -33,10 +35,12 @@ export function anyFailed(findings: readonly Finding[]): boolean {
   return findings.some(({ verdict }) => verdict === "fail");
 }
 
-/** Lines for people, the count last. */
-export function describeFindings(findings: readonly Finding[]): readonly string[] {
+const COLOURS = { pass: "green", warn: "yellow", fail: "red" } as const;
+
+/** Lines for people, the count last. The verdict is a word too: nothing is told by its colour alone. */
+export function describeFindings(findings: readonly Finding[], paint: Paint): readonly string[] {
   const lines = findings.flatMap(({ verdict, subject, detail, nextStep }) => [
-    `${verdict.padEnd(4)}  ${subject}: ${detail}`,
+    `${paint(COLOURS[verdict], verdict.padEnd(4))}  ${subject}: ${detail}`,
     ...(nextStep === undefined ? [] : [`      -> ${nextStep}`]),
   ]);
   const count = (verdict: Verdict): number =>

@@ -8,6 +8,7 @@ import {
   type CliContext,
   type ClusterOptions,
   chooseKubeConfig,
+  formatted,
   outputOption,
 } from "../context.ts";
 import { gather } from "./gather.ts";
@@ -54,12 +55,12 @@ export function addStatus(
     const here = config.getContextObject(config.getCurrentContext())?.namespace ?? "default";
     const question = questionOf(names, options, here);
     const show = (report: StatusReport): void => {
-      if (options.output === "json") context.out(JSON.stringify(report, null, 2));
-      else for (const line of statusLines(report)) context.out(line);
+      context.out(formatted(report, options.output) ?? statusLines(report).join("\n"));
     };
     const first = await look(api, question);
     show(first);
-    if (options.watch === true) await watch(api, question, { first, show, say, context });
+    const { watch: watched, output } = options;
+    if (watched === true) await watch(api, question, { first, show, say, context, output });
   });
 }
 
@@ -87,13 +88,14 @@ interface Watching {
   readonly show: (report: StatusReport) => void;
   readonly say: (line: string) => void;
   readonly context: CliContext;
+  readonly output: string;
 }
 
 /** Never ends by itself. A look that fails is told once, and the next one may succeed. */
 async function watch(
   api: Api,
   question: StatusQuestion,
-  { first, show, say, context }: Watching,
+  { first, show, say, context, output }: Watching,
 ): Promise<never> {
   let shown = steadyPart(first);
   for (;;) {
@@ -104,6 +106,8 @@ async function watch(
     const steady = typeof seen === "string" ? seen : steadyPart(seen);
     if (steady === shown) continue;
     shown = steady;
+    // Documents of a YAML stream are told apart by this line alone.
+    if (output === "yaml") context.out("---");
     say(`\n${context.now().toISOString()}`);
     if (typeof seen === "string") say(seen);
     else show(seen);
