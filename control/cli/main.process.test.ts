@@ -109,11 +109,12 @@ test("0: help, manifests, and a check without a failing line", async () => {
 
 test("1: a failing line, nothing installed, a kubeconfig that is not there", async () => {
   allowed = false;
-  const [pre, check, status, lost] = await Promise.all([
+  const [pre, check, status, lost, version] = await Promise.all([
     run("check", "--pre", "-o", "json"),
     run("check", "-n", "mesh"),
     run("status", "-A"),
     run("status", "--kubeconfig", join(folder, "absent")),
+    run("version", "--kubeconfig", join(folder, "absent")),
   ]);
   const findings = JSON.parse(pre.out) as { findings: readonly { verdict: string }[] };
   assert.ok(findings.findings.some(({ verdict }) => verdict === "fail"));
@@ -125,6 +126,10 @@ test("1: a failing line, nothing installed, a kubeconfig that is not there", asy
   assert.equal(status.code, 1);
   assert.match(lost.error, /^error: kubeconfig \S*\/absent: ENOENT/);
   assert.equal(lost.code, 1);
+  // What is known without a cluster is told all the same.
+  assert.match(version.out, /^this command: \d+\.\d+\.\d+\n$/);
+  assert.match(version.error, /^error: kubeconfig \S*\/absent: ENOENT/);
+  assert.equal(version.code, 1);
 });
 
 /** What check --pre writes to a terminal: util-linux's script gives it one. */

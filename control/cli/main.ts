@@ -15,6 +15,7 @@ import { addDashboards } from "./dashboards.ts";
 import { addInstall } from "./install.ts";
 import { addStatus } from "./status/command.ts";
 import { addUpgrade } from "./upgrade/command.ts";
+import { addVersion } from "./version.ts";
 
 /** Exit codes: 0 done, 1 failed, 2 called wrongly. */
 const FAILED = 1;
@@ -29,7 +30,7 @@ for (const stream of [process.stdout, process.stderr])
 
 const program = new Command("nodemesh")
   .description("A service mesh for Kubernetes with one agent per node and no sidecar.")
-  .version(ownVersion(), "--version", "print the version")
+  .version(ownVersion(), "--version", "print the version of this command")
   .exitOverride();
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 const context: CliContext = {
@@ -54,6 +55,7 @@ program
   .action(() => {
     throw new Error("start it through bin/nodemesh, which knows where the simulator is");
   });
+addVersion(program, context, ownVersion());
 addCompletion(program, print);
 for (const command of program.commands) command.exitOverride();
 

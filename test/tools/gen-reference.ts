@@ -21,6 +21,7 @@ const COMMANDS: readonly (readonly string[])[] = [
   ["bin/nodemesh", "status"],
   ["bin/nodemesh", "dashboards"],
   ["bin/nodemesh", "agent"],
+  ["bin/nodemesh", "version"],
   ["bin/nodemesh", "completion"],
 ];
 
