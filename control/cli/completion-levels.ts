@@ -54,3 +54,28 @@ function flagOf({ short, long, description, required, optional, argChoices }: Op
   const values = required || optional ? { values: known ?? [] } : {};
   return { names, help: description, ...values };
 }
+
+/** What may follow some words, and what the shell is to do with it. */
+export interface Offer {
+  readonly words: readonly Word[];
+  /** Where any file may follow. */
+  readonly files: boolean;
+}
+
+/** What may follow `typed`, the whole words after the program's name: by the longest chain of them that is a command. */
+export function offerAfter(levels: readonly Level[], typed: readonly string[]): Offer {
+  let chain = "";
+  for (const word of typed) {
+    const next = `${chain} ${word}`.trim();
+    if (levels.some(({ path }) => path === next)) chain = next;
+  }
+  const here = levels.find(({ path }) => path === chain);
+  const last = here?.options.find(({ names }) => names.includes(typed.at(-1) ?? ""));
+  if (last?.values !== undefined)
+    return {
+      words: last.values.map((word) => ({ word, help: "" })),
+      files: last.values.length === 0,
+    };
+  const flags = here?.options.flatMap(({ names, help }) => names.map((word) => ({ word, help })));
+  return { words: [...(here?.words ?? []), ...(flags ?? [])], files: false };
+}

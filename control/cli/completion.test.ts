@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { Argument, Command, Option } from "commander";
-import { addCompletion, completionScript } from "./completion.ts";
+import { addCompletion, completionScript, pluginCompletion } from "./completion.ts";
 import { type Level, levelsOf } from "./completion-levels.ts";
 
 /** A shell that hangs (on a question of its own, for one) is ended, and the test fails. */
@@ -18,6 +18,10 @@ after(() => rmSync(folder, { recursive: true }));
 
 /** The program of the tests. */
 function levels(): readonly Level[] {
+  return levelsOf(program(), "");
+}
+
+function program(): Command {
   const made = new Command("nodemesh");
   made
     .command("check")
@@ -30,7 +34,7 @@ function levels(): readonly Level[] {
   made.command("install").option("--set <key=value...>", "an option");
   // The same word at two places, as `status` and `sim status` are.
   made.command("list").addArgument(new Argument("<what>", "what").choices(["pods", "nodes"]));
-  return levelsOf(made, "");
+  return made;
 }
 
 type Shell = "bash" | "zsh" | "fish";
@@ -157,4 +161,18 @@ words=(nodemesh ch) CURRENT=2
 compadd() { print -r -- "$@" }
 fpath=("$1" $fpath); mv "$2" "$1/_nodemesh"; _nodemesh`;
   assert.match(run("zsh", ["-fc", script, "zsh", folder, file]), /check/);
+});
+
+test("kubectl is told the same, in its own format", () => {
+  for (const [typed, offers] of CASES) {
+    const lines = pluginCompletion(program(), typed);
+    const words = lines.slice(0, -1).map((line) => line.split("\t")[0] ?? "");
+    assert.deepEqual(words.sort(), offers, typed.join(" "));
+    assert.equal(lines.at(-1), ":4", typed.join(" "));
+  }
+  const after = (...typed: readonly string[]) => pluginCompletion(program(), typed);
+  assert.deepEqual(after("ch"), ["check\tit's checked", ":4"]);
+  assert.deepEqual(after("check", "--file", ""), [":0"]);
+  assert.deepEqual(after("install", "--set", "agent.w"), ["agent.workers=", ":6"]);
+  assert.match(after("sim", "an").join("\n"), /^annotate\t.+\n:4$/);
 });

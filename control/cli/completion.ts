@@ -1,7 +1,7 @@
 /** `nodemesh completion SHELL`: a script for the shell, generated from the commands and options themselves. */
 
 import { Argument, type Command } from "commander";
-import { type Flag, type Level, levelsOf } from "./completion-levels.ts";
+import { type Flag, type Level, levelsOf, offerAfter } from "./completion-levels.ts";
 import { SIM_LEVELS } from "./sim-levels.gen.ts";
 
 const SHELLS = ["bash", "zsh", "fish"] as const;
@@ -13,6 +13,28 @@ export function addCompletion(program: Command, print: (text: string) => void): 
     .description("print a completion script: source <(nodemesh completion bash)")
     .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
     .action((shell: string) => print(completionScript(allLevels(program), shell)));
+}
+
+/** Bits of cobra, by which kubectl reads the last line of what completes a plugin. */
+const NO_SPACE = 2;
+const NO_FILES = 4;
+
+/**
+ * What kubectl wants to hear when it completes its plugin: a line for each word, with its help behind a tabulator, and
+ * a last one of what the shell is to do. `typed`: the words after the plugin's name, of which the last is not finished.
+ */
+export function pluginCompletion(program: Command, typed: readonly string[]): readonly string[] {
+  const [begun = "", before] = [typed.at(-1), typed.slice(0, -1)];
+  const { words, files } = offerAfter(allLevels(program), before);
+  const fitting = words.filter(
+    ({ word }) => word.startsWith(begun) && (begun !== "" || !word.startsWith("-")),
+  );
+  const goesOn = fitting.length > 0 && fitting.every(({ word }) => word.endsWith("="));
+  const directive = (files ? 0 : NO_FILES) + (goesOn ? NO_SPACE : 0);
+  return [
+    ...fitting.map(({ word, help }) => (help === "" ? word : `${word}\t${help}`)),
+    `:${directive}`,
+  ];
 }
 
 /** The simulator is a program of its own: what it takes comes from a generated list. */

@@ -8,8 +8,9 @@ import { styleText } from "node:util";
 import { Command, CommanderError } from "commander";
 import { z } from "zod";
 import { addAgent } from "./agent.ts";
+import { calledAs, inOwnWords } from "./called-as.ts";
 import { addCheck } from "./check/command.ts";
-import { addCompletion } from "./completion.ts";
+import { addCompletion, pluginCompletion } from "./completion.ts";
 import type { CliContext } from "./context.ts";
 import { addDashboards } from "./dashboards.ts";
 import { addInstall } from "./install.ts";
@@ -28,13 +29,22 @@ for (const stream of [process.stdout, process.stderr])
     process.exit();
   });
 
-const program = new Command("nodemesh")
+// bin/nodemesh says by which of its links it was called.
+const called = calledAs(process.env["NODEMESH_CALLED_AS"] ?? process.argv[1] ?? "");
+const program = new Command(called.name)
   .description("A service mesh for Kubernetes with one agent per node and no sidecar.")
-  .version(ownVersion(), "--version", "print the version of this command")
-  .exitOverride();
+  .version(ownVersion(), "--version", "print the version of this command");
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
+/** For people; what is for programs (manifests, pages of agents) is printed as it is. */
+const words = (text: string): string =>
+  inOwnWords(
+    text,
+    called.name,
+    program.commands.map((command) => command.name()),
+  );
+const say = (line: string): void => console.error(words(line));
 const context: CliContext = {
-  out: print,
+  out: (text) => print(words(text)),
   env: process.env,
   now: () => new Date(),
   paint: (colour, text) => styleText(colour, text, { stream: process.stdout }),
@@ -44,10 +54,10 @@ const context: CliContext = {
 };
 addAgent(program, print);
 addCheck(program, context);
-addStatus(program, context, (line) => console.error(line));
-addInstall(program, context, (line) => console.error(line));
+addStatus(program, context, say);
+addInstall(program, { ...context, out: print }, say);
 addDashboards(program, print);
-addUpgrade(program, context, (line) => console.error(line));
+addUpgrade(program, { ...context, out: print }, say);
 program
   .command("sim")
   .description("a simulated cluster on this machine, with the real mesh: see `nodemesh sim --help`")
@@ -57,10 +67,16 @@ program
   });
 addVersion(program, context, ownVersion());
 addCompletion(program, print);
-for (const command of program.commands) command.exitOverride();
+for (const command of [program, ...program.commands])
+  command.exitOverride().configureOutput({
+    writeOut: (text) => void process.stdout.write(words(text)),
+    writeErr: (text) => void process.stderr.write(words(text)),
+  });
 
 try {
-  await program.parseAsync();
+  if (called.completes)
+    for (const line of pluginCompletion(program, process.argv.slice(2))) print(line);
+  else await program.parseAsync();
 } catch (error) {
   process.exitCode = exitCodeOf(error);
 }
@@ -68,7 +84,7 @@ try {
 function exitCodeOf(error: unknown): number {
   // commander has printed its own errors (and the help that was asked for) already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  say(`error: ${error instanceof Error ? error.message : String(error)}`);
   return FAILED;
 }
 

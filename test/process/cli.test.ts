@@ -11,8 +11,20 @@ import { ROOT } from "../support/source-files.ts";
 
 const NODEMESH = join(ROOT, "bin/nodemesh");
 
-function run(...args: readonly string[]): { code: number | null; out: string; err: string } {
-  const { status, stdout, stderr } = spawnSync(NODEMESH, args, { encoding: "utf8" });
+interface Ended {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function run(...args: readonly string[]): Ended {
+  return runAs("nodemesh", ...args);
+}
+
+/** Under the name of one of its links in bin. */
+function runAs(link: string, ...args: readonly string[]): Ended {
+  const program = join(ROOT, "bin", link);
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
   return { code: status, out: stdout, err: stderr };
 }
 
@@ -48,4 +60,22 @@ test("wrong usage is exit code 2, what can't be done is 1, and both say why", ()
   const refused = run("install", "-n", "default");
   assert.equal(refused.code, 1);
   assert.match(refused.err, /^error: option namespace: /);
+});
+
+test("as a plugin of kubectl it speaks of itself as it was called, and prints the same manifests", () => {
+  const help = runAs("kubectl-nodemesh", "--help");
+  assert.match(help.out, /^Usage: kubectl nodemesh /);
+  const install = runAs("kubectl-nodemesh", "install", "--help");
+  assert.match(install.out, /^Usage: kubectl nodemesh install /);
+  assert.match(install.out, /print what to apply: kubectl nodemesh install \| kubectl apply/);
+  const refused = runAs("kubectl-nodemesh", "install", "--set", "agent.cores=1");
+  assert.match(refused.err, /`kubectl nodemesh install --help` lists all/);
+  assert.equal(runAs("kubectl-nodemesh", "install").out, run("install").out);
+});
+
+test("kubectl completes its plugin, the simulator's commands too", () => {
+  const offered = (...typed: readonly string[]) => runAs("kubectl_complete-nodemesh", ...typed).out;
+  assert.match(offered("chec"), /^check\t.+\n:4\n$/);
+  assert.equal(offered("check", "-o", "j"), "json\n:4\n");
+  assert.match(offered("sim", "an"), /^annotate\t/);
 });
