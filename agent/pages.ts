@@ -11,7 +11,7 @@ import type { AccessLog } from "./telemetry/access-log.ts";
 import { readBuildInfo } from "./telemetry/build-info.ts";
 import type { Collector } from "./telemetry/collector.ts";
 import { startMonitor, startProbes } from "./telemetry/monitor.ts";
-import { type AgentReadings, buildRegistry } from "./telemetry/registry.ts";
+import { type AgentReadings, buildPage } from "./telemetry/registry.ts";
 import type { Workers } from "./workers.ts";
 
 /** Everything the pages read. */
@@ -34,7 +34,7 @@ export async function openPages(pages: PagesInputs): Promise<number> {
     log("error", "a page could not be served", { path, error: String(error) });
   const monitor = await startMonitor({
     listen: config.metrics,
-    metrics: buildRegistry(collector, readings(pages)),
+    metrics: buildPage(collector, readings(pages)),
     readiness,
     facts: () => readFacts(pages),
     onError,

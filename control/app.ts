@@ -133,7 +133,7 @@ async function openWindows(
       resources: core.resources(),
     });
   const windows = {
-    "/metrics": scrapeRoute(metrics.registry),
+    "/metrics": scrapeRoute(metrics.page),
     "/ready": () => ready(readiness),
     "/live": () => text(200, "live"),
     "/status": () => json(status()),

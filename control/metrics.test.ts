@@ -31,6 +31,22 @@ test("complete lists are a counter, and the snapshot's version has a name of con
   assert.ok(!page.includes("nodemesh_snapshot_version"));
 });
 
+test("a counter that is new is 0 for a scraper first, also one that had counted before anybody scraped", async () => {
+  const { acks, page, compileSeconds } = metricsOf([]);
+  acks.inc({ verdict: "taken" }, 3);
+  compileSeconds.observe(0.003);
+  const scraper = { address: "a", connection: { destroyed: false } };
+  const scrape = async (): Promise<string> => (await page.scrape({ accept: "", scraper })).body;
+  const first = await scrape();
+  assert.ok(first.includes('nodemesh_control_acks_total{verdict="taken"} 0\n'), first);
+  assert.ok(first.includes("nodemesh_control_compile_duration_seconds_count 0\n"));
+  const second = await scrape();
+  assert.ok(second.includes('nodemesh_control_acks_total{verdict="taken"} 3\n'), second);
+  assert.ok(second.includes('compile_duration_seconds_bucket{le="0.002"} 0\n'), second);
+  assert.ok(second.includes('compile_duration_seconds_bucket{le="0.005"} 1\n'));
+  assert.ok(second.includes("nodemesh_control_compile_duration_seconds_sum 0.003\n"));
+});
+
 test("how each kind of the API is followed is shown, and what was never heard is not", async () => {
   const well = { resource: "nodes", objects: 3, lists: 1, failures: 0, trouble: undefined };
   const metrics = metricsOf([

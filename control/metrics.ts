@@ -2,6 +2,8 @@
 
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { readBuildInfo } from "../agent/telemetry/build-info.ts";
+import { MetricsPage } from "../agent/telemetry/metrics-page.ts";
+import { familiesOf } from "../agent/telemetry/prom-client.ts";
 import type { KubernetesSource } from "./k8s/source.ts";
 import type { Pipeline } from "./pipeline.ts";
 import type { AgentRegistry } from "./publish/agents.ts";
@@ -17,6 +19,8 @@ export interface MetricsSources {
 /** Counters that control's parts raise themselves. */
 export interface ControlMetrics {
   readonly registry: Registry;
+  /** What scrapers get of it. */
+  readonly page: MetricsPage;
   /** Seconds of one compilation and publication. */
   readonly compileSeconds: Histogram;
   /** Compilations that threw: each is a bug. */
@@ -51,6 +55,7 @@ export function makeMetrics(sources: MetricsSources): ControlMetrics {
   const registers = [registry];
   return {
     registry,
+    page: new MetricsPage({ read: () => familiesOf(registry), clock: () => performance.now() }),
     compileSeconds: new Histogram({
       name: "nodemesh_control_compile_duration_seconds",
       help: "Time to compile and publish the world after a change.",

@@ -38,6 +38,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "control",
     "agent/model",
     "agent/telemetry/get-server.ts",
+    "agent/telemetry/metrics-page.ts",
+    "agent/telemetry/prom-client.ts",
     "agent/telemetry/build-info.ts",
   ],
   "deploy/manifests": ["deploy/prometheus"],

@@ -101,6 +101,19 @@ describe("bounds", () => {
     assert.equal(opened("overflow"), 1);
   });
 
+  test("a series is as old as it is known, the overflow as its first count", () => {
+    const { time, start, samples } = rig({ scalars: 16, histograms: 8 });
+    const { metrics } = start();
+    metrics.counter("tcpOpened", pod("order"));
+    const ages = () =>
+      samples("tcpOpened").map(({ labels, ageMs }) => [labels["dst_workload"], ageMs]);
+    assert.deepEqual(ages(), [["order", 0]]);
+    time.now += 500;
+    for (let i = 0; i < 20; i++) metrics.counter("tcpOpened", pod(`w${i}`)).add(1);
+    const now = new Map(ages() as [string, number][]);
+    assert.deepEqual([now.get("order"), now.get("w0"), now.get("overflow")], [500, 0, 0]);
+  });
+
   test("label values of any kind come out as they went in", () => {
     const { start, opened } = rig();
     const { metrics } = start();

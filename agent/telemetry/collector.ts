@@ -24,6 +24,8 @@ export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   /** One number, or for a histogram: count per bucket (not cumulative), +Inf, sum (further slots unused). */
   readonly values: Float64Array;
+  /** Milliseconds since it was first seen; of an overflow since it first counted. */
+  readonly ageMs: number;
 }
 
 /** The sum of a series while it is being made. */
@@ -38,6 +40,8 @@ interface Total {
   rows: number;
   last: number;
   changedAt: number;
+  /** When it was first shown; undefined before. */
+  bornAt: number | undefined;
 }
 
 interface Source {
@@ -93,7 +97,7 @@ export class Collector {
     const samples = new Map<MetricKey, Sample[]>(METRIC_KEYS.map((key) => [key, []]));
     const idle = new Set<Total>();
     for (const [name, total] of this.#totals) {
-      if (this.#isVisible(total)) samples.get(total.metric)?.push(sampleOf(total));
+      if (this.#isVisible(total)) samples.get(total.metric)?.push(this.#sampleOf(total));
       else if (total.rows === 0) this.#totals.delete(name);
       else if (!total.permanent) idle.add(total);
     }
@@ -129,6 +133,12 @@ export class Collector {
     return now - total.changedAt < this.#idleMs;
   }
 
+  #sampleOf(total: Total): Sample {
+    const now = this.#inputs.clock();
+    total.bornAt ??= now;
+    return { labels: total.labels, values: valuesOf(total), ageMs: now - total.bornAt };
+  }
+
   *#rows(source: Source): Generator<{ readonly row: number; readonly total: Total }> {
     const { block, totals } = source;
     for (let row = 0; row < block.states.length; row++) {
@@ -152,6 +162,7 @@ export class Collector {
       rows: 0,
       last: Number.NaN,
       changedAt: this.#inputs.clock(),
+      bornAt: undefined,
     };
     this.#totals.set(name, total);
     return total;
@@ -184,12 +195,10 @@ function observations(total: Total): number {
   return count;
 }
 
-function sampleOf(total: Total): Sample {
-  const { metric, labels, sum, retired } = total;
+function valuesOf({ metric, sum, retired, rows }: Total): Float64Array {
   // A gauge of several workers is their mean: each sees the same endpoints with its own eyes.
-  if (specOf(metric).kind === "gauge")
-    return { labels, values: sum.map((one) => one / total.rows) };
-  return { labels, values: sum.map((one, i) => one + (retired[i] ?? 0)) };
+  if (specOf(metric).kind === "gauge") return sum.map((one) => one / rows);
+  return sum.map((one, i) => one + (retired[i] ?? 0));
 }
 
 function parseName(name: string): Pick<Total, "metric" | "labels"> {

@@ -64,6 +64,17 @@ Kubelet's HTTP probes are requests of the node for itself: \`src_namespace!=""\`
 \`User-Agent\` (\`kube-probe/…\`) and by coming from an address of the node; a probe whose \`httpHeaders\` say otherwise counts
 as a request of \`unknown\`.
 
+## New series begin at 0
+
+A counter or histogram that is new, here and in [control](#metrics-of-control), is 0 the first time that a scraper sees
+it, and what it is from the next scrape on: \`rate()\` and \`increase()\` have its first counts too, one scrape later. A
+scraper is who sends \`X-Prometheus-Scrape-Timeout-Seconds\`: Prometheus, also as Agent, Alloy, OpenTelemetry's receiver,
+vmagent. Whoever else asks, for example curl, sees what it is at once. Each replica of a Prometheus sees the 0. It is
+left out where nobody can be sure: for a series older than 150 seconds (the longest usual interval of scrapes, and some slack),
+for who did not scrape for so long, and behind an address that several scrapers of different intervals share.
+\`nodemesh_kernel_events_total\` begins with what an agent found when it started, since the kernel counts on without it.
+Why so: [decision 34](decisions/34-new-series-begin-at-0.md).
+
 ## Workloads
 
 A pod counts as what is rolled out or run again, not as what runs now:

@@ -18,8 +18,11 @@ export interface Series {
 /** Label texts by labels: series keep their labels' object for as long as they live. */
 const LABEL_TEXTS = new WeakMap<Series["labels"], string>();
 
+/** What a metric's text needs to know of it. */
+export type Described = Pick<MetricSpec, "name" | "help" | "kind" | "buckets">;
+
 /** A metric with all its series: HELP, TYPE, then a line per number. Ends with a newline. */
-export function exposeMetric(spec: MetricSpec, series: readonly Series[]): string {
+export function exposeMetric(spec: Described, series: readonly Series[]): string {
   const { name, help, kind } = spec;
   let text = `# HELP ${name} ${escaped(help, false)}\n# TYPE ${name} ${kind}\n`;
   for (const one of series)
@@ -30,7 +33,7 @@ export function exposeMetric(spec: MetricSpec, series: readonly Series[]): strin
   return text;
 }
 
-function histogramLines({ name, buckets = [] }: MetricSpec, { labels, values }: Series): string {
+function histogramLines({ name, buckets = [] }: Described, { labels, values }: Series): string {
   const text = labelText(labels);
   const before = `${name}_bucket{${text}${text === "" ? "" : ","}le="`;
   let lines = "";

@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { until } from "../../test/support/until.ts";
-import { createGetServer, json, type Route, scrapeRoute, text } from "./get-server.ts";
+import { createGetServer, json, text } from "./get-server.ts";
 
 const MOST_CONNECTIONS = 64;
 
@@ -53,23 +53,6 @@ test(
     await until("the oldest are closed", () => count() === MOST_CONNECTIONS);
   },
 );
-
-test("scrapes that come while one is being made share it, a later one and one after a failure make their own", async () => {
-  let made = 0;
-  const scrape = scrapeRoute({
-    contentType: "text/plain",
-    metrics: () =>
-      ++made === 2 ? Promise.reject(new Error("broken")) : Promise.resolve(`${made}`),
-  });
-  const ask = (): ReturnType<Route> => scrape(new URLSearchParams());
-  assert.deepEqual(await Promise.all([ask(), ask()]), [1, 1].map(page));
-  await assert.rejects(async () => ask(), /broken/);
-  assert.deepEqual(await ask(), page(3));
-});
-
-function page(count: number): unknown {
-  return { status: 200, contentType: "text/plain", body: `${count}` };
-}
 
 test("JSON has maps as objects", () => {
   assert.equal(json({ a: new Map([["b", [1]]]) }).body, '{"a":{"b":[1]}}\n');

@@ -1,10 +1,12 @@
 /**
  * A small HTTP server that only answers GET and HEAD from a fixed list of paths: metrics, readiness, admin; of the agent
- * and of control, which imports this file alone of agent/telemetry.
+ * and of control.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { MetricsPage } from "./metrics-page.ts";
+import { LONGEST_INTERVAL_MS, scrapeOf } from "./scrapers.ts";
 
 /** What a path answers. */
 export interface Answer {
@@ -14,15 +16,7 @@ export interface Answer {
 }
 
 /** Makes the answer of a path. `query` = the part after `?`. */
-export type Route = (query: URLSearchParams) => Answer | Promise<Answer>;
-
-/** What can be scraped. */
-export interface Scrapeable {
-  /** Value of the Content-Type header. */
-  readonly contentType: string;
-  /** The whole page. */
-  metrics(): Promise<string>;
-}
+export type Route = (query: URLSearchParams, request: IncomingMessage) => Answer | Promise<Answer>;
 
 /** Inputs of createGetServer(). */
 export interface GetServerInputs {
@@ -45,7 +39,8 @@ export function createGetServer(inputs: GetServerInputs): Server {
       maxHeaderSize: 8_192,
       headersTimeout: 5_000,
       requestTimeout: 10_000,
-      keepAliveTimeout: 5_000,
+      // A scraper is known by its connection, from one scrape to the next.
+      keepAliveTimeout: LONGEST_INTERVAL_MS,
       // Node looks for late heads only every 30 s by default.
       connectionsCheckingInterval: 1_000,
     },
@@ -93,18 +88,9 @@ export function json(value: unknown): Answer {
   return { status: 200, contentType: "application/json", body: `${body}\n` };
 }
 
-/** The page of metrics. Scrapes that come while one is being made share it: many scrapers can't make main do more work. */
-export function scrapeRoute(metrics: Scrapeable): Route {
-  let running: Promise<Answer> | undefined;
-  return () => {
-    running ??= metrics
-      .metrics()
-      .then((body) => ({ status: 200, contentType: metrics.contentType, body }))
-      .finally(() => {
-        running = undefined;
-      });
-    return running;
-  };
+/** The page of metrics. */
+export function scrapeRoute(page: Pick<MetricsPage, "scrape">): Route {
+  return async (_query, request) => ({ status: 200, ...(await page.scrape(scrapeOf(request))) });
 }
 
 /** Closes a server: idle connections at once, running answers within `graceMs`. Resolves when all are gone. */
@@ -125,7 +111,7 @@ async function answer(inputs: GetServerInputs, request: IncomingMessage): Promis
   const route = inputs.routes.get(pathOf(request));
   if (route === undefined) return text(404, `try ${[...inputs.routes.keys()].join(" ")}`);
   const query = new URLSearchParams((request.url ?? "").split("?")[1] ?? "");
-  return withTimeout(Promise.resolve(route(query)), inputs.routeTimeoutMs ?? 5_000);
+  return withTimeout(Promise.resolve(route(query, request)), inputs.routeTimeoutMs ?? 5_000);
 }
 
 function withTimeout(made: Promise<Answer>, milliseconds: number): Promise<Answer> {

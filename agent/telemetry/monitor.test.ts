@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { request } from "node:http";
+import { Agent, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { describe, type TestContext, test } from "node:test";
 import { parseExposition } from "../../test/support/exposition.ts";
 import { Prerequisites } from "../lifecycle.ts";
@@ -9,7 +10,7 @@ import { createBlock } from "./block.ts";
 import { Collector } from "./collector.ts";
 import { METRIC_KEYS, specOf } from "./metrics.ts";
 import { startMonitor, startProbes } from "./monitor.ts";
-import { type AgentReadings, buildRegistry } from "./registry.ts";
+import { type AgentReadings, buildPage } from "./registry.ts";
 import { WorkerMetrics } from "./worker-metrics.ts";
 
 const none = () => [];
@@ -28,6 +29,9 @@ const READINGS: AgentReadings = {
   accessLogDropped: none,
 };
 
+/** What Prometheus says of itself. */
+const PROMETHEUS = { "x-prometheus-scrape-timeout-seconds": "10" };
+
 const PAIR = {
   reporter: "source",
   src_namespace: "shop",
@@ -45,7 +49,7 @@ async function rig(t: TestContext) {
   collector.attach(buffer);
   const readiness = new Prerequisites(() => 0);
   const errors: unknown[] = [];
-  const metrics = buildRegistry(collector, READINGS);
+  const metrics = buildPage(collector, READINGS);
   const monitor = await startMonitor({
     listen: { host: "127.0.0.1", port: 0 },
     metrics,
@@ -82,6 +86,22 @@ describe("/metrics", () => {
     assert.ok((values("process_cpu_seconds_total")?.[0] ?? 0) > 0);
     for (const key of METRIC_KEYS)
       assert.equal(families.get(specOf(key).name)?.type, specOf(key).kind);
+  });
+
+  test("a scraper sees a new series at 0 first, and the next page over the same connection tells it all", async (t) => {
+    const { worker, base } = await rig(t);
+    const scraper = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.after(() => scraper.destroy());
+    const scrape = async (): Promise<string | undefined> => {
+      const asked = request(`${base}/metrics`, { agent: scraper, headers: PROMETHEUS }).end();
+      const [answer] = (await once(asked, "response")) as [IncomingMessage];
+      const page = await text(answer);
+      return /^nodemesh_tcp_connections_opened_total.* (\d+)$/m.exec(page)?.[1];
+    };
+    assert.equal(await scrape(), undefined);
+    worker.counter("tcpOpened", PAIR).add(5);
+    assert.match(await (await fetch(`${base}/metrics`)).text(), /opened_total.* 5$/m);
+    assert.deepEqual([await scrape(), await scrape()], ["0", "5"]);
   });
 
   test("two scrapes say the same: nothing is counted by looking", async (t) => {
@@ -172,7 +192,7 @@ describe("the server", () => {
 
   test("says which address is taken", async (t) => {
     const { monitor } = await rig(t);
-    const metrics = { contentType: "text/plain", metrics: async () => "" };
+    const metrics = { scrape: async () => ({ contentType: "text/plain", body: "" }) };
     const readiness = new Prerequisites(() => 0);
     const listen = { host: "127.0.0.1", port: monitor.port };
     await assert.rejects(

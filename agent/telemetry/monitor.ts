@@ -11,10 +11,10 @@ import {
   createGetServer,
   json,
   type Route,
-  type Scrapeable,
   scrapeRoute,
   text,
 } from "./get-server.ts";
+import type { MetricsPage } from "./metrics-page.ts";
 
 /** What the monitor asks about readiness (Prerequisites of agent/lifecycle.ts). */
 export interface ReadinessView {
@@ -33,7 +33,7 @@ export interface ProbesInputs {
 
 /** Inputs of startMonitor(). */
 export interface MonitorInputs extends ProbesInputs {
-  readonly metrics: Scrapeable;
+  readonly metrics: Pick<MetricsPage, "scrape">;
   /** The page /facts; absent = there is none. */
   readonly facts?: () => unknown;
 }

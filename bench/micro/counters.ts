@@ -4,7 +4,7 @@ import { Counter, Histogram, Registry } from "prom-client";
 import { createBlock } from "../../agent/telemetry/block.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
 import { createLogRing, LogRingReader, LogRingWriter } from "../../agent/telemetry/log-ring.ts";
-import { buildRegistry } from "../../agent/telemetry/registry.ts";
+import { buildPage } from "../../agent/telemetry/registry.ts";
 import { WorkerMetrics } from "../../agent/telemetry/worker-metrics.ts";
 import { measure, type Subject, table } from "./measure.ts";
 
@@ -79,7 +79,7 @@ for (let worker = 0; worker < 2; worker++) {
 }
 const none = () => [];
 const one = () => [{ labels: {}, value: 1 }];
-const page = buildRegistry(collector, {
+const page = buildPage(collector, {
   ...{
     buildInfo: none,
     snapshotVersion: one,
@@ -94,7 +94,7 @@ const took: number[] = [];
 let bytes = 0;
 for (let i = 0; i < 25; i++) {
   const from = performance.now();
-  bytes = (await page.metrics()).length;
+  bytes = (await page.scrape({ accept: "", scraper: undefined })).body.length;
   took.push(performance.now() - from);
 }
 // The first ones are the compiler's.

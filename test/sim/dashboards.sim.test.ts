@@ -11,11 +11,14 @@ import { CONTROL_METRICS_PORT } from "../../deploy/sim/mesh/mesh.ts";
 import { fetchInNetns } from "../../deploy/sim/mesh/netns-fetch.ts";
 import { idlePod, MeshLab, serviceOf } from "../support/mesh-lab.ts";
 import { lookAt, type Seen } from "../support/panels.ts";
-import { Prometheus } from "../support/prometheus.ts";
+import { type History, Prometheus, type PrometheusInit } from "../support/prometheus.ts";
 import { until } from "../support/until.ts";
 
 /** Shown of a control on a cluster only. */
 const CLUSTER_ONLY = new Set(["Leader", "Kinds that are not followed", "Complete lists"]);
+
+/** Gauges whose names end as a counter's do: prom-client's, and Prometheus' own. */
+const NO_COUNTERS = /^(?:nodejs_active_|scrape_)/;
 
 const ENROLLED = { "mesh/enabled": "true" };
 
@@ -44,6 +47,7 @@ function deaf(name: string, app: string, node: string): string {
 const MANIFESTS =
   idlePod("client", "node-1", ENROLLED) +
   idlePod("outsider", "node-2") +
+  idlePod("newcomer", "node-1", ENROLLED) +
   echo("order-near", "order", "node-1") +
   echo("order-far", "order", "node-2") +
   serviceOf("order", { http: [8080, "http"] }) +
@@ -53,6 +57,8 @@ const MANIFESTS =
 
 let lab: MeshLab;
 let prometheus: Prometheus;
+/** A second one, as an operator has for safety: it scrapes the same at other moments, from the same address. */
+let replica: Prometheus;
 
 before(async () => {
   lab = await MeshLab.start("dashboards", MANIFESTS);
@@ -60,18 +66,22 @@ before(async () => {
   const [first] = nodes;
   assert.ok(first !== undefined);
   const [address = ""] = first.addresses;
-  prometheus = await Prometheus.start({
+  const init: PrometheusInit = {
     netns: first.netns,
     command: (...words) => ["nsenter", `--net=${first.netns}`, ...words],
     targets: {
       agents: nodes.map(({ metrics }) => new URL(metrics).host),
       control: [`${address}:${CONTROL_METRICS_PORT}`],
     },
-  });
+  };
+  [prometheus, replica] = await Promise.all([
+    Prometheus.start(init),
+    Prometheus.start({ ...init, port: 9091 }),
+  ]);
 });
 
 after(async () => {
-  await prometheus[Symbol.asyncDispose]();
+  for (const one of [replica, prometheus]) await one[Symbol.asyncDispose]();
   await lab[Symbol.asyncDispose]();
 });
 
@@ -127,6 +137,41 @@ test("what client and servers counted is what Prometheus has, to the last one", 
   // Some stayed on the node: nobody but the one agent could count those for the server.
   const local = await sum(`${REQUESTS}{reporter="destination",security="local",${from}}`);
   assert.ok(local > 0 && local < 220, `${local} of 220 stayed on the node`);
+});
+
+/** How much all series of a range have risen, by their first and last samples: nothing is extrapolated. */
+function rise(histories: readonly History[]): number {
+  return histories.reduce((sum, { values }) => sum + (values.at(-1) ?? 0) - (values[0] ?? 0), 0);
+}
+
+describe("the first requests of a pair are an increase from 0", () => {
+  const COUNT = 37;
+  before(async () => {
+    // Over before most scrapes: without a first 0 nobody would see them rise.
+    const answers = await ask("newcomer", `http://order:8080/bytes/[1-${COUNT}]`);
+    assert.deepEqual(answers, new Map([[200, COUNT]]));
+  });
+
+  const PAIR = 'src_workload="newcomer",dst_service="default/order"';
+  const counted = [REQUESTS, "nodemesh_http_request_duration_seconds_count"].flatMap((metric) =>
+    ["source", "destination"].map((by) => `${metric}{${PAIR},reporter="${by}"}[5m]`),
+  );
+
+  for (const [name, of] of Object.entries({ one: () => prometheus, replica: () => replica })) {
+    for (const range of counted)
+      test(`in Prometheus, ${name}: ${range}`, async () => {
+        const seen = () => of().histories(range);
+        await until("it has risen", async () => rise(await seen()) === COUNT);
+        for (const { values } of await seen()) assert.equal(values[0], 0);
+      });
+
+    test(`in Prometheus, ${name}: nothing began with a count that nobody saw it reach`, async () => {
+      const all = await of().histories('{__name__=~".+_total|.+_count"}[5m]');
+      const counters = all.filter(({ metric }) => !NO_COUNTERS.test(metric["__name__"] ?? ""));
+      assert.ok(counters.length > 100);
+      for (const { metric, values } of counters) assert.equal(values[0], 0, JSON.stringify(metric));
+    });
+  }
 });
 
 test("kubelet's probes are counted apart", async () => {

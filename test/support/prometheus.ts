@@ -19,6 +19,8 @@ export interface PrometheusInit {
   readonly targets: Readonly<Record<string, readonly string[]>>;
   /** Files of rules. */
   readonly rules?: readonly string[];
+  /** Where it answers, on 127.0.0.1; 9090 if not said. */
+  readonly port?: number;
 }
 
 /** One series of an answer. */
@@ -27,13 +29,27 @@ export interface Sampled {
   readonly value: number;
 }
 
+/** All samples of one series within a range, the oldest first. */
+export interface History {
+  readonly metric: Readonly<Record<string, string>>;
+  readonly values: readonly number[];
+}
+
 /** Every second: tests do not wait for the usual 30. */
 const SCRAPE = "1s";
-const PORT = 9090;
+const USUAL_PORT = 9090;
+
+interface Running {
+  readonly netns: string;
+  readonly port: number;
+  readonly directory: string;
+  readonly child: ChildProcess;
+}
 
 /** A running one. Dispose of it at the end. */
 export class Prometheus implements AsyncDisposable {
   readonly #netns: string;
+  readonly #port: number;
   readonly #directory: string;
   readonly #child: ChildProcess;
   #said = "";
@@ -49,16 +65,17 @@ export class Prometheus implements AsyncDisposable {
         static_configs: [{ targets }],
       })),
     };
+    const port = init.port ?? USUAL_PORT;
     const file = join(directory, "prometheus.yml");
     await writeFile(file, stringify(config));
     const [program, ...words] = init.command(
       "prometheus",
       `--config.file=${file}`,
       `--storage.tsdb.path=${join(directory, "data")}`,
-      `--web.listen-address=127.0.0.1:${PORT}`,
+      `--web.listen-address=127.0.0.1:${port}`,
     );
     const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
-    const started = new Prometheus(init.netns, directory, child);
+    const started = new Prometheus({ netns: init.netns, port, directory, child });
     const targets = Object.values(init.targets).flat().length;
     try {
       await until("Prometheus has scraped all", () => started.#scraped(targets), 20_000);
@@ -69,8 +86,9 @@ export class Prometheus implements AsyncDisposable {
     }
   }
 
-  private constructor(netns: string, directory: string, child: ChildProcess) {
+  private constructor({ netns, port, directory, child }: Running) {
     this.#netns = netns;
+    this.#port = port;
     this.#directory = directory;
     this.#child = child;
     for (const stream of [child.stdout, child.stderr])
@@ -87,6 +105,17 @@ export class Prometheus implements AsyncDisposable {
     return result.map(({ metric, value: [, value] }) => ({ metric, value: Number(value) }));
   }
 
+  /** The samples of a range, for example of `up[1m]`. */
+  async histories(range: string): Promise<readonly History[]> {
+    const { result } = (await this.#ask("query", { query: range })) as {
+      result: { metric: Record<string, string>; values: [number, string][] }[];
+    };
+    return result.map(({ metric, values }) => ({
+      metric,
+      values: values.map(([, value]) => Number(value)),
+    }));
+  }
+
   /** The values of a label over the series that a selector selects. */
   async values(selector: string, label: string): Promise<readonly string[]> {
     return (await this.#ask(`label/${label}/values`, { "match[]": selector })) as string[];
@@ -100,7 +129,9 @@ export class Prometheus implements AsyncDisposable {
 
   async #ask(what: string, words: Readonly<Record<string, string>>): Promise<unknown> {
     const path = `/api/v1/${what}?${new URLSearchParams(words)}`;
-    const answer = await fetchInNetns({ netns: this.#netns, ip: "127.0.0.1", port: PORT, path });
+    const answer = await fetchInNetns({
+      ...{ netns: this.#netns, ip: "127.0.0.1", port: this.#port, path },
+    });
     if (answer === undefined) throw new Error(`Prometheus does not answer: ${this.#said}`);
     const said = JSON.parse(answer.body) as { status: string; data: unknown; error?: string };
     if (said.status !== "success") throw new Error(`${said.error}: ${JSON.stringify(words)}`);
