@@ -75,7 +75,7 @@ const paths = clusterPaths(TEST_CLUSTER);
 using _lock = await takeLock(paths.name);
 ensurePackages("cluster", say);
 // All that is to be built, before the first cluster: it is not the tests' time.
-await ensureBinaries(["kubernetes", "coredns", "helm"], say, stop.signal);
+await ensureBinaries(["kubernetes", "coredns", "helm", "adapter", "prometheus"], say, stop.signal);
 await down(paths); // what a run that was cut short has left
 
 const kept = join(tmpdir(), "nodemesh-cluster-logs-");

@@ -76,6 +76,27 @@ test("a program that prints another version is refused and never stored", async 
   }
 });
 
+test("a program is built with its recipe's tags", async () => {
+  using place = workplace();
+  const tagged = '//go:build special\n\npackage main\nfunc init() { version = "v1.2.3" }\n';
+  writeFileSync(join(place.module, "tagged.go"), tagged);
+  const ask = (recipe: Recipe) =>
+    ensureRecipe(place.store, recipe, place.module, go, () => undefined);
+  await assert.rejects(ask({ ...TINY, stamps: {} }), /does not print v1\.2\.3/);
+  await ask({ ...TINY, stamps: {}, tags: ["special"] });
+  assert.equal(entries(place.store).length, 1);
+});
+
+test("a program that prints no version is asked for what Go has written into it", async () => {
+  using place = workplace();
+  const recipe: Recipe = { ...TINY, programs: { one: "build info" } };
+  await assert.rejects(
+    ensureRecipe(place.store, recipe, place.module, go, () => undefined),
+    /one its build info does not print v1\.2\.3, but: mod\s+nodemesh\.test\/tiny\s+\(devel\)/,
+  );
+  assert.deepEqual(entries(place.store), []);
+});
+
 test("a module that does not compile is refused with the compiler's words", async () => {
   using place = workplace("package main\nfunc main() { undefinedThing() }\n");
   await assert.rejects(
@@ -106,6 +127,8 @@ test("every recipe's go.mod locks the version that recipes.ts names", () => {
     coredns: "github.com/coredns/coredns",
     helm: "helm.sh/helm/v3",
     kwok: "sigs.k8s.io/kwok",
+    adapter: "sigs.k8s.io/prometheus-adapter",
+    prometheus: "github.com/prometheus/prometheus",
   };
   for (const recipe of Object.values(RECIPES)) {
     const path = join(import.meta.dirname, "recipes", recipe.family, "go.mod");

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { cacheFolder } from "../../tools/cache.ts";
 import { ensureRoom, findGo, type Go, goBuild } from "./go.ts";
-import { type Family, RECIPES, type Recipe } from "./recipes.ts";
+import { type Family, RECIPES, type Recipe, type SaysVersion } from "./recipes.ts";
 import { type Entry, ensureStored } from "./store.ts";
 
 const run = promisify(execFile);
@@ -40,7 +40,7 @@ export async function ensureBinaries(
 
 /**
  * The same for one recipe whose Go module is `module`, with `store` as the cache. Throws when the built programs
- * do not print the recipe's version: they are not put into the cache then.
+ * do not say the recipe's version: they are not put into the cache then.
  */
 export async function ensureRecipe(
   store: string,
@@ -82,36 +82,52 @@ async function build(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const [first = "", ...others] = Object.keys(recipe.programs);
-  const { cpuMinutes, target, stamps } = recipe;
+  const { cpuMinutes, target, tags = [], stamps } = recipe;
   say(`building; the first time takes about ${cpuMinutes} CPU minutes, later ones seconds`);
   const started = performance.now();
   const output = join(folder, first);
-  await goBuild(go, { module, target, stamps, output }, say, signal);
+  await goBuild(go, { module, target, tags, stamps, output }, say, signal);
   // Hard links, so that each name is a file of its own wherever it is mounted or copied to.
   for (const name of others) linkSync(output, join(folder, name));
   for (const [name, args] of Object.entries(recipe.programs))
-    await ensureVersion(join(folder, name), args, recipe.version);
+    await ensureVersion(go, join(folder, name), args, recipe.version);
   say(`built and verified in ${((performance.now() - started) / 1000).toFixed(0)} s`);
 }
 
 async function ensureVersion(
+  go: Go,
   path: string,
-  args: readonly string[],
+  says: SaysVersion,
   version: string,
 ): Promise<void> {
-  const { stdout, stderr } = await run(path, [...args], { timeout: 60_000 });
+  const [what, said] =
+    says === "build info"
+      ? ["its build info", await mainModule(go, path)]
+      : [says.join(" "), await printed(path, says)];
   // CoreDNS prints its version without the "v"; "1.34.4" must not be found in "1.34.40".
   const plain = version.replace(/^v/, "").replaceAll(".", "\\.");
-  if (!new RegExp(`(?<![\\d.])${plain}(?!\\.?\\d)`).test(stdout + stderr))
+  if (!new RegExp(`(?<![\\d.])${plain}(?!\\.?\\d)`).test(said))
     throw new Error(
-      `${path} ${args.join(" ")} does not print ${version}, but: ${(stdout + stderr).trim()}; do go.mod and recipes.ts name the same version?`,
+      `${path} ${what} does not print ${version}, but: ${said.trim()}; do go.mod and recipes.ts name the same version?`,
     );
+}
+
+async function printed(path: string, args: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await run(path, [...args], { timeout: 60_000 });
+  return stdout + stderr;
+}
+
+/** Name and version of the module that a program's main package is of. */
+async function mainModule(go: Go, path: string): Promise<string> {
+  const { stdout } = await run(go.path, ["version", "-m", path]);
+  return stdout.split("\n").find((line) => line.startsWith("\tmod\t")) ?? "";
 }
 
 /** Version, Go and a hash over everything else that the built bytes depend on. */
 function keyOf(recipe: Recipe, module: string, go: Go): string {
   const hash = createHash("sha256").update(JSON.stringify([recipe.target, recipe.stamps]));
   hash.update(JSON.stringify(Object.keys(recipe.programs)));
+  if (recipe.tags !== undefined) hash.update(JSON.stringify(recipe.tags));
   for (const name of readdirSync(module).sort())
     hash.update(`\0${name}\0`).update(readFileSync(join(module, name)));
   return `${recipe.version}-${go.version}-${go.arch}-${hash.digest("hex").slice(0, 12)}`;

@@ -36,6 +36,7 @@ export interface GoBuild {
   readonly module: string;
   /** Package to compile, seen from `module`. */
   readonly target: string;
+  readonly tags: readonly string[];
   readonly stamps: Readonly<Record<string, string>>;
   /** File to write. */
   readonly output: string;
@@ -76,7 +77,9 @@ export async function goBuild(
   signal?: AbortSignal,
 ): Promise<void> {
   const stamps = Object.entries(build.stamps).map(([name, value]) => ` -X ${name}=${value}`);
-  const flags = ["-v", "-ldflags", `-s -w${stamps.join("")}`, "-o", build.output, build.target];
+  const tags = ["-tags", build.tags.join(",")];
+  const linked = ["-ldflags", `-s -w${stamps.join("")}`];
+  const flags = ["-v", ...tags, ...linked, "-o", build.output, build.target];
   // Others work on this machine too: nice.
   const args = ["-n", "5", "env", ...SETTINGS, go.path, "build", ...flags];
   const child = spawn("nice", args, {

@@ -4,19 +4,27 @@
  */
 
 /** What can be asked for. */
-export type Family = "kubernetes" | "coredns" | "helm" | "kwok";
+export type Family = "kubernetes" | "coredns" | "helm" | "kwok" | "adapter" | "prometheus";
+
+/**
+ * How a program says which version it is: the arguments with which it prints it, or by what Go has written into it of
+ * the module of its main package.
+ */
+export type SaysVersion = readonly string[] | "build info";
 
 /** How one family is built and checked. */
 export interface Recipe {
   readonly family: Family;
-  /** The version that go.mod locks; every program must print it. */
+  /** The version that go.mod locks; every program must say it. */
   readonly version: string;
   /** What `go build` compiles: a package path, or "." for the recipe's own main.go. */
   readonly target: string;
+  /** Build tags, when some of what it has is left out. */
+  readonly tags?: readonly string[];
   /** Linker variables (-X) that stamp the version. */
   readonly stamps: Readonly<Record<string, string>>;
-  /** Name of each program, and the arguments with which it prints its version. All are names of one binary. */
-  readonly programs: Readonly<Record<string, readonly string[]>>;
+  /** Name of each program, and how it says its version. All are names of one binary. */
+  readonly programs: Readonly<Record<string, SaysVersion>>;
   /** CPU time of a first build in minutes, with an empty Go build cache (measured on 2 cores of 2026). */
   readonly cpuMinutes: number;
   /** Free space that a first build needs, Go's build and module caches included, in bytes. */
@@ -75,6 +83,27 @@ export const RECIPES: Readonly<Record<Family, Recipe>> = {
     programs: { kwok: ["--version"] },
     cpuMinutes: 4,
     freeBytes: 1.5e9,
+  },
+  // prometheus-adapter, which has no flag that prints its version.
+  adapter: {
+    family: "adapter",
+    version: "v0.12.0",
+    target: "sigs.k8s.io/prometheus-adapter/cmd/adapter",
+    stamps: {},
+    programs: { adapter: "build info" },
+    cpuMinutes: 4,
+    freeBytes: 1.5e9,
+  },
+  // Debian's knows no discovery in Kubernetes; this one no other. Prometheus 3.16, by the number of its Go module.
+  prometheus: {
+    family: "prometheus",
+    version: "v0.316.0",
+    target: "github.com/prometheus/prometheus/cmd/prometheus",
+    tags: ["remove_all_sd", "enable_kubernetes_sd"],
+    stamps: {},
+    programs: { prometheus: "build info" },
+    cpuMinutes: 5,
+    freeBytes: 2e9,
   },
 };
 
