@@ -120,6 +120,13 @@ export const SIM_LEVELS: readonly Level[] = [
       },
       {
         "names": [
+          "--prometheus"
+        ],
+        "help": "Debian's Prometheus beside it, with nodemesh's rules, on this port of the loopback (0: any)",
+        "values": []
+      },
+      {
+        "names": [
           "--timeout"
         ],
         "help": "give up and take down when not ready after this long",

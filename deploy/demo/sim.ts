@@ -18,6 +18,8 @@ export const SIM_NAME = "demo";
 
 /** What the demo reads of `sim status -o json`. */
 export interface SimStatus {
+  /** Where its Prometheus is; absent when it has none. */
+  readonly prometheus?: string;
   readonly nodes: readonly {
     readonly name: string;
     readonly addresses: readonly string[];

@@ -17,6 +17,7 @@ import { ClusterIpBalancer } from "./lb/cluster-ip.ts";
 import { virtualPorts } from "./lb/tables.ts";
 import { type AgentView, askAgent, setUpTrouble } from "./mesh/agent-admin.ts";
 import { Mesh } from "./mesh/mesh.ts";
+import { SimPrometheus } from "./mesh/prometheus.ts";
 import { createFabric } from "./net/fabric.ts";
 import { nodePlan } from "./net/plan.ts";
 import { nodePaths, type SimPaths } from "./paths.ts";
@@ -32,6 +33,8 @@ export interface SimulationOptions {
   readonly mesh: boolean;
   /** Data workers per agent. */
   readonly workers: number;
+  /** Port of this machine's loopback for a Prometheus beside the mesh, 0 = a free one; undefined = no Prometheus. */
+  readonly prometheusPort: number | undefined;
   readonly log: (line: string) => void;
 }
 
@@ -48,6 +51,7 @@ export interface Outsider {
 export class Simulation {
   readonly cluster: Cluster;
   readonly mesh: Mesh | undefined;
+  readonly prometheus: SimPrometheus | undefined;
   readonly sim: SimPaths;
   readonly #dns: ClusterDns;
   readonly #balancer: ClusterIpBalancer;
@@ -74,6 +78,11 @@ export class Simulation {
       ? new Mesh(options.sim, nodes, { workers: options.workers })
       : undefined;
     this.mesh?.start();
+    const { prometheusPort } = options;
+    this.prometheus =
+      prometheusPort === undefined
+        ? undefined
+        : new SimPrometheus(options.sim, nodes, prometheusPort);
   }
 
   /** Builds all but the users' objects. What an earlier run left is removed first. */
@@ -81,10 +90,18 @@ export class Simulation {
     for (const leftover of await removeLeftovers(options.sim))
       options.log(`removed what an earlier run left: ${leftover}`);
     prepareDirectory(options.sim);
+    let simulation: Simulation;
     try {
-      return new Simulation(options);
+      simulation = new Simulation(options);
     } catch (error) {
       await removeLeftovers(options.sim);
+      throw error;
+    }
+    try {
+      await simulation.prometheus?.start();
+      return simulation;
+    } catch (error) {
+      await simulation.close();
       throw error;
     }
   }
@@ -122,7 +139,8 @@ export class Simulation {
     if (waiting !== undefined) return `agent/${waiting.node} (${waiting.awaiting})`;
     const outside = await this.outsiders();
     const first = outside.find(({ trouble }) => trouble) ?? outside[0];
-    return first === undefined ? "" : `${podName(first.pod)} (${first.why})`;
+    if (first !== undefined) return `${podName(first.pod)} (${first.why})`;
+    return (await this.prometheus?.ready()) === false ? "Prometheus" : "";
   }
 
   /** Pods that are ready and belong into the mesh, but are not in it by their agents' own words. */
@@ -179,6 +197,7 @@ export class Simulation {
   async close(): Promise<void> {
     try {
       this.#dns.close();
+      await this.prometheus?.stop();
       await this.mesh?.stop();
       await this.cluster.close();
       this.#balancer[Symbol.dispose]();

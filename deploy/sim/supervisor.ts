@@ -16,6 +16,7 @@ export interface SuperviseOptions {
   readonly nodes: number;
   readonly mesh: boolean;
   readonly workers: number;
+  readonly prometheusPort: number | undefined;
   readonly objects: readonly RawObject[];
   readonly timeoutMs: number;
 }
@@ -49,6 +50,9 @@ export async function supervise(
     await holder.serve(options.sim.api);
     apply(simulation, options.objects, log);
     await simulation.untilReady(options.timeoutMs, log, holder.stopping);
+    const { prometheus } = simulation;
+    if (prometheus !== undefined)
+      log(`Prometheus, with the rules: ${prometheus.url} (its log: ${prometheus.logFile})`);
     log(`up in ${((Date.now() - startedMs) / 1_000).toFixed(1)} s`);
   } catch (error) {
     await holder.stop();

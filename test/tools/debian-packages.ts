@@ -7,10 +7,10 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 
 /**
  * Who needs a package: `test` = npm test, `ci` = rebuilding BPF objects and the loader's corpus, `bench` = npm run
- * bench, `cluster` = a test cluster of real Kubernetes nodes (npm run cluster, npm run test:cluster), `image` =
+ * bench, `sim` = nodemesh sim up --prometheus, `cluster` = a test cluster of real Kubernetes nodes (npm run cluster, npm run test:cluster), `image` =
  * npm run image, which copies files of theirs.
  */
-export type Need = "test" | "ci" | "bench" | "cluster" | "image";
+export type Need = "test" | "ci" | "bench" | "sim" | "cluster" | "image";
 
 /** One package that some run needs. */
 export interface DebianPackage {
@@ -50,7 +50,12 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     ["test", "ci", "cluster"],
     "a second opinion on what is loaded",
   ),
-  pack("prometheus", "/usr/bin/prometheus", ["test"], "scrapes and asks as an operator's does"),
+  pack(
+    "prometheus",
+    "/usr/bin/prometheus",
+    ["test", "sim"],
+    "scrapes and asks as an operator's does",
+  ),
   pack("zsh", "/usr/bin/zsh", ["test"], "a shell that completes nodemesh's commands"),
   pack("fish", "/usr/bin/fish", ["test"], "another one"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),

@@ -110,6 +110,8 @@ export interface StatusReport {
   readonly directory: string;
   readonly cgroup: string;
   readonly control?: DaemonState;
+  /** URL of the Prometheus beside it, reachable from this machine. */
+  readonly prometheus?: string;
   readonly nodes: readonly NodeStatus[];
   readonly agents: readonly AgentStatus[];
   readonly pods: readonly PodReport[];

@@ -22,6 +22,7 @@ export async function reportStatus(sim: Simulation): Promise<StatusReport> {
     directory: sim.sim.root,
     cgroup: sim.sim.cgroup,
     ...(control === undefined ? {} : { control }),
+    ...(sim.prometheus === undefined ? {} : { prometheus: sim.prometheus.url }),
     nodes: sim.cluster.nodes.map((node) => nodeStatus(sim, node)),
     agents: agents.map((agent) => ({
       ...agent,

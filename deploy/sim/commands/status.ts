@@ -29,6 +29,7 @@ function describe(status: StatusReport): readonly string[] {
     status.awaiting === "" ? "everything is ready" : `waiting for ${status.awaiting}`;
   return [
     `simulation ${status.name}: ${awaiting}`,
+    ...(status.prometheus === undefined ? [] : [`Prometheus: ${status.prometheus}`]),
     "",
     ...meshLines(status),
     ...table(

@@ -4,11 +4,13 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { ensurePackages } from "../../../test/tools/debian-packages.ts";
 import { problemsOf } from "../api/check.ts";
 import { callApi, NoSupervisor } from "../api/wire.ts";
 import { livingSupervisor, removeAll } from "../cleanup.ts";
 import type { RawObject } from "../cluster/raw.ts";
+import { PROMETHEUS_PORT } from "../mesh/prometheus.ts";
 import { MAX_NODES } from "../net/plan.ts";
 import { type SimPaths, simPaths } from "../paths.ts";
 import { checkRequirements } from "../requirements.ts";
@@ -25,6 +27,7 @@ interface UpOptions {
   readonly mesh: boolean;
   readonly timeout: number;
   readonly workers: number;
+  readonly prometheus?: number;
   readonly child?: boolean;
 }
 
@@ -38,6 +41,11 @@ export function addUpAndDown(program: Command, terminal: Terminal): void {
     .option("--detach", "leave it running in the background; end it with `sim down`")
     .option("--no-mesh", "only the cluster: no control plane, no agents")
     .option("--workers <n>", "data workers of each agent", wholeNumber(1, 64), 1)
+    .addOption(
+      prometheusOption(
+        "Debian's Prometheus beside it, with nodemesh's rules, on this port of the loopback (0: any)",
+      ),
+    )
     .option(
       "--timeout <seconds>",
       "give up and take down when not ready after this long",
@@ -48,6 +56,7 @@ export function addUpAndDown(program: Command, terminal: Terminal): void {
       const sim = simPaths(simName(command));
       checkRequirements();
       refuseSecond(sim);
+      preparePrometheus(options, terminal);
       // Read before anything is made: a typing mistake should cost nothing.
       checkManifests(readManifests(options.filename));
       if (options.detach === true) await upDetached(sim, options, terminal);
@@ -59,6 +68,7 @@ export function addUpAndDown(program: Command, terminal: Terminal): void {
     .option("--nodes <n>", "", wholeNumber(1, MAX_NODES), 2)
     .option("--no-mesh", "")
     .option("--workers <n>", "", wholeNumber(1, 64), 1)
+    .addOption(prometheusOption(""))
     .option("--timeout <seconds>", "", seconds, 30)
     .action(async (options: UpOptions, command: Command) => {
       await superviseForParent(simPaths(simName(command)), options);
@@ -69,6 +79,18 @@ export function addUpAndDown(program: Command, terminal: Terminal): void {
     .action(async (_options: unknown, command: Command) => {
       await down(simPaths(simName(command)), terminal);
     });
+}
+
+function prometheusOption(description: string): Option {
+  return new Option("--prometheus [port]", description)
+    .preset(String(PROMETHEUS_PORT))
+    .argParser(wholeNumber(0, 65_535));
+}
+
+function preparePrometheus({ prometheus, mesh }: UpOptions, terminal: Terminal): void {
+  if (prometheus === undefined) return;
+  if (!mesh) throw new Error("--prometheus scrapes the mesh: it can't go with --no-mesh");
+  ensurePackages("sim", (line) => terminal.err(line));
 }
 
 function checkManifests(objects: readonly RawObject[]): void {
@@ -90,6 +112,7 @@ function superviseOptions(sim: SimPaths, options: UpOptions): SuperviseOptions {
     nodes: options.nodes,
     mesh: options.mesh,
     workers: options.workers,
+    prometheusPort: options.prometheus,
     objects: readManifests(options.filename),
     timeoutMs: options.timeout * 1_000,
   };
@@ -160,6 +183,7 @@ function startSupervisor(sim: SimPaths, options: UpOptions): ChildProcess {
     ...["--nodes", String(options.nodes), "--workers", String(options.workers)],
     ...["--timeout", String(options.timeout)],
     ...(options.mesh ? [] : ["--no-mesh"]),
+    ...(options.prometheus === undefined ? [] : [`--prometheus=${options.prometheus}`]),
   ];
   const main = new URL("../main.ts", import.meta.url).pathname;
   const child = spawn(process.execPath, [main, "--name", sim.name, "supervise", ...flags], {
