@@ -2,10 +2,12 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { optionsOf } from "../control/cli/install.ts";
+import { chosenWords } from "../control/cli/values.ts";
 import { listFiles, ROOT, readSources } from "./support/source-files.ts";
 
 /** What a newcomer reads in ten minutes. */
@@ -130,7 +132,7 @@ test("every command of nodemesh that a page names exists", () => {
 
 test("every option that a page sets exists, and takes that value", () => {
   const words = pages.flatMap(({ path, text }) =>
-    [...text.matchAll(/--set ((?:[\w.]+=[^\s`)]+ ?)+)/g)].flatMap(([, list = ""]) =>
+    [...text.matchAll(/--set ((?:[a-z][\w.]*=[^\s`)]+ ?)+)/g)].flatMap(([, list = ""]) =>
       list
         .trim()
         .split(" ")
@@ -140,6 +142,20 @@ test("every option that a page sets exists, and takes that value", () => {
   assert.ok(words.length > 8, "no --set was seen: the pattern is broken");
   for (const { path, word } of words)
     assert.doesNotThrow(() => optionsOf({ namespace: "mesh", set: [word] }), `${path}: ${word}`);
+});
+
+test("the file of options that the page shows is one", () => {
+  const [, yaml = ""] = /```yaml\n([\s\S]+?)```/.exec(textOf("docs/install.md")) ?? [];
+  const folder = mkdtempSync(join(tmpdir(), "nodemesh-docs-"));
+  try {
+    const file = join(folder, "mesh.yaml");
+    writeFileSync(file, yaml);
+    const set = chosenWords({ set: [], values: [file] });
+    assert.ok(set.length > 10, "the page's file was not read");
+    assert.equal(optionsOf({ namespace: "mesh", set }).control.replicas, 3);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
 
 test("quick start's sed gives every image of the shop a registry and a tag", () => {

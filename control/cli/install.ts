@@ -6,7 +6,7 @@ import type { Manifest } from "../../deploy/manifests/meta.ts";
 import { alsoRemoved, installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
 import {
   allowedValues,
-  nearestOption,
+  kindOf,
   OPTION_TABLE,
   type OptionRow,
   optionAt,
@@ -15,6 +15,7 @@ import {
 import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
 import { addClusterOptions, type CliContext, type ClusterOptions } from "./context.ts";
 import { assertServed, isOperators, needsOperator, seeOperatorOf } from "./operator.ts";
+import { addChoiceOptions, type ChoiceFlags, chosenWords, unknownOption } from "./values.ts";
 
 /** Adds both commands. `tell` gets what is for people, beside the manifests. */
 export function addInstall(
@@ -26,16 +27,19 @@ export function addInstall(
     .command("install")
     .description("print what to apply: nodemesh install | kubectl apply -f -")
     .option("-n, --namespace <name>", "where the mesh itself runs", "nodemesh")
-    .option("--set <key=value...>", "an option, for example agent.workers=2; see below", [])
     .addHelpText("after", optionsHelp());
-  addClusterOptions(install).action(async (flags: Flags & ClusterOptions) => {
-    const objects = installObjects(optionsOf(flags), flags.set);
-    if (needsOperator(objects)) {
-      const warning = assertServed(objects, await seeOperatorOf(flags, context));
-      if (warning !== undefined) tell(warning);
-    }
-    context.out(yamlOf(objects));
-  });
+  addChoiceOptions(install, "an option, for example agent.workers=2; see below");
+  addClusterOptions(install).action(
+    async (flags: ChoiceFlags & ClusterOptions & { namespace: string }) => {
+      const set = chosenWords(flags);
+      const objects = installObjects(optionsOf({ namespace: flags.namespace, set }), set);
+      if (needsOperator(objects)) {
+        const warning = assertServed(objects, await seeOperatorOf(flags, context));
+        if (warning !== undefined) tell(warning);
+      }
+      context.out(yamlOf(objects));
+    },
+  );
   const uninstall = program
     .command("uninstall")
     .description("print what to delete: nodemesh uninstall | kubectl delete -f -")
@@ -79,19 +83,13 @@ export function optionsOf({ namespace, set }: Flags): InstallOptions {
       throw new Error(`--set ${assignment}: expected KEY=VALUE, for example agent.workers=2`);
     const path = assignment.slice(0, at);
     const found = optionAt(path);
-    if (found === undefined) throw new Error(unknownOption(path));
+    if (found === undefined) throw new Error(unknownOption(`--set ${path}`, path));
     const text = assignment.slice(at + 1);
     const words = found.row.path.split(".");
     if (found.entry === undefined) assign(values, words, optionValue(found.row, text));
     else assign(values, [...words, found.entry], text);
   }
   return parseOptions(values);
-}
-
-function unknownOption(path: string): string {
-  const near = nearestOption(path);
-  const guess = near === undefined ? "" : `did you mean ${near}? `;
-  return `--set ${path}: there is no such option; ${guess}\`nodemesh install --help\` lists all`;
 }
 
 /** The options of --set for --help: name, what it is, what it may be, its default. */
@@ -101,7 +99,9 @@ export function optionsHelp(): string {
     const allowed = allowedValues(row);
     return `  ${row.path.padEnd(24)} ${description}${allowed && `: ${allowed}`} (default ${shownDefault(row)})`;
   });
-  return ["", "Options for --set:", ...lines].join("\n");
+  return ["", "Options for --set and --values (docs/install.md has examples):", ...lines].join(
+    "\n",
+  );
 }
 
 interface Tree {
@@ -109,10 +109,11 @@ interface Tree {
 }
 
 /** What is not of the option's type stays a text, which the option then refuses in its own words. */
-function optionValue({ schema: { type } }: OptionRow, text: string): unknown {
-  if (type === "string") return text;
-  if (type === "object") return yamlValue(text);
-  if (type === "boolean") return text === "true" || (text === "false" ? false : text);
+function optionValue(row: OptionRow, text: string): unknown {
+  const kind = kindOf(row);
+  if (kind === "text") return text;
+  if (kind === "map" || kind === "yaml") return yamlValue(text);
+  if (kind === "flag") return text === "true" || (text === "false" ? false : text);
   const value = Number(text);
   return text.trim() === "" || Number.isNaN(value) ? text : value;
 }

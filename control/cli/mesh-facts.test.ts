@@ -98,4 +98,5 @@ test("a registry's port is no tag", () => {
   assert.equal(tagOf("registry:5000/nodemesh/agent:0.1.0"), "0.1.0");
   assert.equal(tagOf("registry:5000/nodemesh/agent"), "latest");
   assert.equal(tagOf("nodemesh/agent@sha256:abc"), "sha256:abc");
+  assert.equal(tagOf("registry:5000/nodemesh/agent:0.1.0@sha256:abc"), "0.1.0");
 });

@@ -262,8 +262,9 @@ async function ask<T>(
   };
 }
 
-/** The tag or digest of an image; a registry's port is no tag. */
+/** The tag of an image, its digest when it has no tag; a registry's port is no tag. */
 export function tagOf(image: string): string {
   const last = image.slice(image.lastIndexOf("/") + 1);
-  return /[@:](.+)$/.exec(last)?.[1] ?? "latest";
+  const [name = "", digest = "latest"] = last.split("@");
+  return /:(.+)$/.exec(name)?.[1] ?? digest;
 }

@@ -4,6 +4,7 @@ import {
   AGENT,
   CONTROL,
   CONTROL_PORT,
+  imageReference,
   labelsOf,
   type Manifest,
   ROOT_CONFIG,
@@ -54,8 +55,10 @@ export function agentObjects(options: InstallOptions): readonly Manifest[] {
         },
         template: {
           metadata: {
-            labels,
+            labels: { ...options.labels, ...agent.podLabels, ...labels },
             annotations: {
+              ...options.annotations,
+              ...agent.podAnnotations,
               ...scraped(agent.metricsPort),
             },
           },
@@ -67,7 +70,7 @@ export function agentObjects(options: InstallOptions): readonly Manifest[] {
 }
 
 function podSpec(options: InstallOptions): unknown {
-  const { agent } = options;
+  const { agent, image } = options;
   return {
     serviceAccountName: AGENT,
     // It has a token of its own, for control only.
@@ -75,9 +78,11 @@ function podSpec(options: InstallOptions): unknown {
     hostNetwork: true,
     hostPID: true,
     dnsPolicy: "ClusterFirstWithHostNet",
-    priorityClassName: "system-node-critical",
-    tolerations: [{ operator: "Exists" }],
-    nodeSelector: { "kubernetes.io/os": "linux" },
+    imagePullSecrets: image.pullSecrets,
+    priorityClassName: agent.priorityClass,
+    tolerations: agent.tolerations,
+    nodeSelector: { ...agent.nodeSelector },
+    affinity: agent.affinity,
     terminationGracePeriodSeconds: agent.drainSeconds + GRACE_BEYOND_DRAIN_SECONDS,
     containers: [container(options)],
     volumes: [
@@ -119,7 +124,7 @@ function container(options: InstallOptions): unknown {
   const probed = { host: "127.0.0.1", port: agent.probePort };
   return {
     name: "agent",
-    image: `${image.agent}:${image.tag}`,
+    image: imageReference(image.agent, image.tag, image.agentDigest),
     imagePullPolicy: image.pullPolicy,
     args: argumentsOf(options),
     // References are applied as a whole: without the API's defaults in them an upgrade would find them changed.
@@ -148,7 +153,10 @@ function container(options: InstallOptions): unknown {
     },
     // The agent's last words, for check and kubectl describe: why it refused its node.
     terminationMessagePolicy: "FallbackToLogsOnError",
-    resources: { requests: agent.requests, limits: { memory: agent.memoryLimit } },
+    resources: {
+      requests: agent.requests,
+      limits: { memory: agent.memoryLimit, ...(agent.cpuLimit !== "" && { cpu: agent.cpuLimit }) },
+    },
     securityContext: {
       runAsUser: 0,
       runAsNonRoot: false,

@@ -4,6 +4,7 @@ import {
   CONTROL,
   CONTROL_METRICS_PORT,
   CONTROL_PORT,
+  imageReference,
   labelsOf,
   type Manifest,
   scraped,
@@ -43,7 +44,14 @@ export function controlObjects(options: InstallOptions): readonly Manifest[] {
         // One more before one less: a single replica would else be away meanwhile.
         strategy: { type: "RollingUpdate", rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
         template: {
-          metadata: { labels, annotations: scraped(CONTROL_METRICS_PORT) },
+          metadata: {
+            labels: { ...options.labels, ...control.podLabels, ...labels },
+            annotations: {
+              ...options.annotations,
+              ...control.podAnnotations,
+              ...scraped(CONTROL_METRICS_PORT),
+            },
+          },
           spec: podSpec(options),
         },
       },
@@ -54,7 +62,7 @@ export function controlObjects(options: InstallOptions): readonly Manifest[] {
 function podSpec({ image, control, namespace }: InstallOptions): unknown {
   return {
     serviceAccountName: CONTROL,
-    priorityClassName: "system-cluster-critical",
+    priorityClassName: control.priorityClass,
     terminationGracePeriodSeconds: 10,
     securityContext: {
       runAsNonRoot: true,
@@ -62,23 +70,14 @@ function podSpec({ image, control, namespace }: InstallOptions): unknown {
       runAsGroup: 65_532,
       seccompProfile: { type: "RuntimeDefault" },
     },
-    affinity: {
-      podAntiAffinity: {
-        preferredDuringSchedulingIgnoredDuringExecution: [
-          {
-            weight: 100,
-            podAffinityTerm: {
-              topologyKey: "kubernetes.io/hostname",
-              labelSelector: { matchLabels: selectorOf("control") },
-            },
-          },
-        ],
-      },
-    },
+    imagePullSecrets: image.pullSecrets,
+    tolerations: control.tolerations,
+    nodeSelector: { ...control.nodeSelector },
+    affinity: control.affinity,
     containers: [
       {
         name: "control",
-        image: `${image.control}:${image.tag}`,
+        image: imageReference(image.control, image.tag, image.controlDigest),
         imagePullPolicy: image.pullPolicy,
         args: [
           "--kubernetes",
@@ -105,7 +104,13 @@ function podSpec({ image, control, namespace }: InstallOptions): unknown {
           timeoutSeconds: 5,
           initialDelaySeconds: 10,
         },
-        resources: { requests: control.requests, limits: { memory: control.memoryLimit } },
+        resources: {
+          requests: control.requests,
+          limits: {
+            memory: control.memoryLimit,
+            ...(control.cpuLimit !== "" && { cpu: control.cpuLimit }),
+          },
+        },
         securityContext: {
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: true,

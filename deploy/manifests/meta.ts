@@ -28,6 +28,11 @@ export function selectorOf(component: string): Readonly<Record<string, string>> 
   return { "app.kubernetes.io/name": "nodemesh", "app.kubernetes.io/component": component };
 }
 
+/** An image by its tag, and where a digest is given by that: the tag then only says what it is. */
+export function imageReference(name: string, tag: string, digest: string): string {
+  return `${name}:${tag}${digest === "" ? "" : `@${digest}`}`;
+}
+
 /** Port of control for agents. */
 export const CONTROL_PORT = 15_010;
 /** Port of control's /metrics, /ready and /live. */

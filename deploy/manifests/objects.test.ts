@@ -19,6 +19,30 @@ interface MonitorSpec {
   readonly podMetricsEndpoints?: readonly { readonly port: string }[];
 }
 
+/** The parts of a DaemonSet or Deployment that an operator may ask for. */
+interface AskedSet {
+  readonly spec: {
+    readonly updateStrategy: { readonly rollingUpdate: { readonly maxUnavailable: unknown } };
+    readonly template: {
+      readonly metadata: {
+        readonly labels: Readonly<Record<string, string>>;
+        readonly annotations: Readonly<Record<string, string>>;
+      };
+      readonly spec: {
+        readonly containers: readonly {
+          readonly image: string;
+          readonly resources: { readonly limits: unknown };
+        }[];
+        readonly priorityClassName: string;
+        readonly imagePullSecrets: unknown;
+        readonly nodeSelector: unknown;
+        readonly tolerations: unknown;
+        readonly affinity: object;
+      };
+    };
+  };
+}
+
 /** The parts of pods that matter here. */
 interface Template {
   readonly metadata: { readonly labels: Readonly<Record<string, string>> };
@@ -233,6 +257,51 @@ describe("what is installed", () => {
     const file = readFileSync(join(ROOT, "deploy/prometheus/prometheusrule.yaml"), "utf8");
     assert.deepEqual(added[2]?.["spec"], (parse(file) as { spec: unknown }).spec);
     assert.ok(!objects.some(({ apiVersion }) => apiVersion === "monitoring.coreos.com/v1"));
+  });
+
+  test("what an operator asks of objects and pods is there, and what is the mesh's own stays", () => {
+    const digest = `sha256:${"a".repeat(64)}`;
+    const asked = installObjects(
+      parseOptions({
+        labels: { team: "a" },
+        annotations: { note: "b" },
+        image: { agentDigest: digest, pullSecrets: [{ name: "registry" }] },
+        agent: {
+          maxUnavailable: "25%",
+          cpuLimit: "2",
+          priorityClass: "mine",
+          podLabels: { team: "agents" },
+          podAnnotations: { extra: "c" },
+          nodeSelector: { pool: "x" },
+        },
+        control: { affinity: { podAffinity: {} } },
+      }),
+    );
+    for (const { kind, metadata } of asked) {
+      assert.equal(metadata.labels["team"], "a", kind);
+      assert.equal(metadata.annotations?.["note"], "b", kind);
+      assert.equal(metadata.labels["app.kubernetes.io/part-of"], "nodemesh", kind);
+    }
+    const set = asked.find(({ kind }) => kind === "DaemonSet") as unknown as AskedSet;
+    const { template, updateStrategy } = set.spec;
+    assert.equal(updateStrategy.rollingUpdate.maxUnavailable, "25%");
+    assert.equal(template.metadata.labels["team"], "agents");
+    assert.equal(template.metadata.labels["app.kubernetes.io/component"], "agent");
+    const { note, extra, "prometheus.io/scrape": scrape } = template.metadata.annotations;
+    assert.deepEqual([note, extra, scrape], ["b", "c", "true"]);
+    const { containers, ...pod } = template.spec;
+    assert.equal(containers[0]?.image, `nodemesh/agent:0.1.0@${digest}`);
+    assert.deepEqual(containers[0]?.resources.limits, { memory: "1Gi", cpu: "2" });
+    assert.equal(pod.priorityClassName, "mine");
+    assert.deepEqual(pod.imagePullSecrets, [{ name: "registry" }]);
+    assert.deepEqual(pod.nodeSelector, { "kubernetes.io/os": "linux", pool: "x" });
+    // Else a tainted node would lose the mesh.
+    assert.deepEqual(pod.tolerations, [{ operator: "Exists" }]);
+    const control = asked.find(({ kind }) => kind === "Deployment") as unknown as AskedSet;
+    assert.deepEqual(Object.keys(control.spec.template.spec.affinity).sort(), [
+      "podAffinity",
+      "podAntiAffinity",
+    ]);
   });
 
   test("values are laid over the defaults as Helm does it: maps by entry, null takes one away", () => {

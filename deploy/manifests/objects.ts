@@ -19,7 +19,7 @@ export function installObjects(
   chosen: readonly string[] = [],
 ): readonly Manifest[] {
   const { namespace, image } = options;
-  return [
+  const objects = [
     namespaceObject(options, chosen),
     serviceMeshDefinition(image.tag),
     criticalPodsQuota(options),
@@ -33,6 +33,21 @@ export function installObjects(
     ...(options.prometheus.podMonitors ? podMonitors(options) : []),
     ...(options.prometheus.rules ? [prometheusRule(options)] : []),
   ];
+  return objects.map((object) => withCommon(object, options));
+}
+
+/** With what every object is to have; what is its own stays. */
+function withCommon(object: Manifest, { labels, annotations }: InstallOptions): Manifest {
+  const { metadata } = object;
+  const noted = { ...annotations, ...metadata.annotations };
+  return {
+    ...object,
+    metadata: {
+      ...metadata,
+      labels: { ...labels, ...metadata.labels },
+      ...(Object.keys(noted).length > 0 && { annotations: noted }),
+    },
+  };
 }
 
 /** What becomes of the mesh's namespace when the mesh goes. Who made it may have put other things into it. */

@@ -5,7 +5,8 @@ import { installOptions } from "./options.ts";
 
 /** What the schema says of one option (JSON Schema, the few words of it that the options use). */
 const leaf: z.ZodType<OptionRow["schema"]> = z.looseObject({
-  type: z.enum(["string", "integer", "number", "boolean", "object"]),
+  type: z.enum(["string", "integer", "number", "boolean", "object", "array"]).optional(),
+  additionalProperties: z.unknown().optional(),
   default: z.unknown(),
   description: z.string(),
   pattern: z.string().optional(),
@@ -19,8 +20,9 @@ export interface OptionRow {
   /** For --set, for example agent.requests.cpu. */
   readonly path: string;
   readonly schema: {
-    /** `object`: a map of texts. */
-    readonly type: "string" | "integer" | "number" | "boolean" | "object";
+    /** undefined: several. */
+    readonly type?: "string" | "integer" | "number" | "boolean" | "object" | "array" | undefined;
+    readonly additionalProperties?: unknown;
     readonly default?: unknown;
     readonly description: string;
     readonly pattern?: string | undefined;
@@ -50,30 +52,45 @@ function rowsOf(path: string, schema: unknown): readonly OptionRow[] {
   );
 }
 
+/** What an option holds. `map`: names and texts. `yaml`: whatever Kubernetes has there. */
+export type OptionKind = "text" | "integer" | "number" | "flag" | "map" | "yaml";
+
+/** The kind of an option. */
+export function kindOf({ schema: { type, additionalProperties } }: OptionRow): OptionKind {
+  if (type === "string") return "text";
+  if (type === "boolean") return "flag";
+  if (type === "integer" || type === "number") return type;
+  return type === "object" && additionalProperties !== false ? "map" : "yaml";
+}
+
 /** The option that a path of --set names, and the entry of it when the option is a map. */
 export function optionAt(
   path: string,
 ): { readonly row: OptionRow; readonly entry?: string } | undefined {
   const exact = OPTION_TABLE.find((row) => row.path === path);
   if (exact !== undefined) return { row: exact };
-  const map = OPTION_TABLE.find(
-    (row) => row.schema.type === "object" && path.startsWith(`${row.path}.`),
-  );
+  const map = OPTION_TABLE.find((row) => kindOf(row) === "map" && path.startsWith(`${row.path}.`));
   return map && { row: map, entry: path.slice(map.path.length + 1) };
 }
 
 /** A default as it is written in --set. */
 export function shownDefault({ schema }: OptionRow): string {
-  return schema.type === "object" ? JSON.stringify(schema.default) : String(schema.default);
+  if (schema.default === "") return "none";
+  return typeof schema.default === "object"
+    ? JSON.stringify(schema.default)
+    : String(schema.default);
 }
 
 /** What values an option takes, in words; empty when any text will do. */
-export function allowedValues({ schema }: OptionRow): string {
+export function allowedValues(row: OptionRow): string {
+  const { schema } = row;
   if (schema.enum !== undefined) return schema.enum.join(", ");
-  if (schema.type === "string") return "";
-  if (schema.type === "boolean") return "true or false";
-  if (schema.type === "object") return "names and texts, one by one (KEY.NAME=TEXT) or as YAML";
-  const kind = schema.type === "integer" ? "a whole number" : "a number";
+  const holds = kindOf(row);
+  if (holds === "text") return "";
+  if (holds === "flag") return "true or false";
+  if (holds === "map") return "names and texts, one by one (KEY.NAME=TEXT) or as YAML";
+  if (holds === "yaml") return schema.type === undefined ? "" : "as YAML";
+  const kind = holds === "integer" ? "a whole number" : "a number";
   // Zod gives every integer the largest safe one as its bound: nobody chose it.
   const { minimum, maximum = Number.MAX_SAFE_INTEGER } = schema;
   const to = maximum === Number.MAX_SAFE_INTEGER ? "" : ` to ${maximum}`;

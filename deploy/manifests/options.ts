@@ -1,8 +1,10 @@
 /** What an installation may choose: one checked value, the same for `nodemesh install --set` and the Helm chart. */
 
 import { z } from "zod";
-import { QUANTITY, quantityOf } from "./quantity.ts";
-import { LABEL_VALUE, OWN_LABELS, textMap } from "./text-map.ts";
+import { selectorOf } from "./meta.ts";
+import { OPTIONAL_QUANTITY, QUANTITY, quantityOf } from "./quantity.ts";
+import { affinity, type Carried, pullSecrets, tolerations } from "./scheduling.ts";
+import { LABEL_VALUE, OWN_ANNOTATIONS, OWN_LABELS, textMap } from "./text-map.ts";
 
 const quantity = z.string().regex(QUANTITY, "must be a quantity such as 100m or 256Mi");
 const name = z
@@ -37,14 +39,77 @@ function flag(description: string): z.ZodDefault<z.ZodBoolean> {
 
 /** The API server would refuse the pods too, but later, and naming fields that nobody has chosen. */
 const BELOW_REQUEST = { path: ["memoryLimit"], message: "must not be below requests.memory" };
+const BELOW_CPU = { path: ["cpuLimit"], message: "must not be below requests.cpu" };
 
 function limitHolds({ requests, memoryLimit }: Limited): boolean {
   return (quantityOf(memoryLimit) ?? 0) >= (quantityOf(requests.memory) ?? 0);
 }
 
+function cpuLimitHolds({ requests, cpuLimit }: Limited): boolean {
+  return cpuLimit === "" || (quantityOf(cpuLimit) ?? 0) >= (quantityOf(requests.cpu) ?? 0);
+}
+
 interface Limited {
   readonly requests: Requests;
   readonly memoryLimit: string;
+  readonly cpuLimit: string;
+}
+
+/** Both replicas on one node would go with it. */
+const APART = {
+  podAntiAffinity: {
+    preferredDuringSchedulingIgnoredDuringExecution: [
+      {
+        weight: 100,
+        podAffinityTerm: {
+          topologyKey: "kubernetes.io/hostname",
+          labelSelector: { matchLabels: selectorOf("control") },
+        },
+      },
+    ],
+  },
+};
+const AGENTS_AT_A_TIME = "must be a whole number from 1 up, or a share from 1% to 100%";
+const LINUX = { "kubernetes.io/os": "linux" };
+
+interface PodPresets {
+  readonly priorityClass: string;
+  readonly affinity: Carried;
+  readonly tolerations: readonly Carried[];
+}
+
+/** What is asked of a pod alike, whose ever it is. */
+function podShape(presets: PodPresets) {
+  return {
+    cpuLimit: z
+      .string()
+      .regex(OPTIONAL_QUANTITY, "must be a quantity such as 500m or 2")
+      .default("")
+      .describe("CPU that it gets at most; none: what its node has"),
+    nodeSelector: textMap("labels of the nodes that it runs on", { value: LABEL_VALUE }, LINUX),
+    tolerations: tolerations
+      .default(presets.tolerations)
+      .describe("taints that it bears, as in a pod"),
+    affinity: affinity
+      .default(presets.affinity)
+      .describe("nodes and pods it is near to, as in a pod"),
+    priorityClass: z
+      .string()
+      .max(253)
+      .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/, "must be the name of a PriorityClass")
+      .default(presets.priorityClass)
+      .describe("PriorityClass"),
+    podLabels: textMap("labels of its pods", { value: LABEL_VALUE, own: OWN_LABELS }),
+    podAnnotations: textMap("annotations of its pods", { own: OWN_ANNOTATIONS }),
+  };
+}
+
+function digest(description: string) {
+  return z
+    .string()
+    .regex(/^(sha256:[0-9a-f]{64})?$/, "must be sha256: and 64 hexadecimal digits")
+    .default("")
+    .describe(description);
 }
 
 /** CPU and memory as Kubernetes quantities. */
@@ -53,29 +118,44 @@ export interface Requests {
   readonly memory: string;
 }
 
+/** What is asked of the pods of agents and of control alike. */
+export interface PodOptions {
+  readonly requests: Requests;
+  readonly memoryLimit: string;
+  /** Empty: no limit. */
+  readonly cpuLimit: string;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Carried[];
+  readonly affinity: Carried;
+  readonly priorityClass: string;
+  readonly podLabels: Readonly<Record<string, string>>;
+  readonly podAnnotations: Readonly<Record<string, string>>;
+}
+
 /** Checked options. What each means is said where it is checked, below. */
 export interface InstallOptions {
   readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly image: {
     readonly agent: string;
     readonly control: string;
     readonly tag: string;
+    /** Empty: by tag alone. */
+    readonly agentDigest: string;
+    readonly controlDigest: string;
+    readonly pullSecrets: readonly Carried[];
     readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
   };
-  readonly control: {
-    readonly replicas: number;
-    readonly requests: Requests;
-    readonly memoryLimit: string;
-  };
-  readonly agent: {
-    readonly requests: Requests;
-    readonly memoryLimit: string;
+  readonly control: PodOptions & { readonly replicas: number };
+  readonly agent: PodOptions & {
     readonly workers: number;
     readonly accessLog: number;
     readonly drainSeconds: number;
     readonly metricsPort: number;
     readonly probePort: number;
-    readonly maxUnavailable: number;
+    /** Agents, or a share of them such as 25%. */
+    readonly maxUnavailable: number | string;
   };
   readonly grafana: { readonly dashboards: boolean };
   readonly prometheus: {
@@ -88,6 +168,8 @@ export interface InstallOptions {
 /** All options with their defaults; unknown ones are refused. */
 export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
   namespace: namespace.default("nodemesh").describe("where the mesh itself runs"),
+  labels: textMap("labels of every object and pod", { value: LABEL_VALUE, own: OWN_LABELS }),
+  annotations: textMap("annotations of every object and pod", { own: OWN_ANNOTATIONS }),
   image: z
     .strictObject({
       agent: image.default("nodemesh/agent").describe("image of the agents"),
@@ -97,6 +179,13 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
         .regex(/^[\w][\w.-]{0,127}$/, "must be an image tag")
         .default("0.1.0")
         .describe("tag of both"),
+      agentDigest: digest(
+        "digest of the agents' image: then that very image, whatever the tag is moved to",
+      ),
+      controlDigest: digest("the same of control's image"),
+      pullSecrets: pullSecrets
+        .default([])
+        .describe("Secrets of the mesh's namespace for the registry, as a pod's imagePullSecrets"),
       pullPolicy: z
         .enum(["Always", "IfNotPresent", "Never"])
         .default("IfNotPresent")
@@ -108,8 +197,10 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
       replicas: z.int().min(1).max(7).default(2).describe("replicas; one of them leads"),
       requests: resources("50m", "128Mi"),
       memoryLimit: quantity.default("1Gi").describe("control is ended beyond this"),
+      ...podShape({ priorityClass: "system-cluster-critical", affinity: APART, tolerations: [] }),
     })
     .refine(limitHolds, BELOW_REQUEST)
+    .refine(cpuLimitHolds, BELOW_CPU)
     .prefault({}),
   agent: z
     .strictObject({
@@ -137,9 +228,22 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
         .max(65_535)
         .default(15_022)
         .describe("port of /ready and /live on each node's loopback, for kubelet"),
-      maxUnavailable: z.int().min(1).default(1).describe("agents replaced at a time"),
+      maxUnavailable: z
+        .union(
+          [z.int().min(1), z.string().regex(/^([1-9]\d?|100)%$/, AGENTS_AT_A_TIME)],
+          AGENTS_AT_A_TIME,
+        )
+        .default(1)
+        .describe("agents replaced at a time, or a share of them such as 25%"),
+      ...podShape({
+        priorityClass: "system-node-critical",
+        affinity: {},
+        // The mesh is wanted wherever pods are: also on nodes that are tainted, full or not ready.
+        tolerations: [{ operator: "Exists" }],
+      }),
     })
     .refine(limitHolds, BELOW_REQUEST)
+    .refine(cpuLimitHolds, BELOW_CPU)
     .prefault({}),
   grafana: z
     .strictObject({

@@ -3,6 +3,9 @@
 /** What a quantity looks like (apimachinery's resource.Quantity, without exponents and what nobody uses for pods). */
 export const QUANTITY: RegExp = /^(\d+(?:\.\d+)?)(m|k|M|G|Ki|Mi|Gi)?$/;
 
+/** A quantity, or nothing. */
+export const OPTIONAL_QUANTITY: RegExp = new RegExp(`^(${QUANTITY.source.slice(1, -1)})?$`);
+
 const FACTORS: Readonly<Record<string, number>> = {
   "": 1,
   m: 1e-3,

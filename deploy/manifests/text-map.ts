@@ -7,7 +7,11 @@ const KEY = "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}
 /** A label's value (apimachinery, IsValidLabelValue). */
 export const LABEL_VALUE = "^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$";
 /** Labels by which the mesh's own things are found. */
-export const OWN_LABELS = "^app\\.kubernetes\\.io/(name|component|part-of|version)$";
+export const OWN_LABELS =
+  "^(app\\.kubernetes\\.io/(name|component|part-of|version)|pod-security\\.kubernetes\\.io/.*|grafana_dashboard)$";
+/** Annotations that the mesh, kubectl and Helm write. */
+export const OWN_ANNOTATIONS =
+  "^(prometheus\\.io/(scrape|port|path)|nodemesh/.*|kubectl\\.kubernetes\\.io/.*|meta\\.helm\\.sh/.*)$";
 
 /** What a map takes beside keys of Kubernetes. Patterns are Go's too: Helm checks by them. */
 export interface TextMapRules {

@@ -13,6 +13,7 @@ import {
 } from "../context.ts";
 import { type Flags, optionsHelp, optionsOf, yamlOf } from "../install.ts";
 import { assertServed, isOperators, seeOperator } from "../operator.ts";
+import { addChoiceOptions, type ChoiceFlags, chosenWords } from "../values.ts";
 import { changeLines, changesOf, type ObjectChange } from "./changes.ts";
 
 /**
@@ -54,14 +55,21 @@ export function addUpgrade(
       "print what to apply, and on standard error what it changes: nodemesh upgrade | kubectl apply -f -",
     )
     .option("-n, --namespace <name>", "where the mesh runs", "nodemesh")
-    .option("--set <key=value...>", "an option; those of the installation are kept", [])
     .addHelpText("after", optionsHelp());
-  addClusterOptions(command).action(async (flags: Flags & ClusterOptions) => {
+  addChoiceOptions(command, "an option; those of the installation are kept");
+  addClusterOptions(command).action(async (flags: UpgradeFlags) => {
     await using api = new ClusterApi(chooseKubeConfig(flags, context));
-    const { objects, told } = await planUpgrade(api, flags);
+    const { objects, told } = await planUpgrade(api, {
+      namespace: flags.namespace,
+      set: chosenWords(flags),
+    });
     for (const line of told) tell(line);
     context.out(yamlOf(objects));
   });
+}
+
+interface UpgradeFlags extends ChoiceFlags, ClusterOptions {
+  readonly namespace: string;
 }
 
 /** What an upgrade applies, and what is said of it. */

@@ -8,9 +8,9 @@ import { Document, stringify } from "yaml";
 import { AGENT, type Manifest } from "../meta.ts";
 import { OPERATOR_KINDS } from "../monitoring.ts";
 import { installObjects } from "../objects.ts";
-import { OPTION_TABLE, type OptionRow } from "../option-table.ts";
+import { kindOf, OPTION_TABLE, type OptionRow } from "../option-table.ts";
 import { type InstallOptions, parseOptions } from "../options.ts";
-import { QUANTITY } from "../quantity.ts";
+import { OPTIONAL_QUANTITY, QUANTITY } from "../quantity.ts";
 
 /** The chart's files by name. */
 export type ChartFiles = Readonly<Record<string, string>>;
@@ -20,7 +20,7 @@ const FIRST_STAND_IN = 7_310_000;
 /** Stand-ins are this far apart: what code adds to an option is less. */
 const STAND_IN_STEP = 1_000;
 /** Templates of Grafana and Prometheus: to Helm they are text. */
-const FOREIGN_BRACES = /\{\{(?! \.(?:Values|Release)\.)/g;
+const FOREIGN_BRACES = /\{\{(?! (?:toJson )?\.(?:Values|Release)\.)/g;
 /** Helm has a namespace of its own for each release. */
 const NAMESPACE = "namespace";
 
@@ -96,17 +96,29 @@ function numberFor(index: number): number {
 
 function standIns(): InstallOptions {
   const tree: Record<string, unknown> = { [NAMESPACE]: "{{ .Release.Namespace }}" };
-  for (const [index, { path, schema }] of rows().entries())
-    put(tree, path, standIn(path, schema.type, index));
+  for (const [index, row] of rows().entries()) put(tree, row.path, standIn(row, index));
   // Of the right shape by construction; not of the right content, which is the point.
   return tree as unknown as InstallOptions;
 }
 
-function standIn(path: string, type: OptionRow["schema"]["type"], index: number): unknown {
-  // Whatever can be asked for is in the chart, each in a file that asks for it.
-  if (type === "boolean") return true;
-  if (type === "object") return { [`{{ .Values.${path} }}`]: "" };
-  return type === "string" ? `{{ .Values.${path} }}` : numberFor(index);
+function standIn(row: OptionRow, index: number): unknown {
+  const value = `.Values.${row.path}`;
+  const kind = kindOf(row);
+  switch (kind) {
+    // Whatever can be asked for is in the chart, each in a file that asks for it.
+    case "flag":
+      return true;
+    case "map":
+      return { [`{{ ${value} }}`]: "" };
+    // JSON is YAML on one line.
+    case "yaml":
+      return `{{ toJson ${value} }}`;
+    case "text":
+      return `{{ ${value} }}`;
+    case "integer":
+    case "number":
+      return numberFor(index);
+  }
 }
 
 function conditional(file: string, text: string): string {
@@ -142,26 +154,49 @@ function templateOf(objects: readonly Manifest[]): string {
   );
   return `# Generated from deploy/manifests by \`npm run gen\`.\n---\n${texts.join("---\n")}`
     .replaceAll(/\b\d{7,10}\b/g, (digits) => expressionFor(Number(digits)) ?? digits)
-    .replaceAll(MAP_ENTRY, entriesOf);
+    .replaceAll(
+      ONLY_COMMON,
+      "{{- with .Values.annotations }}\n$1annotations: {{ toJson . }}\n{{- end }}\n",
+    )
+    .replaceAll(MAP_ENTRIES, entriesOf)
+    .replaceAll(/"(\{\{ toJson \.Values\.[\w.]+ \}\})"/g, "$1")
+    .replaceAll(/@\{\{ (\.Values\.[\w.]+Digest) \}\}/g, "{{ with $1 }}@{{ . }}{{ end }}")
+    .replaceAll(OPTIONAL_LINE, (line, path: string) =>
+      OPTIONAL.has(path) ? `{{- if .Values.${path} }}\n${line}\n{{- end }}` : line,
+    );
 }
 
-/** The line on which the entries of a map go. */
-const MAP_ENTRY = /^( *)"\{\{ (\.Values\.[\w.]+) \}\}": ""$/gm;
+/** Annotations of an object that has none of its own. */
+const ONLY_COMMON = /^( *)annotations:\n *"\{\{ \.Values\.annotations \}\}": ""\n(?!\1 )/gm;
+/** Lines on which the entries of maps go; of several, the last one that has a name counts. */
+const MAP_ENTRIES = /(?:^ *"\{\{ \.Values\.[\w.]+ \}\}": ""\n)+/gm;
 
-function entriesOf(_: string, indent: string, values: string): string {
+function entriesOf(lines: string): string {
+  const [indent = ""] = /^ */.exec(lines) ?? [];
+  const maps = [...lines.matchAll(/\.Values\.[\w.]+/g)].map(([value]) => value);
+  const all = maps.length === 1 ? maps[0] : `merge (dict) ${maps.toReversed().join(" ")}`;
   return [
-    `{{- range $name, $text := ${values} }}`,
+    `{{- range $name, $text := ${all} }}`,
     `${indent}{{ $name | quote }}: {{ $text | quote }}`,
     "{{- end }}",
+    "",
   ].join("\n");
 }
 
+/** A line that is there only when its option says something: those whose default is empty. */
+const OPTIONAL_LINE = /^ *\w+: "\{\{ \.Values\.([\w.]+) \}\}"$/gm;
+const OPTIONAL: ReadonlySet<string> = new Set(
+  OPTION_TABLE.flatMap(({ path, schema }) => (schema.default === "" ? [path] : [])),
+);
+
 /** The expression that gives a number in which an option went: as it is, with something added, or multiplied. */
 function expressionFor(seen: number): string | undefined {
-  for (const [index, { path, schema }] of rows().entries()) {
-    if (schema.type === "string" || schema.type === "object") continue;
+  for (const [index, row] of rows().entries()) {
+    const { path } = row;
+    const kind = kindOf(row);
+    if (kind !== "integer" && kind !== "number") continue;
     const standIn = numberFor(index);
-    const value = schema.type === "integer" ? `int .Values.${path}` : `.Values.${path}`;
+    const value = kind === "integer" ? `int .Values.${path}` : `.Values.${path}`;
     if (seen === standIn) return `{{ ${value} }}`;
     if (seen > standIn && seen < standIn + STAND_IN_STEP)
       return `{{ add (${value}) ${seen - standIn} }}`;
@@ -213,7 +248,7 @@ function valueSchema(schema: OptionRow["schema"]): unknown {
         { type: "string", pattern: "^(0(\\.\\d+)?|1(\\.0+)?)$" },
       ],
     };
-  if (pattern !== QUANTITY.source) return schema;
+  if (pattern !== QUANTITY.source && pattern !== OPTIONAL_QUANTITY.source) return schema;
   return {
     ...rest,
     anyOf: [

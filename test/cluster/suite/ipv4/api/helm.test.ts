@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { before, test } from "node:test";
-import { parseAllDocuments } from "yaml";
+import { Document, parseAllDocuments } from "yaml";
 import { installObjects } from "../../../../../deploy/manifests/objects.ts";
 import { parseOptions } from "../../../../../deploy/manifests/options.ts";
 import { ROOT } from "../../../../support/source-files.ts";
@@ -26,10 +26,28 @@ const EVERYTHING: Values = {
   "image.control": "registry.example:5000/mesh/control",
   "image.tag": "1.10",
   "image.pullPolicy": "Always",
+  "image.agentDigest": `sha256:${"a".repeat(64)}`,
+  "image.controlDigest": `sha256:${"0".repeat(64)}`,
+  "image.pullSecrets": [{ name: "one" }, { name: "two.example" }],
+  labels: { team: "mesh", "example.com/cost": "7" },
+  annotations: { note: 'a: "b" {{ c }} <d>' },
   "control.replicas": 3,
   "control.requests.cpu": "1500m",
   "control.requests.memory": "0.5Gi",
   "control.memoryLimit": "2Gi",
+  "control.cpuLimit": "2",
+  "control.nodeSelector": { pool: "infra" },
+  "control.tolerations": [{ key: "infra", operator: "Equal", value: "yes", effect: "NoSchedule" }],
+  "control.affinity": {
+    nodeAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: {
+        nodeSelectorTerms: [{ matchExpressions: [{ key: "zone", operator: "In", values: ["a"] }] }],
+      },
+    },
+  },
+  "control.priorityClass": "high",
+  "control.podLabels": { team: "control" },
+  "control.podAnnotations": { "example.com/log": "yes" },
   "agent.requests.cpu": "2",
   "agent.requests.memory": "512M",
   "agent.memoryLimit": "4Gi",
@@ -38,7 +56,14 @@ const EVERYTHING: Values = {
   "agent.drainSeconds": 3600,
   "agent.metricsPort": 65_535,
   "agent.probePort": 1,
-  "agent.maxUnavailable": 10,
+  "agent.maxUnavailable": "25%",
+  "agent.cpuLimit": "2500m",
+  "agent.nodeSelector": { "kubernetes.io/os": null, meshed: "true" },
+  "agent.tolerations": [{ key: "a", operator: "Exists", tolerationSeconds: 30 }],
+  "agent.affinity": { podAffinity: {} },
+  "agent.priorityClass": "highest",
+  "agent.podLabels": { "example.com/team": "agents" },
+  "agent.podAnnotations": { note: "of the pod" },
   "grafana.dashboards": true,
   "prometheus.podMonitors": true,
   "prometheus.rules": true,
@@ -64,15 +89,9 @@ function rendered(namespace: string, values: Values): readonly unknown[] {
 }
 
 function installed(namespace: string, values: Values): readonly unknown[] {
-  const tree: Record<string, Record<string, unknown>> = {};
-  for (const [path, value] of Object.entries(values)) {
-    const [first = "", second = "", third] = path.split(".");
-    const group = tree[first] ?? {};
-    tree[first] = group;
-    if (third === undefined) group[second] = value;
-    else group[second] = { ...(group[second] as object | undefined), [third]: value };
-  }
-  const objects = installObjects(parseOptions({ namespace, ...tree }));
+  const tree = new Document({});
+  for (const [path, value] of Object.entries(values)) tree.setIn(path.split("."), value);
+  const objects = installObjects(parseOptions({ namespace, ...(tree.toJS() as object) }));
   // A release's namespace is the user's to make.
   return objects.filter(({ kind }) => kind !== "Namespace");
 }
@@ -124,6 +143,14 @@ test("Helm refuses what nodemesh install refuses, and names the option", () => {
     ["agent.accessLog=2", /accessLog/],
     ["agent.requests.cpu=-1", /cpu/],
     ["prometheus.labels.a=b c", /labels/],
+    ["agent.maxUnavailable=0", /maxUnavailable/],
+    ["agent.maxUnavailable=0%", /maxUnavailable/],
+    ["agent.tolerations[0].effect=Never", /tolerations/],
+    ["control.affinity.nodeAffinity.required=1", /affinity/],
+    ["image.agentDigest=sha256:1", /agentDigest/],
+    ["image.pullSecrets[0].names=x", /pullSecrets/],
+    ["agent.podAnnotations.prometheus\\.io/port=1", /podAnnotations/],
+    ["agent.cpuLimit=lots", /cpuLimit/],
     ["prometheus.labels.app\\.kubernetes\\.io/name=x", /labels/],
   ];
   for (const [set, words] of bad)
