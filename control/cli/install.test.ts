@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Command } from "commander";
+import { parseAllDocuments, type YAMLMap } from "yaml";
+import { installObjects } from "../../deploy/manifests/objects.ts";
 import type { CliContext } from "./context.ts";
-import { addInstall, optionsOf } from "./install.ts";
+import { addInstall, optionsOf, yamlOf } from "./install.ts";
 
 function chosen(...set: readonly string[]): ReturnType<typeof optionsOf> {
   return optionsOf({ namespace: "nodemesh", set });
@@ -75,6 +77,17 @@ test("install takes several --set, together and apart, and notes them for upgrad
   assert.equal(printed.length, 1);
   assert.ok(printed[0]?.includes(`nodemesh/options: '${JSON.stringify(words)}'`));
   assert.match(printed[0] ?? "", /replicas: 3/);
+});
+
+test("a text stays one to kubectl, which reads YAML 1.1", () => {
+  const odd = ["yes", "off", "1_0", "0x1f", "012", "1e3", "null", "2001-01-01", "1.5"];
+  const labels = Object.fromEntries(odd.map((text, index) => [`l${index}`, text]));
+  const set = ["agent.workers=1", `agent.podLabels=${JSON.stringify(labels)}`];
+  const printed = yamlOf(installObjects(optionsOf({ namespace: "mesh", set })));
+  const documents = parseAllDocuments(printed, { version: "1.1" });
+  const agents = documents.find((one) => one.get("kind") === "DaemonSet");
+  const read = agents?.getIn(["spec", "template", "metadata", "labels"]) as YAMLMap;
+  assert.deepEqual({ ...read.toJSON(), ...labels }, read.toJSON());
 });
 
 test("uninstall says beside its objects what goes with them", async () => {

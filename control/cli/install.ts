@@ -139,7 +139,8 @@ function assign(tree: Tree, [first = "", ...rest]: readonly string[], value: unk
 
 /** Many documents, each ready for kubectl. */
 export function yamlOf(objects: readonly Manifest[]): string {
-  const options = { lineWidth: 0, aliasDuplicateObjects: false };
+  // kubectl reads YAML 1.1, to which `yes` and `1:30` are no texts.
+  const options = { lineWidth: 0, aliasDuplicateObjects: false, compat: "yaml-1.1" } as const;
   return objects
     .map((object) => stringify(object, options))
     .join("---\n")
