@@ -84,6 +84,9 @@ test("why a container does not run is told in its last words, else in kubelet's"
     [restarting(`{"level":"info"}\n${line}\n`), "no sk_lookup"],
     [restarting(""), "CrashLoopBackOff: back-off 10s restarting"],
     [ended("Segmentation fault\n"), "Segmentation fault"],
+    // How far it had got is not why it ended; a first line may be cut.
+    [ended(`r","message":"cut"}\n{"level":"info","message":"control answered"}`), ""],
+    [ended(`${line}\n{"level":"info","message":"control answered"}`), "no sk_lookup"],
     [{ state: { waiting: pulling } }, "ErrImagePull: no such host"],
   ];
   for (const [state, trouble] of cases) {

@@ -24,6 +24,8 @@ export interface MeshPod {
   /** RFC 3339 text, by the API server's clock. */
   readonly created: string;
   readonly ready: boolean;
+  /** When it last became ready, or ceased to be; RFC 3339, empty: never. */
+  readonly turned: string;
   readonly phase: string;
   readonly terminating: boolean;
   readonly images: readonly string[];
@@ -71,6 +73,7 @@ function meshPod(pod: unknown): MeshPod {
     node: textField(pod, "spec", "nodeName"),
     created: textField(pod, "metadata", "creationTimestamp"),
     ready: isReady(pod),
+    turned: readyTurned(pod),
     phase: textField(pod, "status", "phase"),
     terminating: textField(pod, "metadata", "deletionTimestamp") !== "",
     images: listField(pod, "spec", "containers").map((one) => textField(one, "image")),
@@ -90,6 +93,14 @@ export function isReady(pod: unknown): boolean {
   );
 }
 
+/** When a pod's or node's condition Ready last changed, RFC 3339; empty: it has none. */
+export function readyTurned(object: unknown): string {
+  const ready = listField(object, "status", "conditions").find(
+    (one) => textField(one, "type") === "Ready",
+  );
+  return textField(ready, "lastTransitionTime");
+}
+
 /** Whoever has ended says more than who waits for the next start. */
 function troubleOf(status: unknown): string {
   const ended = field(status, "state", "terminated") ?? field(status, "lastState", "terminated");
@@ -99,13 +110,29 @@ function troubleOf(status: unknown): string {
   return [textField(waiting, "reason"), textField(waiting, "message")].filter(Boolean).join(": ");
 }
 
+/** Levels of lines that say how it goes, not why it ended. */
+const CALM = ["debug", "info"];
+
 /** kubelet keeps the end of the log (terminationMessagePolicy): lines of JSON, the first perhaps cut. */
 function lastWords(log: string): string {
-  const line = log.trim().split("\n").at(-1) ?? "";
+  const lines = log.trim().split("\n");
+  const said = lines.map((line, at) =>
+    at === 0 && lines.length > 1 ? jsonWords(line) : words(line),
+  );
+  return said.findLast((text) => text !== "") ?? "";
+}
+
+function words(line: string): string {
+  return jsonWords(line, line.slice(-MAX_WORDS));
+}
+
+/** What a line of the log complains of; `otherwise` when it is no JSON. */
+function jsonWords(line: string, otherwise = ""): string {
   try {
-    return textField(JSON.parse(line), "message") || line;
+    const said: unknown = JSON.parse(line);
+    return CALM.includes(textField(said, "level")) ? "" : textField(said, "message") || line;
   } catch {
-    return line.slice(-MAX_WORDS);
+    return otherwise;
   }
 }
 

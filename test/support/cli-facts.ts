@@ -14,6 +14,7 @@ export const SERVER: Date = new Date("2026-11-24T10:00:00Z");
 export const NODE: NodeFacts = {
   name: "n1",
   ready: true,
+  turned: "2026-11-24T08:00:00Z",
   os: "linux",
   architecture: "amd64",
   kernel: "6.1.0-13-amd64",
@@ -28,6 +29,7 @@ export const POD: MeshPod = {
   node: "n1",
   created: "2026-11-24T09:00:00Z",
   ready: true,
+  turned: "2026-11-24T09:00:10Z",
   phase: "Running",
   terminating: false,
   images: ["nodemesh/agent:0.1.0"],

@@ -68,6 +68,13 @@ test("an agent that refused its node is not ready with its own words", () => {
   );
 });
 
+test("an agent that waits for control says that it does, and one of which nothing is known says nothing", () => {
+  const waiting = { snapshot: { version: 0, ageSeconds: 0 } };
+  const [line = ""] = lines(waiting, { ready: false });
+  assert.match(line, /is not ready: it runs, and waits for a snapshot of control's -> /);
+  assert.match(lines({}, { ready: false })[0] ?? "", /is not ready -> /);
+});
+
 test("pods that are caught in part are told apart from those that are not", () => {
   const pods = [
     { uid: "u", state: "caught", detail: "" },

@@ -20,7 +20,7 @@ export function agentFindings(
     return [
       fail(
         subject,
-        `its agent ${pod.name} is not ready${pod.trouble && `: ${pod.trouble}`}`,
+        `its agent ${pod.name} is not ready${unready(pod, page)}`,
         `kubectl -n ${namespace} describe pod ${pod.name}; kubectl -n ${namespace} logs ${pod.name}`,
       ),
     ];
@@ -37,6 +37,15 @@ export function agentFindings(
     ...clockFindings(subject, page.value, asked),
     ...stuckFindings(namespace, subject, page.value),
   ];
+}
+
+/** Why it is not, with a colon before; empty: nothing is known. */
+function unready({ trouble }: MeshPod, page: AgentFacts["page"]): string {
+  if (trouble !== "") return `: ${trouble}`;
+  if (page.kind === "none") return "";
+  return page.value.snapshot.version === 0
+    ? ": it runs, and waits for a snapshot of control's"
+    : "";
 }
 
 /** What to do when a process of the mesh tells nothing. */

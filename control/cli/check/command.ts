@@ -46,7 +46,7 @@ export function addCheck(program: Command, context: CliContext): void {
     .option("-n, --namespace <name>", "namespace of nodemesh", "nodemesh")
     .option(
       "--wait <seconds>",
-      "look again for so long while lines fail and the mesh was installed or updated as lately; 0: look once",
+      "look again for so long while lines fail and the mesh was installed or updated, or a node booted, as lately; 0: look once",
       wholeSeconds,
       WAIT_S,
     )
@@ -87,7 +87,7 @@ async function look(
   if (pre === true || before.version.kind !== "ok")
     return { findings: preFindings(before), comingUp: false };
   const facts = await gatherPostFacts(api, namespace, now);
-  const comingUp = isComingUp(facts, before.serverTime, wait * 1000);
+  const comingUp = isComingUp(facts, before, wait * 1000);
   return { findings: postFindings(facts, before), comingUp };
 }
 

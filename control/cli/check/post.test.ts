@@ -152,6 +152,21 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
     ["warn pod/p in namespace default: metadata.annotations: is malformed"],
   ],
   [
+    "a control whose image can't be had",
+    {
+      control: [
+        {
+          pod: { ...POD, name: "c1", ready: false, trouble: "ImagePullBackOff: Back-off" },
+          page: { kind: "none", cause: "unreachable", problem: "503" },
+        },
+      ],
+    },
+    [
+      "fail pod/c1: is not ready: ImagePullBackOff: Back-off",
+      "warn node/n1: no replica of control tells whether the agent is connected",
+    ],
+  ],
+  [
     "a control that does not tell its status",
     {
       control: [
@@ -311,9 +326,9 @@ test("a change that the controller has not seen is no finished roll-out", () => 
   assert.match(post({ deployment: { kind: "found", object } })[0] ?? "", /was not seen yet/);
 });
 
-test("the mesh is coming up while anything of it is younger than the time to wait", () => {
-  const comingUp = (facts: Partial<PostFacts>, serverTime: Date | undefined = SERVER): boolean =>
-    isComingUp({ ...POST, ...facts }, serverTime, 60_000);
+test("the mesh is coming up while anything of it is younger than the time to wait, or has changed within", () => {
+  const comingUp = (facts: Partial<PostFacts>, nodes: Surroundings["nodes"] = [NODE]): boolean =>
+    isComingUp({ ...POST, ...facts }, { nodes, serverTime: SERVER }, 60_000);
   const made = (creationTimestamp: string): PostFacts["daemonSet"] => ({
     kind: "found",
     object: { metadata: { creationTimestamp } },
@@ -327,11 +342,15 @@ test("the mesh is coming up while anything of it is younger than the time to wai
       comingUp({ daemonSet: made(young) }),
       comingUp({ daemonSet: made(old), deployment: made(old) }),
       comingUp({ control: [{ pod, page }] }),
+      comingUp({ control: [{ pod: { ...POD, turned: young }, page }] }),
+      comingUp({}, [{ ...NODE, turned: young }]),
+      comingUp({}, [{ ...NODE, turned: old }]),
+      comingUp({}, "may not"),
       comingUp({ agents: [{ pod, page, asked: [NOW, NOW] }] }),
       comingUp({ deployment: { kind: "absent" }, daemonSet: { kind: "absent" } }),
     ],
-    [false, true, false, true, true, false],
+    [false, true, false, true, true, true, false, false, true, false],
   );
   const unknownClock = { ...POST, daemonSet: made(young) };
-  assert.equal(isComingUp(unknownClock, undefined, 60_000), false);
+  assert.equal(isComingUp(unknownClock, { nodes: [], serverTime: undefined }, 60_000), false);
 });

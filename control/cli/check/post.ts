@@ -3,7 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { certificatesIn } from "../../tls/roots.ts";
 import { listField, textField } from "../cluster.ts";
-import { type ControlPage, tagOf } from "../mesh-facts.ts";
+import { type ControlPage, type MeshPod, tagOf } from "../mesh-facts.ts";
 import { installStep, mendStep } from "../next-steps.ts";
 import { agentFindings, silenceStep } from "./agent-findings.ts";
 import { type Finding, fail, pass, warn } from "./finding.ts";
@@ -52,20 +52,22 @@ export function postFindings(facts: PostFacts, around: Surroundings): readonly F
 
 /**
  * Whether anything of the mesh was made within the last `withinMs`, as after an installation or in the middle of an
- * update: then what fails may come right by itself. `serverTime`: the clock that wrote the times of creation.
+ * update, or became ready or ceased to be, as a node and its pods do when it boots: then what fails may come right by
+ * itself. A container that fails again and again changes neither. `serverTime`: the clock that wrote these times.
  */
 export function isComingUp(
   facts: PostFacts,
-  serverTime: Date | undefined,
+  { nodes, serverTime }: Pick<Surroundings, "nodes" | "serverTime">,
   withinMs: number,
 ): boolean {
   const { deployment, daemonSet, control, agents } = facts;
   const workloads = [deployment, daemonSet].map((found) =>
     found.kind === "found" ? textField(found.object, "metadata", "creationTimestamp") : "",
   );
-  const created = [...workloads, ...[...control, ...agents].map(({ pod }) => pod.created)];
+  const pods = [...control, ...agents].flatMap(({ pod }) => [pod.created, pod.turned]);
+  const turned = typeof nodes === "string" ? [] : nodes.map((node) => node.turned);
   const since = (serverTime?.getTime() ?? Infinity) - withinMs;
-  return created.some((text) => Date.parse(text) > since);
+  return [...workloads, ...pods, ...turned].some((text) => Date.parse(text) > since);
 }
 
 function absenceFinding(namespace: string, { daemonSets }: Surroundings): Finding {
@@ -206,12 +208,22 @@ function controlFindings({ control, namespace }: PostFacts): readonly Finding[] 
     .map(({ pod, page }) => {
       const subject = `pod/${pod.name}`;
       if (page.kind === "page") return replicaFinding(namespace, pod.name, page.value);
+      if (!pod.ready && pod.trouble !== "") return brokenFinding(namespace, subject, pod);
       return fail(
         subject,
         `does not tell its status: ${page.problem}`,
         silenceStep(namespace, pod, page.cause),
       );
     });
+}
+
+/** Its container does not run: nobody can answer, and why is known. */
+function brokenFinding(namespace: string, subject: string, { name, trouble }: MeshPod): Finding {
+  return fail(
+    subject,
+    `is not ready: ${trouble}`,
+    `kubectl -n ${namespace} describe pod ${name}; kubectl -n ${namespace} logs ${name} --previous`,
+  );
 }
 
 /** A replica that does not follow the API goes on serving what it knew, so its agents notice nothing. */

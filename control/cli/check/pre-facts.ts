@@ -1,15 +1,19 @@
 /** Gathers what `check --pre` decides by: the API server, permissions, nodes, their clocks, what else redirects. */
 
+import type { Manifest } from "../../../deploy/manifests/meta.ts";
 import { installObjects } from "../../../deploy/manifests/objects.ts";
 import { parseOptions } from "../../../deploy/manifests/options.ts";
 import { type Api, type ApiAnswer, field, listField, listItems, textField } from "../cluster.ts";
 import { mapSome } from "../map-some.ts";
+import { isReady, readyTurned } from "../mesh-facts.ts";
 import { applyRights, type Grant, grants, type Right } from "./rights.ts";
 
 /** A node as the API server knows it. */
 export interface NodeFacts {
   readonly name: string;
   readonly ready: boolean;
+  /** When it last became ready, or ceased to be; RFC 3339, empty: never. */
+  readonly turned: string;
   readonly os: string;
   readonly architecture: string;
   readonly kernel: string;
@@ -56,6 +60,8 @@ export interface PreFacts {
   /** Why the nodes' Leases, and with them their clocks, can't be read; undefined: they were. */
   readonly leaseProblem: string | undefined;
   readonly daemonSets: readonly DaemonSetFacts[] | string;
+  /** Objects of the whole cluster, as `kubectl delete` takes them, that an installation made and are there. */
+  readonly wideObjects: readonly string[];
   /** Labels of the namespace; undefined when it does not exist yet. */
   readonly namespaceLabels: Readonly<Record<string, unknown>> | undefined;
 }
@@ -79,18 +85,20 @@ export async function gatherPreFacts(
       leaseProblem: undefined,
       nodes: "not asked",
       daemonSets: "not asked",
+      wideObjects: [],
       namespaceLabels: undefined,
     };
   const objects = installObjects(parseOptions({ namespace }));
   const leases = await orProblem(
     listItems(api, "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"),
   );
-  const [permissions, granted, nodes, daemonSets, existing] = await Promise.all([
+  const [permissions, granted, nodes, daemonSets, existing, wideObjects] = await Promise.all([
     mapSome(applyRights(objects), (right) => askRight(api, right)),
     mapSome(grants(objects), (grant) => askGrant(api, grant)),
     orProblem(gatherNodes(api, typeof leases === "string" ? [] : leases)),
     orProblem(gatherDaemonSets(api)),
     api.get(`/api/v1/namespaces/${namespace}`),
+    gatherWideObjects(api, objects),
   ]);
   const labels = existing.kind === "ok" ? field(existing.body, "metadata", "labels") : undefined;
   return {
@@ -101,6 +109,7 @@ export async function gatherPreFacts(
     nodes,
     leaseProblem: typeof leases === "string" ? leases : undefined,
     daemonSets,
+    wideObjects,
     namespaceLabels: typeof labels === "object" && labels !== null ? { ...labels } : undefined,
   };
 }
@@ -138,9 +147,8 @@ function nodeFacts(node: unknown, renewed: ReadonlyMap<string, Date | undefined>
   const info = field(node, "status", "nodeInfo");
   return {
     name,
-    ready: listField(node, "status", "conditions").some(
-      (one) => textField(one, "type") === "Ready" && textField(one, "status") === "True",
-    ),
+    ready: isReady(node),
+    turned: readyTurned(node),
     os: textField(info, "operatingSystem"),
     architecture: textField(info, "architecture"),
     kernel: textField(info, "kernelVersion"),
@@ -148,6 +156,27 @@ function nodeFacts(node: unknown, renewed: ReadonlyMap<string, Date | undefined>
     podCIDRs: listField(node, "spec", "podCIDRs").map(String),
     renewed: renewed.get(name),
   };
+}
+
+/** Kinds without a namespace: they stay when the mesh's namespace is deleted. */
+const WIDE: Readonly<Record<string, string>> = {
+  CustomResourceDefinition: "customresourcedefinitions",
+  ClusterRole: "clusterroles",
+  ClusterRoleBinding: "clusterrolebindings",
+};
+
+/** What can't be read is not named: whoever lacks that permission is told so by another line. */
+async function gatherWideObjects(
+  api: Api,
+  objects: readonly Manifest[],
+): Promise<readonly string[]> {
+  const asked = await mapSome(objects, async ({ apiVersion, kind, metadata: { name } }) => {
+    const collection = WIDE[kind];
+    if (collection === undefined) return [];
+    const answer = await api.get(`/apis/${apiVersion}/${collection}/${name}`);
+    return answer.kind === "ok" ? [`${kind.toLowerCase()}/${name}`] : [];
+  });
+  return asked.flat();
 }
 
 async function gatherDaemonSets(api: Api): Promise<readonly DaemonSetFacts[]> {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NODE, NOW, SERVER, wrong } from "../../../test/support/cli-facts.ts";
-import { anyFailed, describeFindings } from "./finding.ts";
+import { anyFailed, describeFindings, type Finding } from "./finding.ts";
 import { preFindings } from "./pre.ts";
 import type { PreFacts } from "./pre-facts.ts";
 import type { Grant, Right } from "./rights.ts";
@@ -32,11 +32,30 @@ const PRE: PreFacts = {
   leaseProblem: undefined,
   nodes: [NODE],
   daemonSets: [],
+  wideObjects: [],
   namespaceLabels: undefined,
 };
 
 test("a cluster that suits passes every line", () => {
   assert.deepEqual(wrong(preFindings(PRE)), []);
+});
+
+test("what a deleted namespace has left is named, with the way to remove it, unless the mesh is there", () => {
+  const wideObjects = ["customresourcedefinition/m", "clusterrole/r"];
+  const leftovers = (change: Partial<PreFacts>): Finding | undefined =>
+    preFindings({ ...PRE, wideObjects, ...change }).find(({ subject }) => subject === "leftovers");
+  const found = leftovers({});
+  assert.equal(found?.verdict, "warn");
+  assert.match(
+    found?.detail ?? "",
+    /left customresourcedefinition\/m, clusterrole\/r, and perhaps/,
+  );
+  const remove = "kubectl delete customresourcedefinition/m clusterrole/r (with it go all Serv";
+  assert.ok(found?.nextStep?.includes(remove), found?.nextStep ?? "no step");
+  assert.equal(leftovers({ wideObjects: [] }), undefined);
+  const agents = { name: "nodemesh-agent", namespace: "nodemesh", images: [] };
+  assert.equal(leftovers({ daemonSets: [agents] }), undefined);
+  assert.equal(leftovers({ daemonSets: "may not" }), undefined);
 });
 
 const PRE_CASES: readonly [string, Partial<PreFacts>, readonly string[]][] = [

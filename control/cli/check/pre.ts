@@ -39,6 +39,7 @@ export function preFindings(facts: PreFacts): readonly Finding[] {
     ),
     ...daemonSetFindings(facts.daemonSets),
     ...secondFindings(facts.daemonSets, facts.namespace),
+    ...leftoverFindings(facts),
     podSecurityFinding(facts),
   ];
 }
@@ -302,6 +303,22 @@ export function secondFindings(
       `nodemesh check -n ${other}; or first nodemesh uninstall --namespace ${other} | kubectl delete -f -`,
     ),
   );
+}
+
+/** What stays when an installation's namespace is deleted, instead of all that `nodemesh uninstall` names. */
+function leftoverFindings({ daemonSets, wideObjects }: PreFacts): readonly Finding[] {
+  const installed = typeof daemonSets === "string" || daemonSets.some(({ name }) => name === AGENT);
+  if (installed || wideObjects.length === 0) return [];
+  const definition = wideObjects.some((one) => one.startsWith("customresourcedefinition/"))
+    ? " (with it go all ServiceMeshes)"
+    : "";
+  return [
+    warn(
+      "leftovers",
+      `an installation that is gone has left ${wideObjects.join(", ")}, and perhaps BPF programs under /sys/fs/bpf/nodemesh on the nodes: they refuse for pods with mesh/fail=closed`,
+      `install: it takes over all of them; or kubectl delete ${wideObjects.join(" ")}${definition}, and on each node rm -r /sys/fs/bpf/nodemesh, or boot it`,
+    ),
+  ];
 }
 
 /** The agent needs the host's network: only the level `privileged` of Pod Security lets it in. */
