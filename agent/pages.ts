@@ -1,11 +1,12 @@
 /** What the agent shows of itself: metrics and readiness on ports, its state on the private admin socket. */
 
+import type { Snapshot } from "#model/snapshot.ts";
 import { startAdmin } from "./admin/admin.ts";
 import type { AgentConfig } from "./config.ts";
 import { readFacts } from "./facts.ts";
 import type { Prerequisites } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
-import type { Redirect } from "./redirect/redirect.ts";
+import type { PodStatus, Redirect } from "./redirect/redirect.ts";
 import type { SnapshotStore } from "./state/store.ts";
 import type { AccessLog } from "./telemetry/access-log.ts";
 import { readBuildInfo } from "./telemetry/build-info.ts";
@@ -47,7 +48,7 @@ export async function openPages(pages: PagesInputs): Promise<number> {
     providers: {
       config: () => config,
       snapshot: () => store.current,
-      pods: () => redirect.status(),
+      pods: () => namedPods(store.current, redirect.status()),
       connections: () => workers.ask("connections"),
       endpoints: () => workers.ask("endpoints"),
       counters: () => kernelCounts(redirect).map(({ event, value }) => ({ event, count: value })),
@@ -57,6 +58,17 @@ export async function openPages(pages: PagesInputs): Promise<number> {
   });
   parts.defer(() => admin.close());
   return monitor.port;
+}
+
+/** Pods of this node with the names that people know them by; without, where the snapshot has lost them already. */
+function namedPods(
+  { workloads }: Snapshot,
+  pods: readonly PodStatus[],
+): readonly (PodStatus & { readonly namespace?: string; readonly name?: string })[] {
+  const names = new Map<string, { readonly namespace: string; readonly name: string }>();
+  for (const { uid, sandboxUid = uid, namespace, name } of workloads.values())
+    names.set(sandboxUid, { namespace, name });
+  return pods.map((pod) => ({ ...names.get(pod.uid), ...pod }));
 }
 
 function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentReadings {

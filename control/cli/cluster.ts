@@ -1,7 +1,7 @@
 /** Single questions to the API server, for commands: an answer or a cause, never an exception for what may happen. */
 
 import type { KubeConfig } from "@kubernetes/client-node";
-import { request } from "undici";
+import { request, WebSocket } from "undici";
 import { assertUsable } from "../k8s/credentials.ts";
 import { ApiEndpoint } from "../k8s/endpoint.ts";
 
@@ -48,6 +48,15 @@ export class ClusterApi implements Api, AsyncDisposable {
   /** POST of JSON. */
   post(path: string, body: unknown): Promise<ApiAnswer> {
     return this.#ask("POST", path, JSON.stringify(body));
+  }
+
+  /** A WebSocket to the path, which may yet fail to come about. Its listeners must be added at once. */
+  async open(path: string, protocols: readonly string[]): Promise<WebSocket> {
+    this.#usable ??= assertUsable(this.#config);
+    await this.#usable;
+    const { base, dispatcher, headers } = await this.#endpoint.access();
+    const url = `${base.replace(/^http/, "ws")}${path}`;
+    return new WebSocket(url, { protocols: [...protocols], dispatcher, headers });
   }
 
   /** Closes the connections. */

@@ -52,7 +52,7 @@ const context: CliContext = {
     process.exitCode = FAILED;
   },
 };
-addAgent(program, print);
+addAgent(program, context, print);
 addCheck(program, context);
 addStatus(program, context, say);
 addInstall(program, { ...context, out: print }, say);

@@ -190,6 +190,9 @@ test("the documented ServiceMesh enrols webapp-service's pods, records their HTT
   assert.match(described, /AllEnrolled/);
   const status = await nodemesh(cluster, "status", "-o", "json");
   assert.match(status, /webapp-deployment-/);
+  const nodes = ["node1", "node2"];
+  const pages = nodes.map((node) => nodemesh(cluster, "agent", "pods", "--node", node));
+  assert.match((await Promise.all(pages)).join("\n"), /"name": "webapp-deployment-/);
   // order's pods are not in the mesh: only for webapp's can these be counted.
   const both = (): Promise<readonly number[]> =>
     Promise.all([
