@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 import { NODE, NOW, POD, SERVER, wrong } from "../../../test/support/cli-facts.ts";
+import { ROOT } from "../../../test/support/source-files.ts";
 import { makeAuthority } from "../../tls/authority.ts";
 import type { ControlPage } from "../mesh-facts.ts";
+import { describeFindings } from "./finding.ts";
 import { isComingUp, postFindings, type Surroundings } from "./post.ts";
 import { type PostFacts, rollout } from "./post-facts.ts";
 
@@ -163,7 +167,7 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
     },
     [
       "fail pod/c1: is not ready: ImagePullBackOff: Back-off",
-      "warn node/n1: no replica of control tells whether the agent is connected",
+      "warn node/n1: no replica of control tells whether the agent is connected: it goes on with snapshot 7, which control last confirmed 1 s ago",
     ],
   ],
   [
@@ -175,7 +179,7 @@ const POST_CASES: readonly [string, Partial<PostFacts>, readonly string[]][] = [
     },
     [
       "fail pod/c1: does not tell its status: 403",
-      "warn node/n1: no replica of control tells whether the agent is connected",
+      "warn node/n1: no replica of control tells whether the agent is connected: it goes on with snapshot 7, which control last confirmed 1 s ago",
     ],
   ],
   [
@@ -291,6 +295,41 @@ test("the CA's age is told, and in time that it ends", () => {
   assert.match(told(old), /^warn .* to 2027-02-21$/);
   assert.match(told(madeAgo(CA_LIFE_MS)), /^fail .* to 2026-11-24$/);
   assert.equal(told(fresh, old), `pass ${young}; agents are told of 1 more`);
+});
+
+test("the page about control being away shows the lines of check, word by word", () => {
+  const trouble = "ImagePullBackOff: Back-off pulling image nodemesh/control:0.2.0";
+  const silent = { kind: "none", cause: "unreachable", problem: "503" } as const;
+  const pods = ["7d4f-a", "7d4f-b"].map((name) => ({
+    ...{ ...POD, name: `nodemesh-control-${name}`, ready: false, trouble },
+  }));
+  const [agent] = POST.agents;
+  assert.ok(agent?.page.kind === "page");
+  const snapshot = { version: 7, ageSeconds: 181 };
+  const findings = postFindings(
+    {
+      ...POST,
+      deployment: {
+        kind: "found",
+        object: {
+          spec: { replicas: 2, template: template("nodemesh/control:0.1.0") },
+          status: { updatedReplicas: 2, readyReplicas: 0 },
+        },
+      },
+      lease: {
+        kind: "found",
+        object: { spec: { holderIdentity: "7d4f-a", renewTime: "2026-11-24T09:57:00Z" } },
+      },
+      control: pods.map((pod) => ({ pod, page: silent })),
+      agents: [{ ...agent, page: { kind: "page", value: { ...agent.page.value, snapshot } } }],
+    },
+    AROUND,
+  );
+  const page = readFileSync(join(ROOT, "docs/control-away.md"), "utf8");
+  const wrongs = findings.filter(({ verdict }) => verdict !== "pass");
+  assert.equal(wrongs.length, 5);
+  for (const line of describeFindings(wrongs, (_, text) => text).slice(0, -2))
+    assert.ok(page.includes(`${line}\n`), line);
 });
 
 /** The next steps of what is no pass. */

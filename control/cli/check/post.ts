@@ -280,7 +280,7 @@ function nodeFindings(facts: PostFacts, nodes: readonly NodeFacts[] | string): r
 function streamFinding(
   { control, namespace }: PostFacts,
   { name }: NodeFacts,
-  { pod }: AgentFacts,
+  { pod, page }: AgentFacts,
 ): Finding {
   const subject = `node/${name}`;
   const logs = `kubectl -n ${namespace} logs ${pod.name}`;
@@ -288,8 +288,8 @@ function streamFinding(
   if (views.length === 0)
     return warn(
       subject,
-      "no replica of control tells whether the agent is connected",
-      "see the lines of control above",
+      `no replica of control tells whether the agent is connected${goingOn(page)}`,
+      "see the lines of control above; docs/control-away.md says what goes on without it",
     );
   for (const { agents, snapshot } of views) {
     const state = agents.find(({ node, connected }) => node === name && connected);
@@ -319,6 +319,13 @@ function streamFinding(
     `its agent ${pod.name} has no stream to control`,
     `${logs}: it says why control refused it or can't be reached`,
   );
+}
+
+/** By what an agent goes on while control is away, by its own word. */
+function goingOn(page: AgentFacts["page"]): string {
+  if (page.kind === "none" || page.value.snapshot.version === 0) return "";
+  const { version, ageSeconds } = page.value.snapshot;
+  return `: it goes on with snapshot ${version}, which control last confirmed ${Math.round(ageSeconds)} s ago`;
 }
 
 /** Every replica sees the same objects: the first that tells is asked. */
