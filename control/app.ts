@@ -210,6 +210,7 @@ async function startOnCluster(
   const replica = await startReplica({
     ...{ kube, settings, pipeline, epoch, log, signal },
     statuses: () => pipeline.statuses(),
+    workloads: () => pipeline.compilation.workloads,
     reports,
     onRefusal: (reason) => metrics.refusedAgents.inc({ reason }),
   });

@@ -12,6 +12,7 @@ import {
   CustomObjectsApi,
   type KubeConfig,
 } from "@kubernetes/client-node";
+import type { Workload } from "#model/workload.ts";
 import { Admitter } from "./admission/admitter.ts";
 import { RefusalLog } from "./admission/refusal-log.ts";
 import { tokenReviewer } from "./admission/token-review.ts";
@@ -39,6 +40,8 @@ export interface ReplicaOptions {
   readonly pipeline: Pick<Pipeline, "world" | "conditions">;
   /** What each ServiceMesh should say now. */
   readonly statuses: () => readonly WantedStatus[];
+  /** All pods as they are now, by uid. */
+  readonly workloads: () => ReadonlyMap<string, Workload>;
   /** What agents that are connected here report of users' objects. */
   readonly reports: Pick<MisdeclaredReports, "some" | "conditions">;
   /** A name that no other control process has. */
@@ -103,12 +106,13 @@ function startDuties(
   options: ReplicaOptions,
   { calls, store, serving }: { calls: ApiCalls; store: AuthorityStore; serving: Serving },
 ): { readonly election: Election; readonly ended: () => Promise<void> } {
-  const { kube, settings, pipeline, statuses, epoch, log } = options;
+  const { kube, settings, pipeline, statuses, workloads, epoch, log } = options;
   const { namespace, identity } = settings;
   const reporter = new Reporter({
     ...reporting(options, calls),
     conditions: () => pipeline.conditions(),
     statuses,
+    workloads,
   });
   let terms: readonly Promise<void>[] = [];
   const election = new Election({
@@ -137,7 +141,7 @@ function startDuties(
 function reporting(
   { kube, settings, pipeline, log }: ReplicaOptions,
   calls: ApiCalls,
-): Omit<ReporterOptions, "conditions" | "statuses"> {
+): Omit<ReporterOptions, "conditions" | "statuses" | "workloads"> {
   return {
     core: kube.makeApiClient(CoreV1Api),
     custom: kube.makeApiClient(CustomObjectsApi),

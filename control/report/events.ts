@@ -1,6 +1,6 @@
 /**
- * What the leader tells users on their own objects: Events for everything wrong with them, and the status of
- * each ServiceMesh. May import control's api-call, world and conditions; must never decide what is wrong.
+ * What the leader tells users on their own objects: Events for everything wrong with them and for pods that come into
+ * the mesh or out of it, and the status of each ServiceMesh. May import control's api-call, world and conditions; must never decide what is wrong.
  *
  * This file: from a condition to an Event, pure. Events are those of core/v1, because every `kubectl describe`
  * shows their age and count.
@@ -44,6 +44,8 @@ export interface Statement extends Subject {
   /** The Event's. */
   readonly namespace: string;
   readonly name: string;
+  /** `Warning`: something is wrong. */
+  readonly type: "Normal" | "Warning";
   /** CamelCase, as Events' reasons are. */
   readonly reason: string;
   readonly message: string;
@@ -53,23 +55,42 @@ export interface Statement extends Subject {
 export function statementOf(condition: Condition, uid: string | undefined): Statement | undefined {
   const { ref, reason, field, problem, nextStep } = condition;
   if (ref.name === "" || !Object.hasOwn(API_VERSIONS, ref.kind)) return undefined;
-  const identity = [ref.kind, ref.namespace, ref.name, uid ?? "", reason, field, problem];
-  const hash = createHash("sha256").update(JSON.stringify(identity)).digest("hex");
-  const suffix = `.${hash.slice(0, HASH_LENGTH)}`;
   const where = field === "" ? "" : `${field}: `;
+  const message = `${where}${problem}; ${nextStep}`;
+  return statementFor({ ref, uid }, { type: "Warning", reason, message }, [field, problem]);
+}
+
+/** What a statement says. */
+export interface Words {
+  readonly type: Statement["type"];
+  /** In lower case, words joined by hyphens. */
+  readonly reason: string;
+  readonly message: string;
+}
+
+/** The statement about an object. `identity`: what tells it from others of its reason, besides the object. */
+export function statementFor(
+  { ref, uid }: Subject,
+  { type, reason, message }: Words,
+  identity: readonly string[] = [],
+): Statement {
+  const all = [ref.kind, ref.namespace, ref.name, uid ?? "", reason, ...identity];
+  const hash = createHash("sha256").update(JSON.stringify(all)).digest("hex");
+  const suffix = `.${hash.slice(0, HASH_LENGTH)}`;
   return {
     ref,
     uid,
     namespace: ref.namespace === "" ? CLUSTER_NAMESPACE : ref.namespace,
     name: subdomain(ref.name.slice(0, MAX_NAME - suffix.length)) + suffix,
+    type,
     reason: camelCase(reason),
-    message: shortened(`${where}${problem}; ${nextStep}`),
+    message: shortened(message),
   };
 }
 
 /** A new Event that says a statement for the first time. */
 export function eventOf(statement: Statement, instance: string, now: Date): CoreV1Event {
-  const { ref, uid, namespace, name, reason, message } = statement;
+  const { ref, uid, namespace, name, type, reason, message } = statement;
   return {
     metadata: { namespace, name },
     involvedObject: {
@@ -79,7 +100,7 @@ export function eventOf(statement: Statement, instance: string, now: Date): Core
       ...(ref.namespace === "" ? {} : { namespace: ref.namespace }),
       ...(uid === undefined ? {} : { uid }),
     },
-    type: "Warning",
+    type,
     reason,
     message,
     count: 1,

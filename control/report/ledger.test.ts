@@ -12,6 +12,7 @@ function statement(problem: string, pod: string = "user"): Statement {
     uid: pod,
     namespace: "shop",
     name: `${pod}.${problem}`,
+    type: "Warning",
     reason: "HostNetwork",
     message: problem,
   };

@@ -2,6 +2,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { CoreV1Api, CustomObjectsApi } from "@kubernetes/client-node";
+import type { Workload } from "#model/workload.ts";
+import { podsOf } from "../../test/support/enrolled-pods.ts";
 import {
   type ObjectServer,
   ObjectStore,
@@ -37,6 +39,7 @@ class Lab {
   readonly problems: string[] = [];
   conditions: readonly Condition[] = [];
   statuses: readonly WantedStatus[] = [];
+  workloads: ReadonlyMap<string, Workload> = new Map();
   /** How often the conditions were looked at. */
   looks = 0;
 
@@ -53,6 +56,7 @@ class Lab {
         return this.conditions;
       },
       statuses: () => this.statuses,
+      workloads: () => this.workloads,
       uidOf: ({ name }) => `uid-of-${name}`,
       now: Date.now,
       onProblem: (problem) => this.problems.push(problem),
@@ -109,6 +113,31 @@ test("events are told once, over looks and terms, and what comes back counts up"
       .sort(),
     [1, 2],
   );
+});
+
+test("a pod that comes into the mesh or leaves it has an Event, over terms the same one, warnings or not", async () => {
+  const lab = new Lab();
+  await using server = await serveObjects(lab.store);
+  lab.workloads = podsOf("a b+");
+  lab.conditions = [condition("a")];
+  /** Lets a new leader look, changes who is enrolled, and waits for the Event of pod a to say it so often. */
+  const changed = async (words: string, reason: string, times: number): Promise<void> => {
+    const before = lab.looks;
+    await lab.term(server, () => {
+      if (lab.looks > before + 2) lab.workloads = podsOf(words);
+      return lab.events().some((one) => one["reason"] === reason && one["count"] === times);
+    });
+  };
+  await changed("a+ b+", "Enrolled", 1);
+  await changed("a b+", "Unenrolled", 1);
+  await changed("a+ b+", "Enrolled", 2);
+  const said = lab.events().map((one) => [one["type"], one["reason"], one["involvedObject"]]);
+  const pod = { kind: "Pod", name: "a", apiVersion: "v1", namespace: "shop", uid: "uid-a" };
+  assert.deepEqual(said.slice(1), [
+    ["Normal", "Enrolled", pod],
+    ["Normal", "Unenrolled", pod],
+  ]);
+  assert.deepEqual(said[0]?.slice(0, 2), ["Warning", "HostNetwork"]);
 });
 
 test("an event that the API server has forgotten is made again", async () => {

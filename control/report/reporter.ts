@@ -2,9 +2,11 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CoreV1Api, CustomObjectsApi } from "@kubernetes/client-node";
+import type { Workload } from "#model/workload.ts";
 import { type ApiCalls, callError } from "../api-call.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import type { ObjectRef } from "../k8s/api/schema.ts";
+import { Enrolments } from "./enrolments.ts";
 import { COMPONENT, eventOf, type Statement, statementOf } from "./events.ts";
 import { type Due, EventLedger } from "./ledger.ts";
 import { nextStatus, type WantedStatus } from "./status.ts";
@@ -39,6 +41,8 @@ export interface ReporterOptions {
   readonly conditions: () => readonly Condition[];
   /** What each ServiceMesh should say now. */
   readonly statuses: () => readonly WantedStatus[];
+  /** All pods as they are now, by uid; undefined: who is enrolled is not this reporter's to tell. */
+  readonly workloads?: () => ReadonlyMap<string, Workload>;
   /** The uid that an object has now. */
   readonly uidOf: (ref: ObjectRef) => string | undefined;
   /** Milliseconds since 1970. */
@@ -87,6 +91,9 @@ class Term {
   readonly #options: ReporterOptions;
   readonly #signal: AbortSignal;
   #ledger: EventLedger | undefined;
+  readonly #enrolments = new Enrolments();
+  /** Its own, so that a pod that is enrolled and un-enrolled on and on does not keep a warning waiting. */
+  readonly #changes = new EventLedger();
   /** Statuses that were seen to be right: the words, and when. */
   readonly #settled = new Map<string, { readonly words: string; readonly at: number }>();
 
@@ -98,7 +105,12 @@ class Term {
   /** Looks once and tells what is due. Resolves with what could not be told; rejects when all must wait. */
   async look(): Promise<string | undefined> {
     this.#ledger ??= await this.#readLedger();
-    const problems = [await this.#tellEvents(this.#ledger), await this.#writeStatuses()];
+    const problems = [
+      await this.#tellConditions(this.#ledger),
+      await this.#writeStatuses(),
+      // Last: of a whole namespace these are many.
+      await this.#tellEnrolments(),
+    ];
     return problems.find((problem) => problem !== undefined);
   }
 
@@ -116,27 +128,44 @@ class Term {
       const page = await this.#call("Events can't be listed", () =>
         core.listEventForAllNamespaces(ask, calls.options(this.#signal)),
       );
-      for (const { metadata, count, lastTimestamp } of page.items) {
+      for (const { metadata, type, count, lastTimestamp } of page.items) {
         const { namespace, name } = metadata;
         const at = lastTimestamp?.getTime();
+        const told = type === "Normal" ? this.#changes : ledger;
         if (namespace !== undefined && name !== undefined && at !== undefined)
-          ledger.remember({ namespace, name }, count ?? 1, at);
+          told.remember({ namespace, name }, count ?? 1, at);
       }
       next = page.metadata?._continue;
     } while (next !== undefined && next !== "");
     return ledger;
   }
 
-  async #tellEvents(ledger: EventLedger): Promise<string | undefined> {
-    const { conditions, uidOf, now } = this.#options;
+  #tellConditions(ledger: EventLedger): Promise<string | undefined> {
+    const { conditions, uidOf } = this.#options;
     const statements = conditions()
       .map((condition) => statementOf(condition, uidOf(condition.ref)))
       .filter((statement) => statement !== undefined);
+    return this.#tellDue(ledger, statements);
+  }
+
+  #tellEnrolments(): Promise<string | undefined> {
+    const now = this.#options.workloads?.();
+    const statements = now === undefined ? [] : this.#enrolments.look(now);
+    return this.#tellDue(this.#changes, statements, (one) => this.#enrolments.told(one));
+  }
+
+  async #tellDue(
+    ledger: EventLedger,
+    statements: readonly Statement[],
+    onTold: (statement: Statement) => void = () => {},
+  ): Promise<string | undefined> {
+    const { now } = this.#options;
     let problem: string | undefined;
     for (const due of ledger.due(statements, now(), EVENTS_PER_LOOK)) {
       if (this.#signal.aborted) return undefined;
       problem = (await this.#tell(due)) ?? problem;
       ledger.told(due, now());
+      onTold(due.statement);
     }
     return problem;
   }

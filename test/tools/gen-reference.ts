@@ -94,6 +94,8 @@ function page(): string {
     "",
     "| reason | meaning |",
     "|---|---|",
+    "| `Enrolled` | New connections of the pod and to it go through the mesh; no warning. Told of a change, not again while it lasts. |",
+    "| `Unenrolled` | They go directly from now on; no warning. |",
     ...conditions(),
     "",
     "## Ports and sockets",

@@ -190,6 +190,10 @@ test("the documented ServiceMesh enrols webapp-service's pods, records their HTT
   assert.match(described, /AllEnrolled/);
   const status = await nodemesh(cluster, "status", "-o", "json");
   assert.match(status, /webapp-deployment-/);
+  await eventually("an Event on its pods says that they are enrolled", async () => {
+    const args = ["get", "events", "--field-selector=reason=Enrolled", "-o", "name"];
+    return /webapp-deployment-/.test(await cluster.kubectl("-n", "default", ...args));
+  });
   const nodes = ["node1", "node2"];
   const pages = nodes.map((node) => nodemesh(cluster, "agent", "pods", "--node", node));
   assert.match((await Promise.all(pages)).join("\n"), /"name": "webapp-deployment-/);

@@ -112,6 +112,7 @@ class Lab {
         looked();
         return [];
       },
+      workloads: () => new Map(),
       reports: { some: () => new Promise(() => {}), conditions: () => [] },
       epoch: identity,
       log: () => {},
