@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readOpenMetrics } from "../test/support/openmetrics.ts";
 import type { ResourceState } from "./k8s/source.ts";
 import { type ControlMetrics, makeMetrics } from "./metrics.ts";
 import { Pipeline } from "./pipeline.ts";
@@ -45,6 +46,22 @@ test("a counter that is new is 0 for a scraper first, also one that had counted 
   assert.ok(second.includes('compile_duration_seconds_bucket{le="0.002"} 0\n'), second);
   assert.ok(second.includes('compile_duration_seconds_bucket{le="0.005"} 1\n'));
   assert.ok(second.includes("nodemesh_control_compile_duration_seconds_sum 0.003\n"));
+});
+
+test("the page is OpenMetrics for who asks for it", async () => {
+  const well = { resource: "nodes", objects: 3, lists: 2, failures: 0, trouble: undefined };
+  const { page, refusedAgents } = metricsOf([{ ...well, heardMsAgo: 1500 }]);
+  refusedAgents.inc({ reason: "no-token" });
+  const accept = "application/openmetrics-text;version=1.0.0";
+  const { contentType, body } = await page.scrape({ accept, scraper: undefined });
+  assert.match(contentType, /^application\/openmetrics-text; version=1\.0\.0;/);
+  const families = readOpenMetrics(body);
+  const samples = (name: string) => families.get(name)?.samples;
+  assert.deepEqual(samples("nodemesh_control_agents_refused"), [
+    { name: "nodemesh_control_agents_refused_total", labels: { reason: "no-token" }, value: 1 },
+  ]);
+  assert.equal(samples("nodemesh_control_lists")?.[0]?.value, 2);
+  assert.equal(families.get("nodemesh_control_compile_duration_seconds")?.type, "histogram");
 });
 
 test("how each kind of the API is followed is shown, and what was never heard is not", async () => {

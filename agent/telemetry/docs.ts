@@ -43,6 +43,10 @@ Scraped from \`:15020/metrics\`. Series of workers that nobody changed for 15 mi
 again from zero; what finds no room for a series of its own is counted with the value \`overflow\` in every label.
 The process's own metrics (\`process_*\`, \`nodejs_*\`) come from prom-client.
 
+Who asks for OpenMetrics 1.0.0 by its \`Accept\` header, as Prometheus does, gets it; everybody else Prometheus' text format
+0.0.4. The series are the same, to the values of \`le\`. There are no exemplars, and no \`_created\` samples
+([what is there instead](#new-series-begin-at-0)). Control's page is alike.
+
 | metric | kind | labels | meaning |
 |---|---|---|---|
 ${specs.map(metricRow).join("\n")}

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { parseExposition } from "../../test/support/exposition.ts";
-import { exposeMetric } from "./exposition.ts";
+import { readOpenMetrics } from "../../test/support/openmetrics.ts";
+import { ENDS, exposeMetric, type Series } from "./exposition.ts";
 import type { MetricSpec } from "./metrics.ts";
 
 const COUNTER: MetricSpec = {
@@ -42,7 +43,7 @@ describe("a metric's text", () => {
         "# HELP took_seconds How long it took.",
         "# TYPE took_seconds histogram",
         'took_seconds_bucket{le="0.5"} 2',
-        'took_seconds_bucket{le="1"} 2',
+        'took_seconds_bucket{le="1.0"} 2',
         'took_seconds_bucket{le="+Inf"} 3',
         "took_seconds_sum 7.5",
         "took_seconds_count 3",
@@ -50,7 +51,7 @@ describe("a metric's text", () => {
       ].join("\n"),
     );
     const labelled = exposeMetric(HISTOGRAM, [{ labels: { a: "b" }, values: [0, 1, 0, 1] }]);
-    assert.ok(labelled.includes('took_seconds_bucket{a="b",le="1"} 1\n'), labelled);
+    assert.ok(labelled.includes('took_seconds_bucket{a="b",le="1.0"} 1\n'), labelled);
   });
 
   test("writes the numbers that have no digits as the format does", () => {
@@ -69,5 +70,79 @@ describe("a metric's text", () => {
     const label = 'x\\n"\n\\';
     const page = exposeMetric(COUNTER, [{ labels: { who: label }, values: [1] }]);
     assert.deepEqual(parseExposition(page).get("seen_total")?.samples[0]?.labels, { who: label });
+  });
+});
+
+describe("a metric in OpenMetrics", () => {
+  const odd = { who: 'a "b" \\ c\nd' };
+
+  function open(spec: MetricSpec, series: readonly Series[]): string {
+    return exposeMetric(spec, series, "openmetrics");
+  }
+
+  test("has its name without the ending of its samples, and its unit", () => {
+    const counter = { ...COUNTER, name: "carried_bytes_total" };
+    assert.equal(
+      open(counter, [{ labels: { who: "" }, values: [3] }]),
+      [
+        "# TYPE carried_bytes counter",
+        "# UNIT carried_bytes bytes",
+        "# HELP carried_bytes What was\\nseen by \\\\ us.",
+        'carried_bytes_total{who=""} 3',
+        "",
+      ].join("\n"),
+    );
+  });
+
+  test("is understood by the reference reader as it was meant", () => {
+    const gauge: MetricSpec = { ...COUNTER, kind: "gauge", labels: [] };
+    const help = 'The "first" \\ of\nmany.';
+    const page =
+      open({ ...COUNTER, help }, [{ labels: odd, values: [3] }]) +
+      open({ ...HISTOGRAM, buckets: [0, 0.0005, 1, 1e6, 2.5e12] }, [
+        { labels: {}, values: [1, 2, 0, 1, 0, 1, 7.5] },
+        { labels: odd, values: [] },
+      ]) +
+      open({ ...gauge, name: "level_bytes" }, [{ labels: {}, values: [Number.NaN] }]) +
+      open({ ...gauge, name: "build_info" }, [{ labels: odd, values: [1] }]) +
+      open({ ...COUNTER, name: "never_total" }, []) +
+      ENDS.openmetrics;
+    const families = readOpenMetrics(page);
+    assert.deepEqual(
+      [...families.values()].map(({ name, type, unit }) => [name, type, unit]),
+      [
+        ["seen", "counter", ""],
+        ["took_seconds", "histogram", "seconds"],
+        ["level_bytes", "gauge", "bytes"],
+        ["build", "info", ""],
+        ["never", "counter", ""],
+      ],
+    );
+    assert.equal(families.get("seen")?.help, help);
+    assert.deepEqual(families.get("seen")?.samples, [
+      { name: "seen_total", labels: odd, value: 3 },
+    ]);
+    const took = families.get("took_seconds")?.samples ?? [];
+    const first = took.filter(({ labels }) => labels["who"] === undefined);
+    assert.deepEqual(
+      first.map(({ labels, value }) => [labels["le"], value]),
+      [
+        ["0.0", 1],
+        ["0.0005", 3],
+        ["1.0", 3],
+        ["1e+06", 4],
+        ["2.5e+12", 4],
+        ["+Inf", 5],
+        [undefined, 7.5],
+        [undefined, 5],
+      ],
+    );
+  });
+
+  test("that is wrong is refused by the reference reader", () => {
+    const good = open(COUNTER, [{ labels: odd, values: [3] }]);
+    assert.throws(() => readOpenMetrics(good), /Missing # EOF/);
+    const renamed = good.replace("# TYPE seen ", "# TYPE seen_total ") + ENDS.openmetrics;
+    assert.throws(() => readOpenMetrics(renamed), SyntaxError);
   });
 });

@@ -3,7 +3,15 @@
  * or histogram that is new is shown to a scraper as 0 first (decision 34).
  */
 
-import { type Described, exposeMetric, type Series, TEXT_FORMAT } from "./exposition.ts";
+import { formatFor } from "./accept.ts";
+import {
+  CONTENT_TYPES,
+  type Described,
+  ENDS,
+  exposeMetric,
+  type Format,
+  type Series,
+} from "./exposition.ts";
 import { LONGEST_INTERVAL_MS, type Scrape, type Scraper, Scrapers } from "./scrapers.ts";
 
 /** A metric with all its series. */
@@ -47,7 +55,7 @@ interface Moment {
   readonly families: readonly Family[];
   /** The generations of series that are new enough to be held back. */
   readonly held: ReadonlyMap<PageSeries, number>;
-  /** Texts by what is held back, so that many who ask at once cost as much as one. */
+  /** Texts by format and by what is held back, so that many who ask at once cost as much as one. */
   readonly texts: Map<string, string>;
 }
 
@@ -69,12 +77,13 @@ export class MetricsPage {
   }
 
   /** The page for who asks. Who asks while one is being made shares it: many can't make the main thread do more work. */
-  async scrape({ scraper }: Scrape): Promise<Exposed> {
+  async scrape({ accept, scraper }: Scrape): Promise<Exposed> {
     this.#reading ??= this.#read().finally(() => {
       this.#reading = undefined;
     });
     const moment = await this.#reading;
-    return { contentType: TEXT_FORMAT, body: this.#textFor(moment, scraper) };
+    const format = formatFor(accept);
+    return { contentType: CONTENT_TYPES[format], body: this.#textFor(moment, format, scraper) };
   }
 
   async #read(): Promise<Moment> {
@@ -83,15 +92,16 @@ export class MetricsPage {
     return { generation, families, held: this.#newOnes(families), texts: new Map() };
   }
 
-  #textFor({ generation, families, held, texts }: Moment, scraper: Scraper | undefined): string {
+  #textFor(moment: Moment, format: Format, scraper: Scraper | undefined): string {
+    const { generation, families, held, texts } = moment;
     const upTo =
       scraper === undefined
         ? generation
         : this.#scrapers.visit(scraper, generation, this.#inputs.clock());
     const isHeld = (one: PageSeries): boolean => (held.get(one) ?? 0) > upTo;
     // Of one moment, as many held back are the same ones: the newest.
-    const key = String([...held.keys()].filter(isHeld).length);
-    const text = texts.get(key) ?? expose(families, isHeld);
+    const key = `${format} ${[...held.keys()].filter(isHeld).length}`;
+    const text = texts.get(key) ?? expose(families, format, isHeld);
     texts.set(key, text);
     return text;
   }
@@ -125,12 +135,17 @@ export class MetricsPage {
   }
 }
 
-function expose(families: readonly Family[], isHeld: (series: PageSeries) => boolean): string {
+function expose(
+  families: readonly Family[],
+  format: Format,
+  isHeld: (series: PageSeries) => boolean,
+): string {
   let text = "";
   for (const { spec, series } of families)
     text += exposeMetric(
       spec,
       series.map((one) => (isHeld(one) ? { labels: one.labels, values: [one.from ?? 0] } : one)),
+      format,
     );
-  return text;
+  return text + ENDS[format];
 }

@@ -4,7 +4,8 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { describe, type TestContext, test } from "node:test";
-import { parseExposition } from "../../test/support/exposition.ts";
+import { type ParsedSample, parseExposition } from "../../test/support/exposition.ts";
+import { readOpenMetrics } from "../../test/support/openmetrics.ts";
 import { Prerequisites } from "../lifecycle.ts";
 import { createBlock } from "./block.ts";
 import { Collector } from "./collector.ts";
@@ -86,6 +87,33 @@ describe("/metrics", () => {
     assert.ok((values("process_cpu_seconds_total")?.[0] ?? 0) > 0);
     for (const key of METRIC_KEYS)
       assert.equal(families.get(specOf(key).name)?.type, specOf(key).kind);
+  });
+
+  test("is OpenMetrics for who asks for it, with the same series", async (t) => {
+    const { worker, base } = await rig(t);
+    const http = { ...PAIR, protocol: "http", route: "" };
+    worker.counter("httpRequests", { ...http, code: "200" }).add(3);
+    worker.histogram("httpDuration", http).observe(0.003);
+    const accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    const [text, open] = await Promise.all(
+      [{}, { accept }].map((headers) => fetch(`${base}/metrics`, { headers })),
+    );
+    assert.ok(text !== undefined && open !== undefined);
+    const type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert.equal(open.headers.get("content-type"), type);
+    const families = readOpenMetrics(await open.text());
+    // What runs in the process changes from page to page.
+    const of = (all: Iterable<{ readonly samples: readonly ParsedSample[] }>): string[] =>
+      [...all]
+        .flatMap(({ samples }) => samples)
+        .filter(({ name }) => name.startsWith("nodemesh_"))
+        .map(({ name, labels }) => JSON.stringify([name, Object.entries(labels)]));
+    assert.deepEqual(of(families.values()), of(parseExposition(await text.text()).values()));
+    assert.equal(families.get("nodemesh_http_request_duration_seconds")?.unit, "seconds");
+    assert.equal(families.get("nodemesh_tcp_sent_bytes")?.unit, "bytes");
+    assert.equal(families.get("nodemesh_build")?.type, "info");
+    const [requests] = families.get("nodemesh_http_requests")?.samples ?? [];
+    assert.equal(requests?.value, 3);
   });
 
   test("a scraper sees a new series at 0 first, and the next page over the same connection tells it all", async (t) => {

@@ -239,6 +239,16 @@ describe("dashboards", () => {
   });
 });
 
+test("Prometheus reads agents and control as OpenMetrics, which says types and units that text does not", async () => {
+  const of = async (metric: string): Promise<readonly string[]> =>
+    (await prometheus.metadata(metric)).map(({ type, unit }) => `${type} ${unit}`.trim());
+  const { nodes } = await lab.status();
+  const everybody = nodes.length + 1;
+  assert.deepEqual(await of("nodemesh_build"), Array(everybody).fill("info"));
+  assert.deepEqual(await of("process_cpu_seconds"), Array(everybody).fill("counter seconds"));
+  assert.deepEqual(await of("nodemesh_control_compile_duration_seconds"), ["histogram seconds"]);
+});
+
 test("promtool has nothing to say about our metrics", async () => {
   const { nodes } = await lab.status();
   const [first] = nodes;

@@ -116,6 +116,13 @@ export class Prometheus implements AsyncDisposable {
     }));
   }
 
+  /** What it was told of a metric: its type and unit. */
+  async metadata(
+    metric: string,
+  ): Promise<readonly { readonly type: string; readonly unit: string }[]> {
+    return (await this.#ask("targets/metadata", { metric })) as { type: string; unit: string }[];
+  }
+
   /** The values of a label over the series that a selector selects. */
   async values(selector: string, label: string): Promise<readonly string[]> {
     return (await this.#ask(`label/${label}/values`, { "match[]": selector })) as string[];

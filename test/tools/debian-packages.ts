@@ -56,6 +56,12 @@ export const DEBIAN_PACKAGES: readonly DebianPackage[] = [
     ["test", "sim"],
     "scrapes and asks as an operator's does",
   ),
+  pack(
+    "python3-prometheus-client",
+    "/usr/lib/python3/dist-packages/prometheus_client/openmetrics/parser.py",
+    ["test"],
+    "reads OpenMetrics strictly",
+  ),
   pack("zsh", "/usr/bin/zsh", ["test"], "a shell that completes nodemesh's commands"),
   pack("fish", "/usr/bin/fish", ["test"], "another one"),
   pack("haproxy", "/usr/sbin/haproxy", ["bench"], "a peer of the bench"),
