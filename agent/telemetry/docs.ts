@@ -64,6 +64,12 @@ the server's node as \`destination\` when the server is. Between pods of one nod
 \`reporter="destination"\` has every request that an enrolled server got, whoever sent it, and \`reporter="source"\` every
 one that an enrolled client sent; a sum over both counts requests between enrolled pods twice.
 
+Of HTTP connections that is so where it can be said when they are accepted, before there is a request. When a Service's
+pods are on several nodes, in and outside of the mesh, or of several workloads, each request may go elsewhere: the
+client's connection is then opened and closed for the \`source\` only, with \`security="none"\`, also if it asks a pod of the
+client's node. The agents of other nodes count the connections that they accept. Requests, their bytes and those of
+connections are complete for both sides.
+
 Kubelet's HTTP probes are requests of the node for itself: \`src_namespace!=""\` leaves them out. They are told by their
 \`User-Agent\` (\`kube-probe/…\`) and by coming from an address of the node; a probe whose \`httpHeaders\` say otherwise counts
 as a request of \`unknown\`.
