@@ -11,7 +11,7 @@ import { CONTROL_METRICS_PORT } from "../../deploy/sim/mesh/mesh.ts";
 import { fetchInNetns } from "../../deploy/sim/mesh/netns-fetch.ts";
 import { idlePod, MeshLab, serviceOf } from "../support/mesh-lab.ts";
 import { lookAt, type Seen } from "../support/panels.ts";
-import { type History, Prometheus, type PrometheusInit } from "../support/prometheus.ts";
+import { type History, listed, Prometheus, type PrometheusInit } from "../support/prometheus.ts";
 import { until } from "../support/until.ts";
 
 /** Shown of a control on a cluster only. */
@@ -69,10 +69,10 @@ before(async () => {
   const init: PrometheusInit = {
     netns: first.netns,
     command: (...words) => ["nsenter", `--net=${first.netns}`, ...words],
-    targets: {
+    ...listed({
       agents: nodes.map(({ metrics }) => new URL(metrics).host),
       control: [`${address}:${CONTROL_METRICS_PORT}`],
-    },
+    }),
   };
   [prometheus, replica] = await Promise.all([
     Prometheus.start(init),

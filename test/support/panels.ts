@@ -16,21 +16,31 @@ export interface Seen {
 /** A value for each variable. */
 export type Choice = Readonly<Record<string, string>>;
 
-/** Over what a rate is taken: Grafana makes it four scrapes. */
-const RATE_INTERVAL = "10s";
+/** Over how many seconds a rate is taken: Grafana makes it at least four scrapes. */
+const RATE_SECONDS = 10;
+
+/** When is looked, and how far back. */
+export interface Look {
+  /** Milliseconds since 1970; now when absent. */
+  readonly atMs?: number;
+  /** Over how many seconds rates are taken. */
+  readonly rateSeconds?: number;
+}
 
 /** All that a dashboard shows. */
 export async function lookAt(
   prometheus: Prometheus,
   dashboard: DashboardSpec,
+  { atMs, rateSeconds = RATE_SECONDS }: Look = {},
 ): Promise<readonly Seen[]> {
   const seen: Seen[] = [];
   for (const chosen of await choices(prometheus, dashboard.variables, {}))
     for (const { panels } of dashboard.rows)
       for (const panel of panels)
         for (const { expr } of panel.queries) {
-          const query = resolved(expr, chosen);
-          seen.push({ dashboard, panel, query, chosen, series: await prometheus.query(query) });
+          const query = resolved(expr, chosen, rateSeconds);
+          const series = await prometheus.query(query, atMs);
+          seen.push({ dashboard, panel, query, chosen, series });
         }
   return seen;
 }
@@ -59,8 +69,8 @@ async function valuesOf(
   return variable.several ? [values.map(escaped).join("|")] : values;
 }
 
-function resolved(expr: string, chosen: Choice): string {
-  let text = expr.replaceAll("$__rate_interval", RATE_INTERVAL);
+function resolved(expr: string, chosen: Choice, rateSeconds: number = RATE_SECONDS): string {
+  let text = expr.replaceAll("$__rate_interval", `${rateSeconds}s`);
   // The longer name first: one may begin with another.
   for (const name of Object.keys(chosen).sort((a, b) => b.length - a.length))
     text = text.replaceAll(`$${name}`, chosen[name] ?? "");

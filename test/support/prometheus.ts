@@ -1,4 +1,4 @@
-/** Debian's Prometheus, run where a test says, scraping what it says. */
+/** A Prometheus (Debian's, or another), run where a test says, scraping what it says. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,12 +11,16 @@ import { until } from "./until.ts";
 
 /** Where it runs and what it looks at. */
 export interface PrometheusInit {
+  /** The program; Debian's when absent. */
+  readonly program?: string;
   /** File of the network namespace. */
   readonly netns: string;
   /** The words that run a command there. */
   readonly command: (...words: readonly string[]) => readonly [string, ...string[]];
-  /** `address:port` of what is scraped, by job. */
-  readonly targets: Readonly<Record<string, readonly string[]>>;
+  /** `scrape_configs`: what is scraped. */
+  readonly jobs: readonly unknown[];
+  /** How many targets they have. */
+  readonly targets: number;
   /** Files of rules. */
   readonly rules?: readonly string[];
   /** Where it answers, on 127.0.0.1; 9090 if not said. */
@@ -37,6 +41,7 @@ export interface History {
 
 /** Every second: tests do not wait for the usual 30. */
 const SCRAPE = "1s";
+const ADDRESS = "127.0.0.1";
 const USUAL_PORT = 9090;
 
 interface Running {
@@ -44,6 +49,17 @@ interface Running {
   readonly port: number;
   readonly directory: string;
   readonly child: ChildProcess;
+}
+
+/** Jobs with their targets written down: `address:port` by job. */
+export function listed(
+  targets: Readonly<Record<string, readonly string[]>>,
+): Pick<PrometheusInit, "jobs" | "targets"> {
+  const jobs = Object.entries(targets).map(([job_name, of]) => ({
+    job_name,
+    static_configs: [{ targets: of }],
+  }));
+  return { jobs, targets: Object.values(targets).flat().length };
 }
 
 /** A running one. Dispose of it at the end. */
@@ -60,25 +76,21 @@ export class Prometheus implements AsyncDisposable {
     const config = {
       global: { scrape_interval: SCRAPE, scrape_timeout: SCRAPE, evaluation_interval: SCRAPE },
       rule_files: init.rules ?? [],
-      scrape_configs: Object.entries(init.targets).map(([job_name, targets]) => ({
-        job_name,
-        static_configs: [{ targets }],
-      })),
+      scrape_configs: init.jobs,
     };
     const port = init.port ?? USUAL_PORT;
     const file = join(directory, "prometheus.yml");
     await writeFile(file, stringify(config));
     const [program, ...words] = init.command(
-      "prometheus",
+      init.program ?? "prometheus",
       `--config.file=${file}`,
       `--storage.tsdb.path=${join(directory, "data")}`,
-      `--web.listen-address=127.0.0.1:${port}`,
+      `--web.listen-address=${ADDRESS}:${port}`,
     );
     const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"] });
     const started = new Prometheus({ netns: init.netns, port, directory, child });
-    const targets = Object.values(init.targets).flat().length;
     try {
-      await until("Prometheus has scraped all", () => started.#scraped(targets), 20_000);
+      await until("Prometheus has scraped all", () => started.#scraped(init.targets), 20_000);
       return started;
     } catch (error) {
       await started[Symbol.asyncDispose]();
@@ -97,9 +109,18 @@ export class Prometheus implements AsyncDisposable {
       });
   }
 
-  /** The series of an instant query, now. Throws with Prometheus' words when it does not understand. */
-  async query(expr: string): Promise<readonly Sampled[]> {
-    const { result } = (await this.#ask("query", { query: expr })) as {
+  /** Where it answers, inside its network namespace. */
+  get url(): string {
+    return `http://${ADDRESS}:${PORT}`;
+  }
+
+  /**
+   * The series of an instant query, now or at a moment that was (milliseconds since 1970). Throws with Prometheus' words
+   * when it does not understand.
+   */
+  async query(expr: string, atMs?: number): Promise<readonly Sampled[]> {
+    const time = atMs === undefined ? {} : { time: String(atMs / 1000) };
+    const { result } = (await this.#ask("query", { query: expr, ...time })) as {
       result: { metric: Record<string, string>; value: [number, string] }[];
     };
     return result.map(({ metric, value: [, value] }) => ({ metric, value: Number(value) }));
@@ -137,7 +158,7 @@ export class Prometheus implements AsyncDisposable {
   async #ask(what: string, words: Readonly<Record<string, string>>): Promise<unknown> {
     const path = `/api/v1/${what}?${new URLSearchParams(words)}`;
     const answer = await fetchInNetns({
-      ...{ netns: this.#netns, ip: "127.0.0.1", port: this.#port, path },
+      ...{ netns: this.#netns, ip: ADDRESS, port: this.#port, path },
     });
     if (answer === undefined) throw new Error(`Prometheus does not answer: ${this.#said}`);
     const said = JSON.parse(answer.body) as { status: string; data: unknown; error?: string };

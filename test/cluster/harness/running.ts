@@ -42,6 +42,11 @@ export class RunningProgram implements AsyncDisposable {
     return this.#said;
   }
 
+  /** Everything that it has said on its standard error. */
+  get complained(): string {
+    return this.#complained;
+  }
+
   /** Waits until its standard output matches. Throws, with its standard error, when it ends or time is up before. */
   says(pattern: RegExp, deadlineMs: number = DEADLINE_MS): Promise<RegExpExecArray> {
     return this.tells(`${pattern}`, (said) => pattern.exec(said) ?? undefined, deadlineMs);
