@@ -111,7 +111,7 @@ export class Prometheus implements AsyncDisposable {
 
   /** Where it answers, inside its network namespace. */
   get url(): string {
-    return `http://${ADDRESS}:${PORT}`;
+    return `http://${ADDRESS}:${this.#port}`;
   }
 
   /**
