@@ -19,7 +19,7 @@ export interface PrometheusInit {
   readonly command: (...words: readonly string[]) => readonly [string, ...string[]];
   /** `scrape_configs`: what is scraped. */
   readonly jobs: readonly unknown[];
-  /** How many targets they have. */
+  /** How many targets they have at least: discovery may find more. */
   readonly targets: number;
   /** Files of rules. */
   readonly rules?: readonly string[];
@@ -152,7 +152,7 @@ export class Prometheus implements AsyncDisposable {
   async #scraped(targets: number): Promise<boolean> {
     if (this.#child.exitCode !== null) throw new Error("it has ended");
     const up = await this.query("up == 1").catch(() => []);
-    return up.length === targets;
+    return up.length >= targets;
   }
 
   async #ask(what: string, words: Readonly<Record<string, string>>): Promise<unknown> {

@@ -35,13 +35,13 @@ export class Monitoring implements AsyncDisposable {
     const account = await AsPod.of(cluster, MONITORING, ACCOUNT);
     const [, config = ""] = /```yaml\n([\s\S]*?)```/.exec(DOCS) ?? [];
     const built = await ensureBinaries(["prometheus"], (line) => process.stdout.write(`${line}\n`));
-    const [agents, control] = [meshPods(cluster, "agent"), meshPods(cluster, "control")];
+    const pods = [...(await meshPods(cluster, "agent")), ...(await meshPods(cluster, "control"))];
     const prometheus = await Prometheus.start({
       program: built["prometheus"] ?? "",
       netns: account.netns,
       command: (...words) => account.command(...words),
       jobs: CONFIG.parse(parse(config)).scrape_configs,
-      targets: (await agents).length + (await control).length,
+      targets: pods.filter(({ ready }) => ready).length,
     });
     return new Monitoring(cluster, account, prometheus);
   }

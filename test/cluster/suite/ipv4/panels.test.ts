@@ -33,11 +33,11 @@ import { echoServer, pod, service } from "../../harness/pods.ts";
 const NAMESPACE = `measured-${Date.now().toString(36)}`;
 const ENROLLED = { "mesh/enabled": "true" };
 /** Over so many seconds rates are taken: Prometheus scrapes every second. */
-const RATE_SECONDS = 12;
+const RATE_SECONDS = 15;
 /** Panels are looked at so often, a second apart: one look would tell of the hiccups of its first and last second. */
 const LOOKS = 6;
-/** All looks, and a second or two at either end. */
-const LOAD_SECONDS = 22;
+/** All looks, and at either end as long as the slowest answer takes. */
+const LOAD_SECONDS = 26;
 /** After so long everything is scraped, also on a busy machine. */
 const SCRAPED_MS = 10_000;
 /** How far a panel's figure may be from what clients measured; a quantile one bucket. */
@@ -52,7 +52,7 @@ const MAY_BE_EMPTY = [
 ];
 
 /** Durations far from a bucket's bounds, beside which a busy machine's delays are small. */
-const [SLOW, SLOWEST] = ["/slow?ms=180", "/slow?ms=700"];
+const [SLOW, SLOWEST] = ["/slow?ms=800", "/slow?ms=2000"];
 /** Of ten six are slow, one is slower, one fails and one finds nothing. */
 const MIX = [
   ...[SLOW, SLOW, "/status/500", SLOW, "/bytes/1000", SLOW, SLOWEST, SLOW, "/status/404", SLOW],
@@ -68,7 +68,7 @@ const SLOW_CLIENTS = ["client-near", "client-far"];
 /** What is asked while panels are looked at. */
 const LOADS: readonly (readonly [MeterOf, Omit<MeterWork, "seconds">])[] = [
   [toOrder("client-near"), { paths: MIX, rate: 100 }],
-  [toOrder("client-far"), { paths: MIX, rate: 60 }],
+  [toOrder("client-far"), { paths: MIX, rate: 100 }],
   [toOrder("outsider", false), { paths: ["/bytes/1000"], rate: 20 }],
   // A server that asks another one.
   [toOrder("half"), { paths: ["/bytes/10"], rate: 10 }],
@@ -263,9 +263,12 @@ describe("dashboards", () => {
     const wrong = compared.filter(
       ({ off, kind }) => !(off <= (kind === "quantile" ? 1 : TOLERANCE)),
     );
-    const worst = Math.max(...compared.map(({ off, kind }) => (kind === "number" ? off : 0)));
+    const [worst] = compared
+      .filter(({ kind }) => kind === "number")
+      .toSorted((one, other) => other.off - one.off);
+    const share = ((worst?.off ?? Number.NaN) * 100).toFixed(2);
     t.diagnostic(
-      `${compared.length} figures compared, the worst by ${(worst * 100).toFixed(2)} %, differences: ${wrong.length} unexplained`,
+      `${compared.length} figures compared, the worst by ${share} % (${worst?.what}), differences: ${wrong.length} unexplained`,
     );
     assert.deepEqual(wrong, []);
     // The loads are there: five pairs, a Service and workloads, by code and by client.
