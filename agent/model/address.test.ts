@@ -103,7 +103,8 @@ test("a block holds exactly the addresses that agree on its bits", () => {
       const bits = Math.min(wanted, base.length * 8);
       const cidr = parseCidr(`${formatAddress(base)}/${bits}`);
       assert.ok(cidr);
-      assert.ok(base.length === 4 || cidr.bytes.length === 4 || cidrContains(cidr, base));
+      // A short block of IPv6 that an IPv4 address in IPv6's clothes was cut to holds IPv6 only.
+      if (unmapAddress(base).length === cidr.bytes.length) assert.ok(cidrContains(cidr, base));
       const plain = unmapAddress(other);
       const agree =
         plain.length === cidr.bytes.length &&
