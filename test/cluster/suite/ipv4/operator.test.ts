@@ -3,14 +3,9 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { ROOT } from "../../../../support/source-files.ts";
-import {
-  eventually,
-  type KubeList,
-  type KubeObject,
-  TestCluster,
-} from "../../../harness/cluster.ts";
-import { MESH_NAMESPACE, nodemesh, uninstallMesh } from "../../../harness/mesh.ts";
+import { ROOT } from "../../../support/source-files.ts";
+import { eventually, type KubeList, type KubeObject, TestCluster } from "../../harness/cluster.ts";
+import { MESH_NAMESPACE, nodemesh, uninstallMesh } from "../../harness/mesh.ts";
 
 const cluster = new TestCluster();
 const ASKED = [
