@@ -75,6 +75,7 @@ export class Loop implements TimerHandler {
   readonly #ownerLimitBytes: number;
   readonly #tasks: (Task | undefined)[] = [];
   readonly #generations: number[] = [];
+  // Emptied by pop(): to set a length to 0 costs a call into V8 and the array's memory.
   readonly #closing: number[] = [];
   readonly #deferred: Deferred[] = [];
   readonly #starved: Task[] = [];
@@ -137,8 +138,8 @@ export class Loop implements TimerHandler {
     this.#wheel.arm(timer, this.#now, delayMs);
   }
 
-  /** Disarms the timer; nothing when it was not armed. */
-  cancel(timer: Timer): void {
+  /** Disarms the timer; nothing when it was not armed, or never made. */
+  cancel(timer: Timer | undefined): void {
     this.#wheel.cancel(timer);
   }
 
@@ -232,13 +233,13 @@ export class Loop implements TimerHandler {
   }
 
   #sendDeferred(): void {
-    for (const task of this.#deferred) task.sendDeferred();
-    this.#deferred.length = 0;
+    const deferred = this.#deferred;
+    for (let task = deferred.pop(); task !== undefined; task = deferred.pop()) task.sendDeferred();
   }
 
   #closeDescriptors(): void {
-    for (const fd of this.#closing) this.system.close(fd);
-    this.#closing.length = 0;
+    const closing = this.#closing;
+    for (let fd = closing.pop(); fd !== undefined; fd = closing.pop()) this.system.close(fd);
   }
 }
 

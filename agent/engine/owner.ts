@@ -38,6 +38,8 @@ export class Owner {
   head: Task | undefined = undefined;
   tail: Task | undefined = undefined;
   inRing: boolean = false;
+  /** Scheduler's own: whose turn comes behind this one's. */
+  nextOwner: Owner | undefined = undefined;
 
   constructor(id: number, limitBytes: number) {
     this.id = id;
@@ -51,14 +53,15 @@ const OWNER_QUANTUM = 32;
 /** Cost units between two looks at epoll: about 1 ms. */
 const TURN_QUANTUM = 128;
 
-/** Round-robin over owners, first-in first-out within one. */
+/** Round-robin over owners, first-in first-out within one. Both are linked lists: a turn allocates nothing. */
 export class Scheduler {
-  readonly #ring: Owner[] = [];
-  #ringHead = 0;
+  /** Whose turn is next, and whose last. */
+  #first: Owner | undefined = undefined;
+  #last: Owner | undefined = undefined;
 
   /** Whether nothing waits. */
   get idle(): boolean {
-    return this.#ring.length === this.#ringHead;
+    return this.#first === undefined;
   }
 
   /** Gives the task a turn; nothing when it already waits for one. */
@@ -71,33 +74,38 @@ export class Scheduler {
     owner.tail = task;
     if (owner.inRing) return;
     owner.inRing = true;
-    this.#ring.push(owner);
+    this.#line(owner);
   }
 
   /** Lets tasks work until the turn's quantum is used up or nothing waits. `onBug` gets what a task throws. */
   run(onBug: (error: unknown) => void): void {
     let left = TURN_QUANTUM;
-    while (left > 0 && !this.idle) {
+    while (left > 0) {
       const owner = this.#takeOwner();
+      if (owner === undefined) return;
       try {
         left -= this.#runOwner(owner, onBug);
       } finally {
         // Also when onBug threw: what still waits must get its turn once the loop goes on.
         if (owner.head === undefined) owner.inRing = false;
-        else this.#ring.push(owner);
+        else this.#line(owner);
       }
     }
   }
 
-  #takeOwner(): Owner {
-    const owner = this.#ring[this.#ringHead++] as Owner;
-    if (this.#ringHead === this.#ring.length) {
-      this.#ring.length = 0;
-      this.#ringHead = 0;
-    } else if (this.#ringHead >= 1024) {
-      this.#ring.splice(0, this.#ringHead);
-      this.#ringHead = 0;
-    }
+  /** Puts an owner behind all that wait. */
+  #line(owner: Owner): void {
+    if (this.#last === undefined) this.#first = owner;
+    else this.#last.nextOwner = owner;
+    this.#last = owner;
+  }
+
+  #takeOwner(): Owner | undefined {
+    const owner = this.#first;
+    if (owner === undefined) return undefined;
+    this.#first = owner.nextOwner;
+    if (this.#first === undefined) this.#last = undefined;
+    owner.nextOwner = undefined;
     return owner;
   }
 

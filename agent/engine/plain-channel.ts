@@ -341,7 +341,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     }
     this.#state = "open";
     this.#opened = true;
-    this.#disarm();
+    this.#loop.cancel(this.#timer);
     this.handler.onOpen(this);
     if (this.#state === "open" && this.#finAsked && !this.#out.finSent && this.queuedBytes === 0)
       this.#sendFin();
@@ -372,7 +372,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.#state = "ended";
     this.#cause = cause;
     this.#writeOpen = false;
-    this.#disarm();
+    this.#loop.cancel(this.#timer);
     this.#out.clear();
     this.owner.channels--;
     if (this.#fd >= 0) this.#loop.release(this.#fd);
@@ -388,9 +388,5 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   #arm(delayMs: number): void {
     this.#timer ??= new Timer(this);
     this.#loop.arm(this.#timer, delayMs);
-  }
-
-  #disarm(): void {
-    if (this.#timer !== undefined) this.#loop.cancel(this.#timer);
   }
 }

@@ -81,9 +81,9 @@ export class TimerWheel {
     this.#link(timer);
   }
 
-  /** Forgets the timer; nothing when it was not armed. */
-  cancel(timer: Timer): void {
-    if (timer.next === timer) return;
+  /** Forgets the timer; nothing when it was not armed, or never made. */
+  cancel(timer: Timer | undefined): void {
+    if (timer === undefined || timer.next === timer) return;
     unlink(timer);
     this.#count--;
   }
