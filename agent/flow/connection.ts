@@ -13,22 +13,19 @@ import { type Caught, identify } from "./identify.ts";
 import { Look, type Seen } from "./look.ts";
 import { OpaqueConnection } from "./opaque.ts";
 import { type Plan, plan } from "./plan.ts";
-import type { LocalPod } from "./pod.ts";
+import type { Connection, LocalPod } from "./pod.ts";
 import type { Turned } from "./record.ts";
 import type { HttpContext } from "./request/context.ts";
 import { HttpSession } from "./request/session.ts";
+import type { SessionStory } from "./request/session-state.ts";
 import { balancedTarget, dualTarget, fixedTarget } from "./target.ts";
-import type { Tie } from "./tie.ts";
 
 /** What all connections of a worker share. */
 export interface FlowContext extends HttpContext {
   readonly directory: Directory<EndpointSet>;
   readonly serverFirst: ServerFirstMemory;
-  readonly tie: Tie;
   readonly maxConnections: number;
   readonly maxConnectionsPerPod: number;
-  /** Whether the agent is shutting down: what was accepted in the last moment is served, but only once. */
-  readonly draining: () => boolean;
 }
 
 /** Takes over a freshly accepted channel: sets its handler, or resets it. */
@@ -44,14 +41,47 @@ export function handleConnection(
     channel.reset();
     return;
   }
-  carry(context, { pod, channel, caught, course });
+  carry(new Admitted(context, { pod, channel, caught, course }));
 }
 
-interface Admitted {
+/** A connection that has its permit. One object for each, without closures: most live for one request. */
+class Admitted implements SessionStory {
+  readonly context: FlowContext;
   readonly pod: LocalPod;
   readonly channel: Channel;
   readonly caught: Caught;
   readonly course: Course;
+
+  constructor(
+    context: FlowContext,
+    { pod, channel, caught, course }: Pick<Admitted, "pod" | "channel" | "caught" | "course">,
+  ) {
+    this.context = context;
+    this.pod = pod;
+    this.channel = channel;
+    this.caught = caught;
+    this.course = course;
+  }
+
+  /** A fixed next hop is kept: its one endpoint carries the counts of what is in flight. */
+  correct(course: Course): Course | Refusal {
+    const { context, pod, caught } = this;
+    if (course.revision === context.directory.revision) return course;
+    const fresh = knownCourse(context, pod, caught);
+    if ("kind" in fresh || fresh.plan.nextHop.kind === "balanced") return fresh;
+    return course.plan.nextHop.kind === "fixed" ? { ...fresh, target: course.target } : fresh;
+  }
+
+  ended(session: Connection): void {
+    this.pod.release(session);
+  }
+
+  notHttp(session: Connection, bytes: Uint8Array): void {
+    const held = new HeldBytes();
+    held.append(bytes, 0, bytes.length);
+    carryOpaque(this, { first: held });
+    this.pod.release(session);
+  }
 }
 
 function admit(context: FlowContext, pod: LocalPod, caught: Caught): Course | Refusal {
@@ -94,30 +124,21 @@ function targetOf(context: FlowContext, { nextHop, destination }: Plan): Course[
   return other === undefined ? balancedTarget(entry.state) : dualTarget(entry.state, other.state);
 }
 
-/** A fixed next hop is kept: its one endpoint carries the counts of what is in flight. */
-function correct(
-  context: FlowContext,
-  { pod, caught }: Admitted,
-  course: Course,
-): Course | Refusal {
-  if (course.revision === context.directory.revision) return course;
-  const fresh = knownCourse(context, pod, caught);
-  if ("kind" in fresh || fresh.plan.nextHop.kind === "balanced") return fresh;
-  return course.plan.nextHop.kind === "fixed" ? { ...fresh, target: course.target } : fresh;
-}
-
-function carry(context: FlowContext, admitted: Admitted): void {
-  const { understanding, destination } = admitted.course.plan;
-  const key = `${destination.address} ${destination.port}`;
-  if (understanding === "http") carryHttp(context, admitted, undefined);
-  else if (understanding === "opaque" || context.serverFirst.knows(key, context.now()))
-    carryOpaque(context, admitted, {});
-  else lookFirst(context, admitted, key);
+function carry(admitted: Admitted): void {
+  const { context, course } = admitted;
+  const { understanding, destination } = course.plan;
+  if (understanding === "http") carryHttp(admitted, undefined);
+  else if (understanding === "opaque") carryOpaque(admitted, {});
+  else {
+    const key = `${destination.address} ${destination.port}`;
+    if (context.serverFirst.knows(key, context.now())) carryOpaque(admitted, {});
+    else lookFirst(admitted, key);
+  }
 }
 
 /** While it is looked at, the connection counts as carried: it can be cut and listed like any other. */
-function lookFirst(context: FlowContext, admitted: Admitted, key: string): void {
-  const { pod, channel, course } = admitted;
+function lookFirst(admitted: Admitted, key: string): void {
+  const { context, pod, channel, course } = admitted;
   const look = new Look(channel, context.timers, course, (seen: Seen) => {
     if (seen.kind === "gone")
       context.recorder.connection(course.plan, undefined, "bytes").closed(undefined);
@@ -126,43 +147,28 @@ function lookFirst(context: FlowContext, admitted: Admitted, key: string): void 
       const onServerFirst = (bytes: Uint8Array): void => {
         if (!isHttpAnswer(bytes)) context.serverFirst.learn(key, context.now());
       };
-      carryOpaque(context, admitted, { onServerFirst });
-    } else if (seen.kind === "http") carryHttp(context, admitted, seen.bytes);
-    else carryOpaque(context, admitted, { first: seen.bytes });
+      carryOpaque(admitted, { onServerFirst });
+    } else if (seen.kind === "http") carryHttp(admitted, seen.bytes);
+    else carryOpaque(admitted, { first: seen.bytes });
     pod.release(look);
   });
   pod.carry(look);
 }
 
-function carryHttp(context: FlowContext, admitted: Admitted, first: HeldBytes | undefined): void {
-  const { pod, channel, course } = admitted;
-  const session = new HttpSession(context, {
-    channel,
-    pod,
-    count: new ByteCount(channel, context.recorder.connection(course.plan, undefined, "http")),
-    course,
-    correct: (old) => correct(context, admitted, old),
-    tie: context.tie,
-    ended: (ended) => pod.release(ended),
-    notHttp: (ended, bytes) => {
-      const held = new HeldBytes();
-      held.append(bytes, 0, bytes.length);
-      carryOpaque(context, admitted, { first: held });
-      pod.release(ended);
-    },
-    draining: context.draining(),
-  });
+function carryHttp(admitted: Admitted, first: HeldBytes | undefined): void {
+  const { context, pod, channel, course } = admitted;
+  const count = new ByteCount(channel, context.recorder.connection(course.plan, undefined, "http"));
+  const session = new HttpSession(context, { channel, pod, count, course, story: admitted });
   pod.carry(session);
   channel.handler = session;
   if (first !== undefined) session.onData(channel, first.bytes, 0, first.length);
 }
 
 function carryOpaque(
-  context: FlowContext,
   admitted: Admitted,
   { first, onServerFirst }: { first?: HeldBytes; onServerFirst?: (bytes: Uint8Array) => void },
 ): void {
-  const { pod, channel, course } = admitted;
+  const { context, pod, channel, course } = admitted;
   const connection = new OpaqueConnection(context, {
     channel,
     pod,

@@ -52,12 +52,11 @@ export class Counting implements Recorder {
     endpoint: LiveEndpoint | undefined,
     protocol: "bytes" | "http",
   ): ConnectionRecord {
-    const edgesOf = (to: LiveEndpoint): Edges => this.#edgesOf(plan, to);
     // HTTP connections are logged request by request, and each may go to another of the Service's pods.
     if (protocol === "http")
-      return new CountedConnection({ edges: this.#edgesOfAll(plan), edgesOf, log: undefined });
+      return new CountedConnection(this, plan, this.#edgesOfAll(plan), undefined);
     const log = this.#inputs.accessLog.sampled() ? this.#logOf(plan, endpoint) : undefined;
-    return new CountedConnection({ edges: this.#edgesOf(plan, endpoint), edgesOf, log });
+    return new CountedConnection(this, plan, this.edgesOf(plan, endpoint), log);
   }
 
   /** Writes the line of a connection that begins now, when it ends. */
@@ -93,7 +92,7 @@ export class Counting implements Recorder {
   }
 
   request(outcome: RequestOutcome): void {
-    for (const edge of this.#edgesOf(outcome.plan, outcome.endpoint, outcome.probe))
+    for (const edge of this.edgesOf(outcome.plan, outcome.endpoint, outcome.probe))
       edge.request(outcome);
     if (outcome.line === undefined) return;
     const { accessLog, wallClock, workload } = this.#inputs;
@@ -104,8 +103,8 @@ export class Counting implements Recorder {
     return this.#inputs.accessLog.sampled();
   }
 
-  /** `endpoint`: who served, undefined for nobody. */
-  #edgesOf(plan: Plan, endpoint: LiveEndpoint | undefined, probe = false): Edges {
+  /** What a plan's requests and connections count under; `endpoint`: who served, undefined for nobody. */
+  edgesOf(plan: Plan, endpoint: LiveEndpoint | undefined, probe = false): Edges {
     const { byEndpoint, probes } = this.#planEdges(plan);
     const known = probe ? probes : byEndpoint;
     let found = known.get(endpoint);
@@ -157,38 +156,41 @@ interface Carried {
   readonly refusal: Refusal | undefined;
 }
 
-/** What a counted connection is made with. */
-interface CountedInit {
-  /** What it was accepted for. */
-  readonly edges: Edges;
-  /** What is carried to and from an endpoint counts there. */
-  readonly edgesOf: (endpoint: LiveEndpoint) => Edges;
-  readonly log: ((carried: Carried) => void) | undefined;
-}
-
+/** There is one of it for each connection: it closes over nothing. */
 class CountedConnection implements ConnectionRecord {
-  readonly #init: CountedInit;
+  readonly #counting: Counting;
+  readonly #plan: Plan;
+  /** What it was accepted for. */
+  readonly #edges: Edges;
+  readonly #log: ((carried: Carried) => void) | undefined;
   #sent = 0;
   #received = 0;
 
-  constructor(init: CountedInit) {
-    this.#init = init;
-    for (const edge of init.edges) edge.opened();
+  constructor(
+    counting: Counting,
+    plan: Plan,
+    edges: Edges,
+    log: ((carried: Carried) => void) | undefined,
+  ) {
+    this.#counting = counting;
+    this.#plan = plan;
+    this.#edges = edges;
+    this.#log = log;
+    for (const edge of edges) edge.opened();
   }
 
   carried(sent: number, received: number, endpoint?: LiveEndpoint): void {
     if (sent <= 0 && received <= 0) return;
     this.#sent += sent;
     this.#received += received;
-    const { edges, edgesOf } = this.#init;
-    for (const edge of endpoint === undefined ? edges : edgesOf(endpoint))
-      edge.carried(sent, received);
+    const edges =
+      endpoint === undefined ? this.#edges : this.#counting.edgesOf(this.#plan, endpoint);
+    for (const edge of edges) edge.carried(sent, received);
   }
 
   closed(refusal: Refusal | undefined): void {
-    const { edges, log } = this.#init;
-    for (const edge of edges) edge.closed();
-    if (refusal !== undefined) for (const edge of edges) edge.refused(refusal);
-    log?.({ sent: this.#sent, received: this.#received, refusal });
+    for (const edge of this.#edges) edge.closed();
+    if (refusal !== undefined) for (const edge of this.#edges) edge.refused(refusal);
+    this.#log?.({ sent: this.#sent, received: this.#received, refusal });
   }
 }

@@ -15,6 +15,7 @@ import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
 import type { ReachContext } from "../reach.ts";
 import type { Recorder } from "../record.ts";
+import type { Tie } from "../tie.ts";
 
 /** Time-outs of connections, milliseconds; 0 = none (see agent/config.ts). */
 export interface FlowTimeouts {
@@ -39,6 +40,10 @@ export interface HttpContext extends ReachContext {
   readonly behindAgent: (endpoint: LiveEndpoint) => boolean;
   /** Whether an address is one of this node's own: what comes from there may be kubelet. */
   readonly isOwnHost: (address: string) => boolean;
+  /** For connections that end as bytes, once an answer has no end of its own. */
+  readonly tie: Tie;
+  /** Whether the agent is shutting down: what was accepted in the last moment is served, but only once. */
+  readonly draining: () => boolean;
   /** A connection of this plan, on a port that is declared HTTP, speaks something else. To be called once for each. */
   readonly misdeclared: (plan: Plan, spoken: Misspoken) => void;
 }

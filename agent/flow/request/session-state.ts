@@ -5,7 +5,7 @@ import type { Channel } from "../../engine/channel.ts";
 import type { ByteCount } from "../byte-count.ts";
 import type { Course } from "../course.ts";
 import type { Connection, LocalPod } from "../pod.ts";
-import type { CutTie, Tie } from "../tie.ts";
+import type { CutTie } from "../tie.ts";
 import type { FlowTimeouts } from "./context.ts";
 
 /** What makes a session what it is. */
@@ -14,14 +14,17 @@ export interface SessionInit {
   readonly pod: LocalPod;
   readonly count: ByteCount;
   readonly course: Course;
+  readonly story: SessionStory;
+}
+
+/** What the story of the connection answers to its session. */
+export interface SessionStory {
   /** The course under what is known now, or why the connection must not go on. */
-  readonly correct: (course: Course) => Course | Refusal;
-  readonly tie: Tie;
-  readonly ended: (session: Connection) => void;
+  correct(course: Course): Course | Refusal;
+  /** It is over. */
+  ended(session: Connection): void;
   /** Its first bytes are no HTTP: the connection is carried as bytes instead. */
-  readonly notHttp: (session: Connection, bytes: Uint8Array) => void;
-  /** The agent is shutting down: the first request is the last. */
-  readonly draining: boolean;
+  notHttp(session: Connection, bytes: Uint8Array): void;
 }
 
 /** Where the connection stands. */
@@ -48,6 +51,9 @@ export function idleTimeout(intake: Intake, { idleMs }: FlowTimeouts): number {
   if (intake !== "last") return idleMs;
   return idleMs > 0 ? Math.min(idleMs, LAST_REQUEST_MS) : LAST_REQUEST_MS;
 }
+
+/** Nothing was read yet. */
+export const FIRST: SessionState = { at: "reading", first: true };
 
 /** Between requests. */
 export const READING: SessionState = { at: "reading", first: false };

@@ -26,6 +26,7 @@ import { refuseUnread } from "./refuse-unread.ts";
 import {
   BEGINNING,
   EXCHANGING,
+  FIRST,
   type Intake,
   idleTimeout,
   OVER,
@@ -46,7 +47,7 @@ export class HttpSession
   readonly #exchange: Exchange;
   readonly #reader: Reader;
   readonly #timer: Timer = new Timer(this);
-  #state: SessionState = { at: "reading", first: true };
+  #state: SessionState = FIRST;
   #intake: Intake;
 
   constructor(context: HttpContext, init: SessionInit) {
@@ -54,7 +55,7 @@ export class HttpSession
     this.#init = init;
     this.course = init.course;
     this.link = new Link(init.course.plan.nextHop.kind === "fixed" ? "bound" : "shared", this);
-    this.#intake = init.draining ? "last" : "open";
+    this.#intake = context.draining() ? "last" : "open";
     this.#reader = new Reader(context.heads);
     this.#stream = new Http1Stream(this, context.scratch);
     this.#exchange = new Exchange(context, this.#stream);
@@ -190,7 +191,7 @@ export class HttpSession
     const { held } = this.#reader;
     if (held.length > 0) upstream.write(held.bytes, 0, held.length);
     this.#finish();
-    const cut = this.#init.tie(this.channel, upstream, { onEnd: (why) => this.#untied(why) });
+    const cut = this.#context.tie(this.channel, upstream, { onEnd: (why) => this.#untied(why) });
     this.#state = { at: "tied", cut };
     if (this.#intake === "ended") this.channel.handler.onEnd(this.channel);
   }
@@ -327,7 +328,7 @@ export class HttpSession
 
   #begin(read: Extract<Read, { kind: "request" }>, buffer: Uint8Array): number {
     const { head, bodyStart, bodyEnd, whole } = read;
-    const course = this.#init.correct(this.course);
+    const course = this.#init.story.correct(this.course);
     if ("kind" in course) {
       this.#context.heads.give(head);
       this.#refuse(course.reason === "denied" ? 403 : 503, course);
@@ -361,19 +362,18 @@ export class HttpSession
     this.#finish();
     const spoken = misspoken(first);
     if (spoken !== undefined) this.#context.misdeclared(this.course.plan, spoken);
-    this.#init.notHttp(this, bytes);
+    this.#init.story.notHttp(this, bytes);
   }
 
   #refuse(status: number, refusal: Refusal): void {
-    const { plan } = this.course;
-    const unread = { plan, status, refusal, untold: this.untold };
+    const unread = { plan: this.course.plan, status, refusal, untold: this.untold };
     refuseUnread(this.channel, this.#context.recorder, unread);
     this.#close();
   }
 
   #ended(refusal: Refusal | undefined): void {
     this.#init.count.closed(refusal);
-    this.#init.ended(this);
+    this.#init.story.ended(this);
   }
 
   #close(): void {
