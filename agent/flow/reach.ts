@@ -23,7 +23,7 @@ const MAX_RETRIES = 2;
 /** Timers by the loop's clock. */
 export interface Timers {
   arm(timer: Timer, delayMs: number): void;
-  cancel(timer: Timer): void;
+  cancel(timer: Timer | undefined): void;
 }
 
 /** What is needed of the worker. */

@@ -44,8 +44,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   readonly #kept: KeptRequest;
   readonly #choice: Choice;
   readonly #facts: Facts;
-  /** The endpoint's time to begin its answer. */
-  readonly #timer: Timer = new Timer(this);
+  /** The endpoint's time to begin its answer; made when there is such a time. */
+  #timer: Timer | undefined;
   #state: State = IDLE;
   #reach: Reach | undefined;
   /** The connection that is asked over, and the endpoint that is counted as busy. */
@@ -205,8 +205,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   /** Whether who can't be reached is told so by a reset: what a client of one server's own address would see. */
   get #mirrored(): boolean {
-    const { link, course } = this.#client;
-    return link.mode === "bound" && !isToldByAgent(course.plan);
+    return this.#client.link.mode === "bound" && !isToldByAgent(this.#client.course.plan);
   }
 
   /** Whether the request may be sent a second time though its server may have seen it. */
@@ -361,8 +360,9 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   /** From now on it is the endpoint's turn. */
   #await(): void {
     const { responseHeadMs } = this.#context.timeouts;
-    if (responseHeadMs > 0 && this.#state.at === "asking")
-      this.#context.timers.arm(this.#timer, responseHeadMs);
+    if (responseHeadMs <= 0 || this.#state.at !== "asking") return;
+    this.#timer ??= new Timer(this);
+    this.#context.timers.arm(this.#timer, responseHeadMs);
   }
 
   #passHead(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {

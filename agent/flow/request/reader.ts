@@ -1,6 +1,7 @@
 /** Reads requests out of a client connection's bytes: heads, the ends of bodies, and what must wait its turn. */
 
 import { requestBody } from "../../http/h1/body-kind.ts";
+import { BODY } from "../../http/h1/codes.ts";
 import { Framer } from "../../http/h1/framer.ts";
 import type { Head } from "../../http/h1/head.ts";
 import { parseRequest } from "../../http/h1/parse-head.ts";
@@ -28,7 +29,8 @@ const MORE: Read = { kind: "more" };
 export class Reader {
   readonly #heads: HeadPool;
   #head: Head | undefined;
-  readonly #framer: Framer = new Framer("request");
+  /** Made for the first request with a body: most connections never have one. Done between bodies. */
+  #framer: Framer | undefined;
   /** Bytes that wait: of an unfinished head, or behind the request that is being carried. */
   readonly held: HeldBytes = new HeldBytes();
 
@@ -38,7 +40,7 @@ export class Reader {
 
   /** Whether the current request's body goes on. */
   get inBody(): boolean {
-    return !this.#framer.done;
+    return this.#framer?.done === false;
   }
 
   /** Reads a request at the beginning of `[start, end)`: all bytes of it that have come. */
@@ -49,16 +51,20 @@ export class Reader {
     const bodyStart = parseRequest(head);
     if (bodyStart === 0) return MORE;
     if (bodyStart < 0) return { kind: "problem", problem: bodyStart };
-    this.#framer.reset(requestBody(head), head.contentLength);
-    const bodyEnd = this.#framer.eat(buffer, bodyStart, end);
+    const kind = requestBody(head);
+    if (kind !== BODY.none) {
+      this.#framer ??= new Framer("request");
+      this.#framer.reset(kind, head.contentLength);
+    }
+    const bodyEnd = this.body(buffer, bodyStart, end);
     if (bodyEnd < 0) return { kind: "problem", problem: bodyEnd };
     this.#head = undefined;
-    return { kind: "request", head, bodyStart, bodyEnd, whole: this.#framer.done };
+    return { kind: "request", head, bodyStart, bodyEnd, whole: !this.inBody };
   }
 
   /** The offset behind the bytes of `[start, end)` that belong to the current request's body, or a PROBLEM. */
   body(buffer: Uint8Array, start: number, end: number): number {
-    return this.#framer.eat(buffer, start, end);
+    return this.#framer === undefined ? start : this.#framer.eat(buffer, start, end);
   }
 
   /** Nothing more is read. */
