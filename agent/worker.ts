@@ -312,8 +312,9 @@ class DataWorker {
   }
 
   #held(): Row {
-    const { armedTimers: timers } = this.#loop;
-    return { worker: this.#init.index, timers, heads: this.#heads.taken, slots: this.#slots.taken };
+    const { armedTimers: timers, budget } = this.#loop;
+    const [heads, slots] = [this.#heads.taken, this.#slots.taken];
+    return { worker: this.#init.index, timers, heads, slots, bytes: budget.heldBytes };
   }
 }
 

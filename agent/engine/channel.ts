@@ -30,7 +30,7 @@ export type CloseCause =
   | { readonly kind: "closed" }
   /** The peer sent RST. */
   | { readonly kind: "reset" }
-  /** The bytes queued for the peer went over the owner's or the worker's limit; the peer got RST. */
+  /** What is held for the channel went over the owner's or the worker's limit; the peer got RST. */
   | { readonly kind: "memory-limit" }
   /** A system call or a time-out ended it; `errno` is the symbolic name, for example `ECONNREFUSED`. */
   | { readonly kind: "failed"; readonly errno: string };
@@ -93,6 +93,13 @@ export interface Channel {
   ): boolean;
   /** What the socket at the other end was told about silence, one of this machine; see System. */
   peerPatience(netns: bigint): ToldPatience | undefined;
+  /**
+   * Counts bytes that are held elsewhere for this channel's sake, as its queue is counted. Beyond the owner's or the
+   * worker's limit nothing is counted, the channel ends with cause `memory-limit`, and the answer is false.
+   */
+  hold(bytes: number): boolean;
+  /** They are held no more; also after the channel's end. */
+  release(bytes: number): void;
   /** Stops reading: the kernel's window closes and the peer feels it. A FIN is told after resume() too. */
   pause(): void;
   /** Reads again. */

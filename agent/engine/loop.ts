@@ -5,7 +5,7 @@
 
 import { EAGAIN, EBADF, EFAULT, EINVAL_RESULT, errnoName } from "../kernel/errno.ts";
 import { EPOLLET, EPOLLIN } from "../kernel/socket-constants.ts";
-import { Owner, Scheduler, Task } from "./owner.ts";
+import { Budget, Owner, Scheduler, Task } from "./owner.ts";
 import { ChunkPool } from "./send-queue.ts";
 import type { EpollEvents, System } from "./system.ts";
 import type { TimerHandler } from "./timers.ts";
@@ -14,9 +14,9 @@ import { Timer, TimerWheel } from "./timers.ts";
 /** How a loop is made. */
 export interface LoopOptions {
   readonly system: System;
-  /** Bytes that all channels of this worker may have queued for slow readers. Default 64 MiB. */
+  /** Bytes that may be held for all channels of this worker: queues, unfinished messages. Default 64 MiB. */
   readonly memoryLimitBytes?: number;
-  /** The same for one owner, unless changed on the Owner. Default 16 MiB. */
+  /** The same for one owner. Default 16 MiB. */
   readonly ownerMemoryLimitBytes?: number;
 }
 
@@ -52,7 +52,9 @@ interface Deferred {
 /** One worker's event loop and what its channels share. */
 export class Loop implements TimerHandler {
   readonly system: System;
-  readonly chunks: ChunkPool;
+  readonly chunks: ChunkPool = new ChunkPool();
+  /** What clients make this worker hold. */
+  readonly budget: Budget;
   /** The one buffer that all channels of this worker read into. */
   readonly readBuffer: Uint8Array = new Uint8Array(READ_BYTES);
   /** Called after wakeLoop() from any thread, maybe once for several wakes. */
@@ -84,7 +86,7 @@ export class Loop implements TimerHandler {
   /** Throws when the kernel gives no epoll instance or eventfd. */
   constructor(options: LoopOptions) {
     this.system = options.system;
-    this.chunks = new ChunkPool(options.memoryLimitBytes ?? 64 * MIB);
+    this.budget = new Budget(options.memoryLimitBytes ?? 64 * MIB);
     this.#ownerLimitBytes = options.ownerMemoryLimitBytes ?? 16 * MIB;
     this.#now = performance.now();
     this.#wheel = new TimerWheel(this.#now);
@@ -117,7 +119,7 @@ export class Loop implements TimerHandler {
   owner(id: number): Owner {
     let owner = this.#owners.get(id);
     if (owner === undefined) {
-      owner = new Owner(id, this.#ownerLimitBytes);
+      owner = new Owner(id, this.#ownerLimitBytes, this.budget);
       this.#owners.set(id, owner);
     }
     return owner;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Owner, Scheduler, Task } from "./owner.ts";
+import { Budget, Owner, Scheduler, Task } from "./owner.ts";
 
 /** Always has more to do. */
 class Flood extends Task {
@@ -43,9 +43,11 @@ function rethrow(error: unknown): void {
 test("an owner with a thousand busy channels delays another owner's one channel by a quantum only", () => {
   const scheduler = new Scheduler();
   const log: string[] = [];
-  const crowd = { scheduler, owner: new Owner(1, 0), log };
+  const crowd = { scheduler, owner: new Owner(1, 0, new Budget(0)), log };
   for (let i = 0; i < 1000; i++) scheduler.schedule(new Flood(crowd, "crowd", 1));
-  scheduler.schedule(new Flood({ scheduler, owner: new Owner(2, 0), log }, "single", 1));
+  scheduler.schedule(
+    new Flood({ scheduler, owner: new Owner(2, 0, new Budget(0)), log }, "single", 1),
+  );
   for (let i = 0; i < 100; i++) scheduler.run(rethrow);
   const singles = log.filter((name) => name === "single").length;
   assert.ok(log.indexOf("single") <= 40, `first turn at ${log.indexOf("single")}`);
@@ -59,7 +61,7 @@ test("cost counts: an owner moving bulk gets fewer turns than one with small mes
     [1, "bulk", 9],
     [2, "small", 1],
   ] as const) {
-    const at = { scheduler, owner: new Owner(id, 0), log };
+    const at = { scheduler, owner: new Owner(id, 0, new Budget(0)), log };
     for (let i = 0; i < 50; i++) scheduler.schedule(new Flood(at, name, cost));
   }
   for (let i = 0; i < 50; i++) scheduler.run(rethrow);
@@ -92,7 +94,7 @@ test("every scheduled task works once, in order within its owner, and then the s
       // Never throws.
     }
   }
-  const owners = Array.from({ length: 3000 }, (_, id) => new Owner(id, 0));
+  const owners = Array.from({ length: 3000 }, (_, id) => new Owner(id, 0, new Budget(0)));
   for (let n = 0; n < 9000; n++) {
     const task = new Once(owners[n % 3000] as Owner, n);
     scheduler.schedule(task);

@@ -4,6 +4,17 @@
  * per owner.
  */
 
+/** What clients make a worker hold, all owners together: bytes. */
+export class Budget {
+  /** What `heldBytes` may reach. */
+  readonly limitBytes: number;
+  heldBytes: number = 0;
+
+  constructor(limitBytes: number) {
+    this.limitBytes = limitBytes;
+  }
+}
+
 /** Something with work to do when its turn comes: a channel, a listener. */
 export abstract class Task {
   readonly owner: Owner;
@@ -28,10 +39,11 @@ export abstract class Task {
 export class Owner {
   /** The number that Loop.owner() was asked for. */
   readonly id: number;
-  /** Bytes queued for slow readers, in whole chunks. */
-  queuedBytes: number = 0;
-  /** What queuedBytes may reach; channels going beyond end with cause `memory-limit`. */
-  limitBytes: number;
+  /** Bytes held for its channels: queues for slow readers, in whole chunks, and what Channel.hold() counted. */
+  heldBytes: number = 0;
+  /** What heldBytes may reach; channels going beyond end with cause `memory-limit`. */
+  readonly limitBytes: number;
+  readonly #budget: Budget;
   /** Open channels (listeners not counted). */
   channels: number = 0;
   /** Scheduler's own: queue of tasks, and whether the owner is in the ring. */
@@ -41,9 +53,26 @@ export class Owner {
   /** Scheduler's own: whose turn comes behind this one's. */
   nextOwner: Owner | undefined = undefined;
 
-  constructor(id: number, limitBytes: number) {
+  /** `budget`: of its worker. */
+  constructor(id: number, limitBytes: number, budget: Budget) {
     this.id = id;
     this.limitBytes = limitBytes;
+    this.#budget = budget;
+  }
+
+  /** Counts bytes that are held from now on; false, and nothing is counted, when a limit forbids it. */
+  hold(bytes: number): boolean {
+    if (this.heldBytes + bytes > this.limitBytes) return false;
+    if (this.#budget.heldBytes + bytes > this.#budget.limitBytes) return false;
+    this.heldBytes += bytes;
+    this.#budget.heldBytes += bytes;
+    return true;
+  }
+
+  /** They are held no more. */
+  release(bytes: number): void {
+    this.heldBytes -= bytes;
+    this.#budget.heldBytes -= bytes;
   }
 }
 

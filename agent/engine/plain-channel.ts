@@ -137,14 +137,23 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     return this.#wrote(this.#out.send2(head, headStart, headEnd, body, bodyStart, bodyEnd));
   }
 
+  hold(bytes: number): boolean {
+    const held = this.owner.hold(bytes);
+    if (!held) this.#abort(MEMORY_LIMIT);
+    return held;
+  }
+
+  release(bytes: number): void {
+    this.owner.release(bytes);
+  }
+
   pause(): void {
     this.#paused = true;
   }
 
   resume(): void {
-    if (!this.#paused) return;
+    if (this.#paused && this.#readable) this.#loop.schedule(this);
     this.#paused = false;
-    if (this.#readable) this.#loop.schedule(this);
   }
 
   shutdown(): void {
@@ -315,10 +324,9 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     }
     this.#readable = false;
     this.#readOn = false;
-    if (result === -EAGAIN) {
-      if (this.#broken !== undefined) this.#end(this.#broken);
-    } else if (result < 0) this.#end(this.#broken ?? causeOf(result));
-    else if (this.#broken !== undefined) this.#end(this.#broken);
+    if (this.#broken !== undefined) this.#end(this.#broken);
+    else if (result === -EAGAIN) return;
+    else if (result < 0) this.#end(causeOf(result));
     else if (!this.#peerEnded) this.#peerEnd();
     else if (this.#state === "lingering" && this.#errorSeen)
       this.#end(causeOf(this.#socketError()));

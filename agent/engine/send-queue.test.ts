@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Sockets } from "../kernel/sockets.ts";
-import { Owner } from "./owner.ts";
+import { Budget, Owner } from "./owner.ts";
 import { CHUNK_BYTES, ChunkPool, SendQueue } from "./send-queue.ts";
 import type { Segments, System } from "./system.ts";
 
@@ -28,8 +28,8 @@ test("whatever the kernel takes of each flush, bytes leave in order and memory c
   const operation = fc.record({ push: fc.nat(CHUNK_BYTES * 3), room: fc.nat(CHUNK_BYTES * 10) });
   fc.assert(
     fc.property(fc.array(operation), (operations) => {
-      const pool = new ChunkPool(1e9);
-      const owner = new Owner(1, 1e9);
+      const pool = new ChunkPool();
+      const owner = new Owner(1, 1e9, new Budget(1e9));
       const queue = new SendQueue(pool, owner);
       const kernel = new SlowKernel();
       const system: System = kernel;
@@ -49,14 +49,18 @@ test("whatever the kernel takes of each flush, bytes leave in order and memory c
       assert.ok(kernel.taken.equals(expected.subarray(0, kernel.taken.length)));
       assert.equal(kernel.taken.length + queue.length, expected.length);
       queue.clear();
-      assert.deepEqual([pool.usedBytes, owner.queuedBytes], [0, 0]);
+      assert.deepEqual([pool.usedBytes, owner.heldBytes], [0, 0]);
     }),
   );
 });
 
 test("the owner's limit and the worker's limit both refuse the chunk that would go beyond", () => {
-  const pool = new ChunkPool(4 * CHUNK_BYTES);
-  const [first, second] = [new Owner(1, 3 * CHUNK_BYTES), new Owner(2, 3 * CHUNK_BYTES)];
+  const pool = new ChunkPool();
+  const budget = new Budget(4 * CHUNK_BYTES);
+  const [first, second] = [1, 2].map((id) => new Owner(id, 3 * CHUNK_BYTES, budget)) as [
+    Owner,
+    Owner,
+  ];
   const bytes = new Uint8Array(3 * CHUNK_BYTES);
   const mine = new SendQueue(pool, first);
   assert.equal(mine.push(bytes, 0, bytes.length), true);

@@ -1,7 +1,7 @@
 /**
  * Bytes that the kernel did not take yet. They are copied into chunks of one size from a pool per worker,
- * so that slow readers cost neither garbage nor surprises: every chunk in use is counted against the
- * worker's and the owner's limit.
+ * so that slow readers cost neither garbage nor surprises: every chunk in use is held by its owner, and
+ * counted against the worker's and the owner's limit.
  */
 
 import type { Owner } from "./owner.ts";
@@ -25,18 +25,12 @@ class Chunk {
   }
 }
 
-/** A worker's chunks and its byte budget. */
+/** A worker's chunks. */
 export class ChunkPool {
-  /** What all queues together may hold, in bytes of whole chunks. */
-  readonly limitBytes: number;
   readonly #segments: Segments = new Segments();
   #free: Chunk | undefined = undefined;
   #usedBytes = 0;
   #slabBytes = 0;
-
-  constructor(limitBytes: number) {
-    this.limitBytes = limitBytes;
-  }
 
   /** Bytes of the chunks in use. */
   get usedBytes(): number {
@@ -55,14 +49,12 @@ export class ChunkPool {
 
   /** A chunk on the owner's account; undefined when that would go over a limit. */
   take(owner: Owner): Chunk | undefined {
-    if (this.#usedBytes + CHUNK_BYTES > this.limitBytes) return undefined;
-    if (owner.queuedBytes + CHUNK_BYTES > owner.limitBytes) return undefined;
+    if (!owner.hold(CHUNK_BYTES)) return undefined;
     if (this.#free === undefined) this.#cutSlab();
     const chunk = this.#free as Chunk;
     this.#free = chunk.next;
     chunk.next = undefined;
     this.#usedBytes += CHUNK_BYTES;
-    owner.queuedBytes += CHUNK_BYTES;
     return chunk;
   }
 
@@ -73,7 +65,7 @@ export class ChunkPool {
     chunk.next = this.#free;
     this.#free = chunk;
     this.#usedBytes -= CHUNK_BYTES;
-    owner.queuedBytes -= CHUNK_BYTES;
+    owner.release(CHUNK_BYTES);
   }
 
   #cutSlab(): void {

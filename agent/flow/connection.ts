@@ -6,6 +6,7 @@ import { HeldBytes } from "../transport/held-bytes.ts";
 import { authorize } from "./authorize.ts";
 import type { EndpointSet } from "./balance/endpoint-set.ts";
 import { ByteCount } from "./byte-count.ts";
+import { closedRefusal } from "./closed-refusal.ts";
 import type { Course } from "./course.ts";
 import { isHttpAnswer, type ServerFirstMemory } from "./detect.ts";
 import type { Directory } from "./directory.ts";
@@ -77,7 +78,7 @@ class Admitted implements SessionStory {
   }
 
   notHttp(session: Connection, bytes: Uint8Array): void {
-    const held = new HeldBytes();
+    const held = new HeldBytes(this.channel);
     held.append(bytes, 0, bytes.length);
     carryOpaque(this, { first: held });
     this.pod.release(session);
@@ -141,7 +142,9 @@ function lookFirst(admitted: Admitted, key: string): void {
   const { context, pod, channel, course } = admitted;
   const look = new Look(channel, context.timers, course, (seen: Seen) => {
     if (seen.kind === "gone")
-      context.recorder.connection(course.plan, undefined, "bytes").closed(undefined);
+      context.recorder
+        .connection(course.plan, undefined, "bytes")
+        .closed(closedRefusal("client", seen.cause));
     else if (seen.kind === "silent") {
       // Silence alone proves nothing: a probe connects and leaves, a browser connects ahead of its request.
       const onServerFirst = (bytes: Uint8Array): void => {
@@ -161,7 +164,9 @@ function carryHttp(admitted: Admitted, first: HeldBytes | undefined): void {
   const session = new HttpSession(context, { channel, pod, count, course, story: admitted });
   pod.carry(session);
   channel.handler = session;
-  if (first !== undefined) session.onData(channel, first.bytes, 0, first.length);
+  if (first === undefined) return;
+  session.onData(channel, first.bytes, 0, first.length);
+  first.clear();
 }
 
 function carryOpaque(

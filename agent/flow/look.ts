@@ -25,13 +25,14 @@ export class Look implements ChannelHandler, TimerHandler, Connection {
   readonly #timers: Timers;
   readonly #course: Course;
   readonly #timer: Timer;
-  readonly #bytes: HeldBytes = new HeldBytes();
+  readonly #bytes: HeldBytes;
   readonly #decide: (seen: Seen) => void;
   #over = false;
 
   constructor(channel: Channel, timers: Timers, course: Course, decide: (seen: Seen) => void) {
     this.#course = course;
     this.#channel = channel;
+    this.#bytes = new HeldBytes(channel);
     this.#timers = timers;
     this.#decide = decide;
     this.#timer = new Timer(this);
@@ -48,7 +49,7 @@ export class Look implements ChannelHandler, TimerHandler, Connection {
   }
 
   onData(_channel: Channel, buffer: Uint8Array, start: number, end: number): void {
-    this.#bytes.append(buffer, start, end);
+    if (!this.#bytes.append(buffer, start, end)) return;
     const seen = detect(this.#bytes.bytes, 0, this.#bytes.length);
     if (seen !== "undecided") this.#end({ kind: seen, bytes: this.#bytes });
   }
@@ -64,6 +65,7 @@ export class Look implements ChannelHandler, TimerHandler, Connection {
   }
 
   onClose(_channel: Channel, cause: CloseCause): void {
+    this.#bytes.clear();
     this.#end({ kind: "gone", cause });
   }
 

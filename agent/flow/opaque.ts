@@ -169,7 +169,8 @@ export class OpaqueConnection implements ChannelHandler, Connection, ReachListen
     const state = this.#state;
     if (state.at === "over") return;
     this.#state = OVER;
-    const { course, ended } = this.#init;
+    const { course, ended, first } = this.#init;
+    first?.clear();
     if (state.at === "tied") {
       course.target.release(state.endpoint);
       state.count.closed(refusal);

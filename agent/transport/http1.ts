@@ -199,6 +199,7 @@ export class Http1Upstream implements ChannelHandler, Attempt {
 
   onClose(_channel: Channel, cause: CloseCause): void {
     this.#giveHead();
+    this.#drop();
     const ending = endingOf(cause);
     if (this.#phase === "idle") this.#idleEnd(ending);
     else if (this.#phase !== "gone") this.#fail(ending);
@@ -214,7 +215,7 @@ export class Http1Upstream implements ChannelHandler, Attempt {
       const at = parseResponse(head);
       const kind = at > 0 ? responseBody(head, this.#question) : at;
       if (at === 0) {
-        this.#held ??= new HeldBytes();
+        this.#held ??= new HeldBytes(this.channel);
         this.#held.replace(buffer, start, end);
         return;
       }
@@ -230,7 +231,7 @@ export class Http1Upstream implements ChannelHandler, Attempt {
       this.#giveHead();
       start = at;
       if (start === end) {
-        this.#held = undefined;
+        this.#drop();
         return;
       }
     }
@@ -248,7 +249,7 @@ export class Http1Upstream implements ChannelHandler, Attempt {
       this.#letGo();
       listener.onBytes(head, piece, this.channel);
       this.#giveHead();
-      this.#held = undefined;
+      this.#drop();
       return;
     }
     this.#phase = "body";
@@ -262,7 +263,7 @@ export class Http1Upstream implements ChannelHandler, Attempt {
     question.mayFollow = question.mayFollow && head.keepAlive && bodyEnd === end;
     const ready = listener.onHead(head, { buffer, start, end: bodyEnd }, question.mayFollow);
     this.#giveHead();
-    this.#held = undefined;
+    this.#drop();
     this.#afterBody(listener, ready);
   }
 
@@ -322,6 +323,12 @@ export class Http1Upstream implements ChannelHandler, Attempt {
     this.#letGo();
     this.keeper?.onIdleEnd(this, ending);
     this.keeper = undefined;
+  }
+
+  /** The head is read: what was held of it is needed no more. */
+  #drop(): void {
+    this.#held?.clear();
+    this.#held = undefined;
   }
 
   #giveHead(): void {

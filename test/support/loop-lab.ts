@@ -57,7 +57,7 @@ export class LoopLab {
     this.loop.turn(0);
     this.loop.turn(0);
     assert.equal(this.loop.chunks.usedBytes, 0, "chunks given back");
-    assert.equal(this.owner.queuedBytes, 0, "the owner's account is even");
+    assert.equal(this.owner.heldBytes, 0, "the owner's account is even");
     this.loop.dispose();
   }
 }

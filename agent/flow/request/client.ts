@@ -3,6 +3,7 @@
 import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
 import type { AnswerHead, ClientStream, Piece } from "../../http/message.ts";
+import type { Holder } from "../../transport/held-bytes.ts";
 import type { Course } from "../course.ts";
 import type { LocalPod } from "../pod.ts";
 import type { Untold } from "./facts.ts";
@@ -15,6 +16,8 @@ export interface Client extends ClientStream {
   readonly link: Link;
   /** The bytes of its connection. */
   readonly untold: Untold;
+  /** Counts what is held of its requests. */
+  readonly holder: Holder;
   /** Answers in the mesh's own words; end() follows. Returns the bytes of its body. */
   refuse(status: number, refusal: Refusal): number;
   /** The client that is gone has nothing more to deliver. */

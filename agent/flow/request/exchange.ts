@@ -11,16 +11,16 @@ import type { Head } from "../../http/h1/head.ts";
 import type { AnswerHead, AttemptListener, Ending, Piece } from "../../http/message.ts";
 import { Http1Upstream } from "../../transport/http1.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
-import { isGatewayFailure } from "../balance/outlier.ts";
 import { Reach, type ReachListener } from "../reach.ts";
 import { Choice } from "./choice.ts";
 import type { Client } from "./client.ts";
 import type { HttpContext } from "./context.ts";
 import { Facts } from "./facts.ts";
+import { judge } from "./judge.ts";
 import { KeptRequest } from "./kept-request.ts";
 import type { Lease } from "./lease.ts";
 import { EMPTY, type Load, NO_LOAD } from "./load.ts";
-import { challenges, logsIn } from "./login.ts";
+import { logsIn } from "./login.ts";
 import {
   type Action,
   type ClientAction,
@@ -54,7 +54,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   constructor(context: HttpContext, client: Client) {
     this.#context = context;
     this.#client = client;
-    this.#kept = new KeptRequest(context.slots, context.heads);
+    this.#kept = new KeptRequest(context.slots, context.heads, client.holder);
     this.#choice = new Choice(context.recorder);
     this.#facts = new Facts(context);
   }
@@ -135,8 +135,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   onUnreachable(refusal: Refusal): void {
     this.#reach = undefined;
-    const status = unreachableStatus(refusal);
-    this.#hear({ is: "unreachable", mirrored: this.#mirrored }, { status, refusal });
+    const load = { status: unreachableStatus(refusal), refusal };
+    this.#hear({ is: "unreachable", mirrored: this.#mirrored }, load);
   }
 
   onTimer(): void {
@@ -153,17 +153,18 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   onHead(answer: AnswerHead, piece: Piece, mayFollow: boolean): boolean {
-    const endpoint = this.#lease?.endpoint;
-    if (endpoint === undefined) return true;
+    const lease = this.#lease;
+    if (lease === undefined) return true;
+    const { endpoint } = lease;
     if (isUnserved(answer, endpoint) && this.#context.behindAgent(endpoint)) {
       const { course } = this.#client;
       course.target.failed(endpoint, "connect");
-      const again = this.#kept.head !== undefined && this.#choice.another(course);
+      const again = this.#kept.whole && this.#choice.another(course);
       const refusal = refuse("connect-refused", `${endpoint.address}: as its agent says`);
       const event: Event = { is: "unserved", again, mirrored: this.#mirrored };
       return this.#hear(event, { answer, piece, mayFollow, refusal });
     }
-    this.#judge(answer);
+    judge(answer, lease, this.#client, this.#facts.tookMs);
     return this.#hear({ is: "head" }, { answer, piece, mayFollow });
   }
 
@@ -177,8 +178,9 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   onBytes(answer: AnswerHead, piece: Piece, carrier: Channel): void {
-    this.#judge(answer);
-    const upgrade = isTunnel(this.#facts.method, answer.status);
+    const { method, tookMs } = this.#facts;
+    if (this.#lease !== undefined) judge(answer, this.#lease, this.#client, tookMs);
+    const upgrade = isTunnel(method, answer.status);
     this.#hear({ is: "bytes", upgrade }, { answer, piece, carrier });
   }
 
@@ -210,23 +212,13 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   /** Whether the request may be sent a second time though its server may have seen it. */
   #isRepeatable(ending: Ending, { pooled }: Lease): boolean {
-    if (!mayRepeat(this.#state, ending, pooled)) return false;
-    return this.#facts.repeatable && this.#kept.head !== undefined;
+    return mayRepeat(this.#state, ending, pooled) && this.#facts.repeatable && this.#kept.whole;
   }
 
   /** Whether it is worth keeping a whole request until its answer begins. */
   #mayAskAgain(endpoint: LiveEndpoint): boolean {
     if (this.#client.link.mode === "bound") return false;
     return this.#facts.repeatable || this.#context.behindAgent(endpoint);
-  }
-
-  #judge(answer: AnswerHead): void {
-    const lease = this.#lease;
-    if (lease === undefined) return;
-    const { target } = this.#client.course;
-    if (isGatewayFailure(answer.status)) target.failed(lease.endpoint, "gateway");
-    else target.answered(lease.endpoint, this.#context.now() - this.#facts.startedAt);
-    if (challenges(answer)) this.#client.link.bind(lease);
   }
 
   /** Moves on and acts. Returns false when the other side shall wait. */
@@ -249,7 +241,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
         return true;
       case "keep":
         // The client waits once the first piece is here: what still comes was read before that.
-        this.#kept.append(piece.buffer, piece.start, piece.end);
+        if (!this.#kept.append(piece.buffer, piece.start, piece.end)) this.#overfull();
         return true;
       case "forward":
         this.#forward(piece, load.whole === true);
@@ -319,15 +311,23 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   #seek({ request, piece = EMPTY, whole }: Load): void {
-    if (request !== undefined) this.#kept.keep(request, piece);
-    if (whole === false) this.#client.pause();
     const { pod, course } = this.#client;
     const { plan, target, permit } = course;
     const first = this.#choice.take();
+    if (request !== undefined && !this.#kept.keep(request, piece)) {
+      this.#context.heads.give(request);
+      if (first !== undefined) target.release(first);
+      this.#overfull();
+      return;
+    }
+    if (whole === false) this.#client.pause();
     const init = { pod, plan, permit, target, pick: this.#choice.pick, first };
-    const reach = new Reach(this.#context, init, this);
-    this.#reach = reach;
-    reach.start();
+    this.#reach = new Reach(this.#context, init, this);
+    this.#reach.start();
+  }
+
+  #overfull(): void {
+    this.cut(503, refuse("memory-limit", "the request has to wait, and can't be held"));
   }
 
   /** Sends the head with what came of the body: from where it is kept, or from where it was read. */

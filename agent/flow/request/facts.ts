@@ -58,6 +58,11 @@ export class Facts {
     return isIdempotent(this.method) && !this.upgrade;
   }
 
+  /** Since the request came, milliseconds. */
+  get tookMs(): number {
+    return this.#context.now() - this.startedAt;
+  }
+
   /** A request has come, with the first bytes of its body. */
   begin(head: RequestHead, { source }: Plan, bodyBytes: number): void {
     const { recorder, now, isOwnHost } = this.#context;
@@ -81,8 +86,7 @@ export class Facts {
 
   /** Tells what became of it. */
   record({ plan, endpoint, refusal, untold }: Outcome): void {
-    const { recorder, now } = this.#context;
-    recorder.request({
+    this.#context.recorder.request({
       plan,
       endpoint,
       protocol: "http/1.1",
@@ -90,7 +94,7 @@ export class Facts {
       sentBytes: untold.takeSent(),
       receivedBytes: untold.takeReceived(),
       status: this.status,
-      durationMs: now() - this.startedAt,
+      durationMs: this.tookMs,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
       refusal,

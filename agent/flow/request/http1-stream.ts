@@ -76,6 +76,10 @@ export class Http1Stream implements Client {
     return this.#connection.link;
   }
 
+  get holder(): Channel {
+    return this.#connection.channel;
+  }
+
   get untold(): Untold {
     return this.#connection.untold;
   }

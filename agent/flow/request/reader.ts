@@ -6,7 +6,7 @@ import { Framer } from "../../http/h1/framer.ts";
 import type { Head } from "../../http/h1/head.ts";
 import { parseRequest } from "../../http/h1/parse-head.ts";
 import type { HeadPool } from "../../transport/head-pool.ts";
-import { HeldBytes } from "../../transport/held-bytes.ts";
+import { HeldBytes, type Holder } from "../../transport/held-bytes.ts";
 
 /** What was read. */
 export type Read =
@@ -32,10 +32,12 @@ export class Reader {
   /** Made for the first request with a body: most connections never have one. Done between bodies. */
   #framer: Framer | undefined;
   /** Bytes that wait: of an unfinished head, or behind the request that is being carried. */
-  readonly held: HeldBytes = new HeldBytes();
+  readonly held: HeldBytes;
 
-  constructor(heads: HeadPool) {
+  /** `holder`: the client's channel. */
+  constructor(heads: HeadPool, holder: Holder) {
     this.#heads = heads;
+    this.held = new HeldBytes(holder);
   }
 
   /** Whether the current request's body goes on. */

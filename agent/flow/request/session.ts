@@ -56,7 +56,7 @@ export class HttpSession
     this.course = init.course;
     this.link = new Link(init.course.plan.nextHop.kind === "fixed" ? "bound" : "shared", this);
     this.#intake = context.draining() ? "last" : "open";
-    this.#reader = new Reader(context.heads);
+    this.#reader = new Reader(context.heads, init.channel);
     this.#stream = new Http1Stream(this, context.scratch);
     this.#exchange = new Exchange(context, this.#stream);
     this.#arm(idleTimeout(this.#intake, this.#context.timeouts));
