@@ -1,5 +1,7 @@
 /** The agent's own log: JSON lines for machines and people, variables as fields. Never secrets, never network bytes. */
 
+import { visibleJson } from "#model/visible.ts";
+
 /** How much it matters: `error` needs a human, `warn` may, `info` is the story. */
 export type Level = "info" | "warn" | "error";
 
@@ -13,6 +15,7 @@ export type Log = (
 /** A log that writes to a sink (one call per line, newline included). */
 export function jsonLog(write: (line: string) => void, now: () => Date): Log {
   return (level, message, fields = {}) => {
-    write(`${JSON.stringify({ time: now().toISOString(), level, message, ...fields })}\n`);
+    const line = JSON.stringify({ time: now().toISOString(), level, message, ...fields });
+    write(`${visibleJson(line)}\n`);
   };
 }

@@ -5,6 +5,7 @@
 
 import { randomBytes } from "node:crypto";
 import { CommanderError } from "commander";
+import { visibleJson, visibleLines } from "#model/visible.ts";
 import { type ControlSeams, startControl } from "./app.ts";
 import { type ControlConfig, parseConfig } from "./config.ts";
 
@@ -29,7 +30,8 @@ try {
 } catch (cause) {
   // Told to stop while it waited for the API server.
   if (stop.signal.aborted) process.exit(0);
-  console.error(`nodemesh-control: ${cause instanceof Error ? cause.message : String(cause)}`);
+  const problem = cause instanceof Error ? cause.message : String(cause);
+  console.error(visibleLines(`nodemesh-control: ${problem}`));
   process.exit(1);
 }
 
@@ -54,5 +56,6 @@ function stopSignal(): Promise<NodeJS.Signals> {
 }
 
 function log(event: string, fields: Readonly<Record<string, unknown>>): void {
-  console.log(JSON.stringify({ time: new Date().toISOString(), event, ...fields }));
+  const line = JSON.stringify({ time: new Date().toISOString(), event, ...fields });
+  console.log(visibleJson(line));
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Snapshot } from "#model/snapshot.ts";
+import { visibleJson } from "#model/visible.ts";
 import {
   type Answer,
   closeServer,
@@ -127,7 +128,7 @@ function takeUpTo(
 }
 
 function json(status: number, value: unknown): Answer {
-  const body = JSON.stringify(value, plain, 2);
+  const body = visibleJson(JSON.stringify(value, plain, 2));
   if (body.length > MAX_BODY)
     return text(507, "the answer is too long: ask with a smaller ?limit=");
   return { status, contentType: "application/json", body: `${body}\n` };

@@ -54,6 +54,11 @@ test(
   },
 );
 
+test("a page shows foreign words and lets no terminal obey them", () => {
+  assert.equal(json({ a: "\u009b\u202e" }).body, '{"a":"\\u009b\\u202e"}\n');
+  assert.equal(text(404, "try \u009b").body, "try \\u009b\n");
+});
+
 test("JSON has maps as objects", () => {
   assert.equal(json({ a: new Map([["b", [1]]]) }).body, '{"a":{"b":[1]}}\n');
 });

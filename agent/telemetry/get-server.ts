@@ -5,6 +5,7 @@
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { visible, visibleJson } from "#model/visible.ts";
 import type { MetricsPage } from "./metrics-page.ts";
 import { LONGEST_INTERVAL_MS, scrapeOf } from "./scrapers.ts";
 
@@ -77,7 +78,7 @@ function boundConnections(server: Server): void {
 
 /** A plain-text answer of one line. */
 export function text(status: number, line: string): Answer {
-  return { status, contentType: TEXT, body: `${line}\n` };
+  return { status, contentType: TEXT, body: `${visible(line)}\n` };
 }
 
 /** A JSON answer; maps are given as objects. */
@@ -85,7 +86,7 @@ export function json(value: unknown): Answer {
   const body = JSON.stringify(value, (_, item: unknown) =>
     item instanceof Map ? Object.fromEntries(item) : item,
   );
-  return { status: 200, contentType: "application/json", body: `${body}\n` };
+  return { status: 200, contentType: "application/json", body: `${visibleJson(body)}\n` };
 }
 
 /** The page of metrics. */

@@ -2,6 +2,7 @@
 
 import { Argument, type Command, Option } from "commander";
 import { Agent, request } from "undici";
+import { visibleJson } from "#model/visible.ts";
 import { ClusterApi } from "./cluster.ts";
 import {
   addClusterOptions,
@@ -61,7 +62,7 @@ export function addAgent(
         ? await ask(socket, page)
         : await askNode(page, { ...options, node }, context);
     const pretty = formatted(value, output === "yaml" ? "yaml" : "json");
-    print(output === "json" ? JSON.stringify(value) : (pretty ?? ""));
+    print(output === "json" ? visibleJson(JSON.stringify(value)) : (pretty ?? ""));
   });
 }
 

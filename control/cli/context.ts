@@ -5,8 +5,8 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { type Command, Option } from "commander";
-import { stringify } from "yaml";
 import { loadKubeConfigFiles } from "../k8s/kubeconfig.ts";
+import { jsonText, yamlText } from "./formats.ts";
 
 /** What the process gives to commands. */
 export interface CliContext {
@@ -44,10 +44,9 @@ export function outputOption(): Option {
 
 /** A value for programs in the format that `-o` names; undefined: for people, each command in its own way. */
 export function formatted(value: unknown, format: string): string | undefined {
-  if (format === "json") return JSON.stringify(value, null, 2);
+  if (format === "json") return jsonText(value);
   // Through JSON: what it leaves out has no place in YAML either, and nothing becomes an anchor.
-  if (format === "yaml")
-    return stringify(JSON.parse(JSON.stringify(value)), { lineWidth: 0 }).trimEnd();
+  if (format === "yaml") return yamlText(JSON.parse(JSON.stringify(value)));
   return undefined;
 }
 

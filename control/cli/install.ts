@@ -1,7 +1,7 @@
 /** `nodemesh install` and `nodemesh uninstall`: print objects for kubectl. */
 
 import type { Command } from "commander";
-import { parse, stringify } from "yaml";
+import { parse } from "yaml";
 import type { Manifest } from "../../deploy/manifests/meta.ts";
 import { alsoRemoved, installObjects, uninstallObjects } from "../../deploy/manifests/objects.ts";
 import {
@@ -14,6 +14,7 @@ import {
 } from "../../deploy/manifests/option-table.ts";
 import { type InstallOptions, parseOptions } from "../../deploy/manifests/options.ts";
 import { addClusterOptions, type CliContext, type ClusterOptions } from "./context.ts";
+import { yamlText } from "./formats.ts";
 import { assertServed, isOperators, needsOperator, seeOperatorOf } from "./operator.ts";
 import { addChoiceOptions, type ChoiceFlags, chosenWords, unknownOption } from "./values.ts";
 
@@ -139,10 +140,5 @@ function assign(tree: Tree, [first = "", ...rest]: readonly string[], value: unk
 
 /** Many documents, each ready for kubectl. */
 export function yamlOf(objects: readonly Manifest[]): string {
-  // kubectl reads YAML 1.1, to which `yes` and `1:30` are no texts.
-  const options = { lineWidth: 0, aliasDuplicateObjects: false, compat: "yaml-1.1" } as const;
-  return objects
-    .map((object) => stringify(object, options))
-    .join("---\n")
-    .trimEnd();
+  return objects.map(yamlText).join("\n---\n");
 }

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { styleText } from "node:util";
 import { Command, CommanderError } from "commander";
 import { z } from "zod";
+import { visibleLines } from "#model/visible.ts";
 import { addAgent } from "./agent.ts";
 import { calledAs, inOwnWords } from "./called-as.ts";
 import { addCheck } from "./check/command.ts";
@@ -42,7 +43,7 @@ const words = (text: string): string =>
     called.name,
     program.commands.map((command) => command.name()),
   );
-const say = (line: string): void => console.error(words(line));
+const say = (text: string): void => console.error(visibleLines(words(text)));
 const context: CliContext = {
   out: (text) => print(words(text)),
   env: process.env,
@@ -70,7 +71,7 @@ addCompletion(program, print);
 for (const command of [program, ...program.commands])
   command.exitOverride().configureOutput({
     writeOut: (text) => void process.stdout.write(words(text)),
-    writeErr: (text) => void process.stderr.write(words(text)),
+    writeErr: (text) => void process.stderr.write(visibleLines(words(text))),
   });
 
 try {

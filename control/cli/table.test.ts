@@ -18,3 +18,10 @@ test("columns are as wide as their widest cell, and no line ends in spaces", () 
 test("without rows there is the head", () => {
   assert.deepEqual(table(["A", "B"], []), ["A   B"]);
 });
+
+test("a cell shows what a terminal would obey, and its column is as wide as that", () => {
+  assert.deepEqual(table(["A", "B"], [["\u009b31mx", "y\n\u202ez"]]), [
+    "A            B",
+    "\\u009b31mx   y\\u000a\\u202ez",
+  ]);
+});

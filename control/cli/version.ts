@@ -1,6 +1,7 @@
 /** `nodemesh version`: which version this command is of, and which run in the cluster. */
 
 import type { Command } from "commander";
+import { visibleLines } from "#model/visible.ts";
 import { type Api, type ApiAnswer, ClusterApi, failureText, textField } from "./cluster.ts";
 import {
   addClusterOptions,
@@ -51,7 +52,8 @@ export function addVersion(program: Command, context: CliContext, own: string): 
   addClusterOptions(command).action(async (options: VersionOptions) => {
     const show = (report: VersionReport): void =>
       context.out(
-        formatted(report, options.output) ?? versionLines(report, options.namespace).join("\n"),
+        formatted(report, options.output) ??
+          visibleLines(versionLines(report, options.namespace).join("\n")),
       );
     try {
       if (options.client === true) return show({ client: own });

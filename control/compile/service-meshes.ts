@@ -1,5 +1,6 @@
 /** Which pods ServiceMeshes enrol, what is wrong with them, and what their status shall say. */
 
+import { visible } from "#model/visible.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import { objectRef } from "../k8s/api/decode.ts";
@@ -142,7 +143,7 @@ function statusOf(
   const refused = problem && {
     status: "False",
     reason: ACCEPT_REASON[problem.reason] ?? "Invalid",
-    message: `${problem.field}: ${problem.problem}; ${problem.nextStep}`,
+    message: visible(`${problem.field}: ${problem.problem}; ${problem.nextStep}`),
   };
   const accepted = { status: "True", reason: "Accepted", message: "every named Service is there" };
   // kubectl's columns show Ready: what keeps it from being so is the cause, not that no pod was found.

@@ -88,3 +88,8 @@ test("names and messages keep the API server's bounds", () => {
   assert.ok(Buffer.byteLength(long.message) <= 1024);
   assert.match(long.message, /ü…$/);
 });
+
+test("what a tenant wrote is shown to who describes the object, not obeyed by its terminal", () => {
+  const told = statement({ problem: '"\u009b31m\u202ex" is neither', nextStep: "mend\u001b it" });
+  assert.match(told.message, /"\\u009b31m\\u202ex" is neither; mend\\u001b it$/);
+});

@@ -8,6 +8,7 @@
 
 import { createHash } from "node:crypto";
 import type { CoreV1Event } from "@kubernetes/client-node";
+import { visible } from "#model/visible.ts";
 import type { Condition } from "../k8s/api/condition.ts";
 import type { ObjectRef } from "../k8s/api/schema.ts";
 
@@ -84,7 +85,7 @@ export function statementFor(
     name: subdomain(ref.name.slice(0, MAX_NAME - suffix.length)) + suffix,
     type,
     reason: camelCase(reason),
-    message: shortened(message),
+    message: shortened(visible(message)),
   };
 }
 

@@ -1,6 +1,7 @@
 /** `nodemesh sim`: argv in, verbs, exit code out. The only file of the simulator with console and exit codes. */
 
 import { CommanderError, InvalidArgumentError } from "commander";
+import { visibleLines } from "#model/visible.ts";
 import type { Terminal } from "./commands/context.ts";
 import { simProgram } from "./program.ts";
 
@@ -17,8 +18,8 @@ const terminal: Terminal = {
   write: (bytes) => {
     process.stdout.write(bytes);
   },
-  out: (line) => console.log(line),
-  err: (line) => console.error(line),
+  out: (line) => console.log(visibleLines(line)),
+  err: (line) => console.error(visibleLines(line)),
   setExitCode: (code) => {
     process.exitCode = code;
   },
@@ -42,6 +43,6 @@ function report(error: unknown): number {
   }
   // commander has said what was wrong already (or printed the help that was asked for).
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
-  console.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  terminal.err(`error: ${error instanceof Error ? error.message : String(error)}`);
   return 1;
 }

@@ -1,5 +1,6 @@
 /** What a check found, and how it is shown. Pure. */
 
+import { visible } from "#model/visible.ts";
 import type { Paint } from "../context.ts";
 
 /** How a line ends: `warn` does not fail the command. */
@@ -40,8 +41,8 @@ const COLOURS = { pass: "green", warn: "yellow", fail: "red" } as const;
 /** Lines for people, the count last. The verdict is a word too: nothing is told by its colour alone. */
 export function describeFindings(findings: readonly Finding[], paint: Paint): readonly string[] {
   const lines = findings.flatMap(({ verdict, subject, detail, nextStep }) => [
-    `${paint(COLOURS[verdict], verdict.padEnd(4))}  ${subject}: ${detail}`,
-    ...(nextStep === undefined ? [] : [`      -> ${nextStep}`]),
+    `${paint(COLOURS[verdict], verdict.padEnd(4))}  ${visible(`${subject}: ${detail}`)}`,
+    ...(nextStep === undefined ? [] : [`      -> ${visible(nextStep)}`]),
   ]);
   const count = (verdict: Verdict): number =>
     findings.filter((finding) => finding.verdict === verdict).length;

@@ -81,3 +81,18 @@ test("the last line counts, and before it is what could not be seen", () => {
   ]);
   assert.equal(statusLines(REPORT).at(-1), "0 pods, 0 enrolled");
 });
+
+test("foreign words are shown, not obeyed, in every part; a part that is not there is not shown", () => {
+  const odd = "a\u009b\u202e\u2028b";
+  const pod = {
+    ...{ namespace: "a", name: odd, uid: "u", node: odd, phase: odd, ready: true },
+    ...{ addresses: [odd], enrolled: false, path: "direct" as const, why: odd },
+  };
+  const unseen = [{ what: odd, effect: odd }];
+  const agent = { ...AGENT, ready: false, version: odd, problem: odd };
+  const { control } = REPORT;
+  for (const line of statusLines({ control, agents: [agent], pods: [pod], unseen })) {
+    assert.doesNotMatch(line, /[\u009b\u202e\u2028]/);
+    if (line.includes("a\\u")) assert.match(line, /a\\u009b\\u202e\\u2028b/);
+  }
+});

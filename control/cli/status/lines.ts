@@ -1,22 +1,26 @@
 /** How `nodemesh status` shows its report to people. Pure. */
 
+import { visible } from "#model/visible.ts";
 import { table } from "../table.ts";
 import type { StatusReport, Summary, Unseen } from "./report.ts";
 
+/** A report, or some of it: what is not there is not shown. */
+type Shown = Pick<StatusReport, "control" | "agents" | "pods"> & Partial<StatusReport>;
+
 /** Tables of control, agents by node, and pods; remarks on the first two; what could not be seen; the numbers. */
-export function statusLines(report: StatusReport): readonly string[] {
-  const { control, agents, pods, unseen, summary } = report;
+export function statusLines(report: Shown): readonly string[] {
+  const { control, agents, pods, unseen = [], summary } = report;
   const parts = [
     control.length === 0 ? [] : controlLines(control),
     agents.length === 0 ? [] : agentLines(agents),
     podLines(pods),
     remarks(report),
     unseen.map(unseenLine),
-    [summaryLine(summary)],
+    summary === undefined ? [] : [summaryLine(summary)],
   ];
   return parts
     .filter((lines) => lines.length > 0)
-    .flatMap((lines, at) => [...(at > 0 ? [""] : []), ...lines]);
+    .flatMap((lines, at) => [...(at > 0 ? [""] : []), ...lines.map(visible)]);
 }
 
 function controlLines(control: StatusReport["control"]): readonly string[] {
@@ -64,7 +68,7 @@ function podLines(pods: StatusReport["pods"]): readonly string[] {
 }
 
 /** Texts of any length, so below the tables. An agent that is ready may still not be heard: both are told. */
-function remarks({ control, agents }: StatusReport): readonly string[] {
+function remarks({ control, agents }: Shown): readonly string[] {
   const all = [
     ...control.map(({ pod, ready, problem }) => ({ subject: `pod/${pod}`, ready, problem })),
     ...agents.map(({ node, ready, problem }) => ({ subject: `node/${node}`, ready, problem })),

@@ -4,6 +4,7 @@
  * they go. Pure.
  */
 
+import { visible } from "#model/visible.ts";
 import { quantityOf } from "../../../deploy/manifests/quantity.ts";
 import { appliedForm, isRecord } from "./applied.ts";
 
@@ -49,7 +50,7 @@ export function changeLines(changes: readonly ObjectChange[]): readonly string[]
   const count = (kind: ObjectChange["kind"]): number =>
     changes.filter((change) => change.kind === kind).length;
   const total = `${count("created")} new, ${count("changed")} changed, ${count("unchanged")} unchanged`;
-  return [...lines, `${total}, ${count("removed")} removed`];
+  return [...lines.map(visible), `${total}, ${count("removed")} removed`];
 }
 
 /** A dashboard's JSON is no line to read. */

@@ -1,7 +1,7 @@
 /** `sim get`: objects as a table, as JSON or YAML, or just their names. */
 
 import { type Command, Option } from "commander";
-import { stringify } from "yaml";
+import { jsonText, yamlText } from "../../../control/cli/formats.ts";
 import { EVERY_NAMESPACE } from "../api/protocol.ts";
 import type { RawObject } from "../cluster/raw.ts";
 import { nameOf } from "../cluster/raw.ts";
@@ -61,10 +61,10 @@ function show(terminal: Terminal, objects: readonly RawObject[], how: How): void
   const whole = how.one ? objects[0] : { apiVersion: "v1", kind: "List", items: objects };
   switch (how.format) {
     case "json":
-      if (whole !== undefined) terminal.out(JSON.stringify(whole, null, 2));
+      if (whole !== undefined) terminal.out(jsonText(whole));
       return;
     case "yaml":
-      if (whole !== undefined) terminal.out(stringify(whole, { lineWidth: 0 }).trimEnd());
+      if (whole !== undefined) terminal.out(yamlText(whole));
       return;
     case "name":
       for (const raw of objects) terminal.out(nameOf({ kind: raw.kind, name: raw.metadata.name }));

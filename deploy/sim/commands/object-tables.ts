@@ -1,7 +1,7 @@
 /** Objects as kubectl's tables show them: one set of columns per kind. Pure. */
 
+import { table } from "../../../control/cli/table.ts";
 import { nameOf, type RawObject } from "../cluster/raw.ts";
-import { table } from "./table.ts";
 
 /** How a table is wanted. */
 export interface TableOptions {

@@ -1,10 +1,11 @@
 /** `sim status`: everything at a glance, or as JSON. */
 
 import { type Command, Option } from "commander";
+import { jsonText } from "../../../control/cli/formats.ts";
+import { table } from "../../../control/cli/table.ts";
 import type { PodReport, StatusReport } from "../api/protocol.ts";
 import type { DaemonState } from "../mesh/daemon.ts";
 import { ask, type Terminal } from "./context.ts";
-import { table } from "./table.ts";
 
 /** Adds the verb to the program. */
 export function addStatus(program: Command, terminal: Terminal): void {
@@ -19,7 +20,7 @@ export function addStatus(program: Command, terminal: Terminal): void {
     .action(async (options: { output: string }, command: Command) => {
       const { status } = await ask(command, terminal, { verb: "status" });
       if (status === undefined) return;
-      if (options.output === "json") terminal.out(JSON.stringify(status, null, 2));
+      if (options.output === "json") terminal.out(jsonText(status));
       else for (const line of describe(status)) terminal.out(line);
     });
 }
