@@ -6,11 +6,22 @@ import type { WorkerMetrics } from "../telemetry/worker-metrics.ts";
 import type { EdgeLabels } from "./labels.ts";
 import type { Protocol, RequestOutcome } from "./record.ts";
 
+/**
+ * Most codes of one pair that have series of their own. Servers choose their codes: a usual one knows a dozen, and one that
+ * answers by hundreds must not take the series of its clients.
+ */
+const MOST_CODES = 32;
+
+/** Label value of other codes, and of all that HTTP does not know. */
+const OTHER_CODE = "other";
+
 /** One pair. */
 export class Edge {
   readonly #metrics: WorkerMetrics;
   readonly #labels: EdgeLabels;
+  /** By status; several may count as one. */
   readonly #codes: Map<number, CounterHandle> = new Map();
+  readonly #shownCodes: Set<string> = new Set();
   #duration: HistogramHandle | undefined;
   #requestBytes: HistogramHandle | undefined;
   #responseBytes: HistogramHandle | undefined;
@@ -70,16 +81,30 @@ export class Edge {
   #code(status: number, protocol: Protocol): CounterHandle {
     let counter = this.#codes.get(status);
     if (counter === undefined) {
-      const code = status === 0 ? "none" : String(status);
-      counter = this.#metrics.counter("httpRequests", { ...this.#http(protocol), code });
+      counter = this.#metrics.counter("httpRequests", {
+        ...this.#http(protocol),
+        code: this.#shownCode(status),
+      });
       this.#codes.set(status, counter);
     }
     return counter;
   }
 
+  #shownCode(status: number): string {
+    const code = codeOf(status);
+    if (this.#shownCodes.size >= MOST_CODES && !this.#shownCodes.has(code)) return OTHER_CODE;
+    this.#shownCodes.add(code);
+    return code;
+  }
+
   #http(protocol: Protocol): EdgeLabels & { readonly protocol: Protocol; readonly route: string } {
     return { ...this.#labels, protocol, route: "" };
   }
+}
+
+function codeOf(status: number): string {
+  if (status === 0) return "none";
+  return status >= 100 && status <= 599 ? String(status) : OTHER_CODE;
 }
 
 interface TcpCounters {

@@ -32,8 +32,8 @@ export interface BlockSize {
   readonly histograms: number;
 }
 
-/** 2,048 + 1,024 series: 3.4 MB of address space a worker, of which only touched pages cost memory. */
-export const DEFAULT_BLOCK_SIZE: BlockSize = { scalars: 2_048, histograms: 1_024 };
+/** 3,072 + 1,536 series: 5 MB of address space a worker, of which only touched pages cost memory. */
+export const DEFAULT_BLOCK_SIZE: BlockSize = { scalars: 3_072, histograms: 1_536 };
 
 /** Views of a block. */
 export interface Block extends BlockSize {

@@ -93,6 +93,23 @@ describe("bounds", () => {
     assert.equal(Object.values(totals("seriesOverflowed"))[0], 100 - counts.length + 1);
   });
 
+  test("what overflows often is remembered once, and gets a row of its own when there is one", () => {
+    const { time, collector, start, opened } = rig({ scalars: 20, histograms: 8 });
+    const { metrics } = start();
+    for (let i = 0; i < 30; i++) metrics.counter("tcpOpened", pod(`w${i}`)).add(1);
+    const late = metrics.counter("tcpOpened", pod("late"));
+    assert.equal(metrics.counter("tcpOpened", pod("late")), late);
+    late.add(1);
+    assert.equal(opened("late"), undefined);
+    for (let i = 0; i < 2; i++) {
+      time.now += IDLE_MS;
+      collector.collect();
+      metrics.sweep();
+    }
+    late.add(5);
+    assert.equal(opened("late"), 5);
+  });
+
   test("a description too long for its place is counted as overflow", () => {
     const { start, opened } = rig();
     start()
@@ -115,7 +132,7 @@ describe("bounds", () => {
   });
 
   test("label values of any kind come out as they went in", () => {
-    const { start, opened } = rig();
+    const { start, opened } = rig({ scalars: 256, histograms: 8 });
     const { metrics } = start();
     fc.assert(
       fc.property(fc.string({ unit: "grapheme", maxLength: 20 }), (name) => {

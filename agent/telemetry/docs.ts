@@ -18,7 +18,7 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
   security: "`mtls`, `local` (both ends are on this node) or `none`",
   protocol: "`http/1.1` (all of HTTP/1), later also `http/2`, `grpc`",
   route: "name of the route rule that matched; empty when none did",
-  code: "status code of the answer; `none` when there was none",
+  code: "status code of the answer; `none` when there was none, `other` for what is not from 100 to 599 and for all but the first 32 of one pair",
   reason: "why, from the closed list of refusals",
   rule: "which rule of docs/http.md refused; empty when none did",
   result: "`sent` or `no-budget`",
@@ -40,7 +40,10 @@ export function renderAgentMetrics(): string {
   return `# Metrics of the agent
 
 Scraped from \`:15020/metrics\`. Series of workers that nobody changed for 15 minutes leave the output and start
-again from zero; what finds no room for a series of its own is counted with the value \`overflow\` in every label.
+again from zero; what finds no room for a series of its own is counted with the value \`overflow\` in every label, until
+there is room. A worker has room for 3,072 series and 1,536 histograms. A workload of clients (of servers, where it is not
+known who asks) may have as many as are left for others, its namespace three times that, and a quarter is kept for
+namespaces with few: nobody's Services, codes and refusals take the series of another tenant.
 The process's own metrics (\`process_*\`, \`nodejs_*\`) come from prom-client.
 
 Who asks for OpenMetrics 1.0.0 by its \`Accept\` header, as Prometheus does, gets it; everybody else Prometheus' text format

@@ -26,6 +26,25 @@ import {
   type Rebind,
   type SeriesHandle,
 } from "./series.ts";
+import { type Payer, payerOf, Shares } from "./shares.ts";
+
+/** A series without its numbers. */
+interface Series {
+  readonly key: MetricKey;
+  /** Its description. */
+  readonly name: string;
+  /** Undefined: nobody, every worker has it. */
+  readonly payer: Payer | undefined;
+}
+
+/** The rows of one size. */
+interface Rows {
+  readonly free: number[];
+  readonly shares: Shares;
+}
+
+/** Handles that count as overflow and get a row of their own when there is room: more than these stay overflow. */
+const MOST_WAITING = 4_096;
 
 /** The series of one worker. Not for the hot path: ask once per connection or route and keep the handle. */
 export class WorkerMetrics {
@@ -34,13 +53,15 @@ export class WorkerMetrics {
   readonly #handles = new Map<string, SeriesHandle>();
   /** All handles on a row: the one in #handles first, then older ones of the same series. */
   readonly #holders: SeriesHandle[][];
-  /** Description of the series on each row. */
-  readonly #names: string[] = [];
-  readonly #freeScalars: number[] = [];
-  readonly #freeHistograms: number[] = [];
+  /** The series on each row. */
+  readonly #series: Series[] = [];
+  readonly #scalars: Rows;
+  readonly #histograms: Rows;
   /** Rows taken from the free lists and not yet returned by main. */
   readonly #taken: Uint8Array;
   readonly #overflow = new Map<MetricKey, number>();
+  /** Handles that found no room, by description of the series. */
+  readonly #waiting = new Map<string, SeriesHandle>();
   readonly #overflowed: CounterHandle;
 
   /** `buffer` comes from createBlock() and was never used: throws otherwise (a worker that follows a dead one gets a new block). */
@@ -50,8 +71,8 @@ export class WorkerMetrics {
     if (states.some((state) => state !== FREE)) throw new Error("the block is already in use");
     this.#holders = Array.from({ length: scalars + histograms }, () => []);
     this.#taken = new Uint8Array(scalars + histograms);
-    for (let row = scalars - 1; row >= 0; row--) this.#freeScalars.push(row);
-    for (let row = scalars + histograms - 1; row >= scalars; row--) this.#freeHistograms.push(row);
+    this.#scalars = rowsFrom(0, scalars);
+    this.#histograms = rowsFrom(scalars, histograms);
     for (const key of METRIC_KEYS) this.#reserveOverflow(key);
     this.#overflowed = this.counter("seriesOverflowed", {});
   }
@@ -88,11 +109,16 @@ export class WorkerMetrics {
   /** Lets go of series that main found idle and takes back freed rows. Call it every few seconds; microseconds each. */
   sweep(): void {
     const { states } = this.#block;
+    let found = false;
     for (let row = 0; row < states.length; row++) {
       const state = Atomics.load(states, row);
       if (state === RETIRING) this.#letGo(row);
-      else if (state === FREE && this.#taken[row] === 1) this.#takeBack(row);
+      else if (state === FREE && this.#taken[row] === 1) {
+        this.#takeBack(row);
+        found = true;
+      }
     }
+    if (found) this.#letTryAgain();
   }
 
   #handle<H extends SeriesHandle>(
@@ -104,35 +130,56 @@ export class WorkerMetrics {
     },
   ): H {
     const name = nameOf(key, labels);
-    const known = this.#handles.get(name);
+    const known = this.#handles.get(name) ?? this.#waiting.get(name);
     if (known instanceof type.kind) return known;
-    const handle: H = type.make(() => this.#bind(key, name, handle));
-    handle.moveTo(this.#bind(key, name, handle));
+    const series = { key, name, payer: payerOf(labelsOf(key, labels)) };
+    const handle: H = type.make(() => this.#bind(series, handle));
+    handle.moveTo(this.#bind(series, handle));
     return handle;
   }
 
   /** The row of a series, found or made; the metric's overflow row when there is no room. */
-  #bind(key: MetricKey, name: string, handle: SeriesHandle): number {
+  #bind(series: Series, handle: SeriesHandle): number {
+    const { key, name } = series;
     const known = this.#handles.get(name)?.row ?? -1;
-    const row = known >= 0 ? known : this.#register(key, name);
-    if (row < 0) return this.#overflowRow(key);
+    const row = known >= 0 ? known : this.#register(series);
+    if (row < 0) {
+      if (this.#waiting.size < MOST_WAITING) this.#waiting.set(name, handle);
+      return this.#overflowRow(key);
+    }
     this.#holders[row]?.push(handle);
     if (known < 0) this.#handles.set(name, handle);
     return row;
   }
 
-  #register(key: MetricKey, name: string): number {
-    const free = specOf(key).kind === "histogram" ? this.#freeHistograms : this.#freeScalars;
+  /** The row of a new series; -1: there is none, its payer has had its share, or its description is too long. */
+  #register(series: Series): number {
+    const { free, shares } = this.#rowsFor(series.key);
     const row = free.at(-1);
-    if (row === undefined || !writeName(this.#block, row, name)) return -1;
+    if (row === undefined || !writeName(this.#block, row, series.name)) return -1;
+    if (series.payer !== undefined && !shares.take(series.payer)) return -1;
     free.pop();
+    return this.#occupy(row, series);
+  }
+
+  #occupy(row: number, series: Series): number {
     this.#taken[row] = 1;
-    this.#names[row] = name;
+    this.#series[row] = series;
     const at = offsetOf(this.#block, row);
     this.#block.values.fill(0, at, at + slotsOf(this.#block, row));
     // Main reads the description only after it has seen this.
     Atomics.store(this.#block.states, row, LIVE);
     return row;
+  }
+
+  #rowsFor(key: MetricKey): Rows {
+    return specOf(key).kind === "histogram" ? this.#histograms : this.#scalars;
+  }
+
+  /** There is room again: who counted as overflow looks for a row when it counts next. */
+  #letTryAgain(): void {
+    for (const handle of this.#waiting.values()) handle.moveTo(-1);
+    this.#waiting.clear();
   }
 
   #overflowRow(key: MetricKey): number {
@@ -147,13 +194,11 @@ export class WorkerMetrics {
   #reserveOverflow(key: MetricKey): void {
     const { source, labels } = specOf(key);
     if (source !== "worker" || labels.length === 0) return;
-    const row = this.#register(
+    const name = nameOf(
       key,
-      nameOf(
-        key,
-        labels.map(() => OVERFLOW),
-      ),
+      labels.map(() => OVERFLOW),
     );
+    const row = this.#register({ key, name, payer: undefined });
     if (row < 0) throw new RangeError("the block is too small for one series per metric");
     this.#overflow.set(key, row);
   }
@@ -166,15 +211,28 @@ export class WorkerMetrics {
   #takeBack(row: number): void {
     this.#forget(row);
     this.#taken[row] = 0;
-    (row < this.#block.scalars ? this.#freeScalars : this.#freeHistograms).push(row);
+    const { free, shares } = row < this.#block.scalars ? this.#scalars : this.#histograms;
+    free.push(row);
+    const payer = this.#series[row]?.payer;
+    if (payer !== undefined) shares.giveBack(payer);
   }
 
   #forget(row: number): void {
     for (const handle of this.#holders[row] ?? []) handle.moveTo(-1);
     this.#holders[row] = [];
-    const name = this.#names[row] ?? "";
+    const name = this.#series[row]?.name ?? "";
     if ((this.#handles.get(name)?.row ?? -1) < 0) this.#handles.delete(name);
   }
+}
+
+/** The row that is to be taken first is last. */
+function rowsFrom(first: number, count: number): Rows {
+  const free = Array.from({ length: count }, (_, i) => first + count - 1 - i);
+  return { free, shares: new Shares(count) };
+}
+
+function labelsOf(key: MetricKey, values: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(specOf(key).labels.map((label, i) => [label, values[i] ?? ""]));
 }
 
 function valuesOf(key: MetricKey, labels: Readonly<Record<string, string>>): readonly string[] {
