@@ -81,7 +81,10 @@ export async function startControl(config: ControlConfig, seams: ControlSeams): 
   };
   const onMisdeclared: PublishServerOptions["onMisdeclared"] = (node, ports) =>
     core.reports.take(node, ports);
-  const server = new PublishServer({ ...admission, publisher, agents, onAck, onMisdeclared });
+  const onCut: PublishServerOptions["onCut"] = (reason) => metrics.cutConnections.inc({ reason });
+  const server = new PublishServer({
+    ...{ ...admission, publisher, agents, onAck, onMisdeclared, onCut },
+  });
   const listen = await listenOn(server.server, config.listen);
   started.defer(() => server.close());
   started.defer(() => farewell?.());
@@ -160,7 +163,8 @@ async function openWindows(
 }
 
 /** How agents are let in: everybody, over cleartext, unless the cluster says otherwise. */
-interface Admission extends Pick<PublishServerOptions, "server" | "admit" | "onRefused"> {
+interface Admission
+  extends Pick<PublishServerOptions, "server" | "admit" | "recall" | "onRefused"> {
   /** What to do while agents are still connected when control ends. */
   readonly farewell?: () => Promise<void>;
 }
@@ -218,8 +222,8 @@ async function startOnCluster(
   core.leading = () => replica.leadership().leading;
   metrics.watch({ source, leadership: () => replica.leadership() });
   authorityOpen();
-  const { server, admit, onRefused } = replica;
-  return { server, admit, onRefused, farewell: () => departures.farewell() };
+  const { server, admit, recall, onRefused } = replica;
+  return { server, admit, recall, onRefused, farewell: () => departures.farewell() };
 }
 
 function ready(readiness: Readiness): Answer {

@@ -29,6 +29,8 @@ export interface ControlMetrics {
   readonly acks: Counter<"verdict">;
   /** Agents that were not admitted, by `reason`. */
   readonly refusedAgents: Counter<"reason">;
+  /** Connections of agents' port that were cut, by `reason`. */
+  readonly cutConnections: Counter<"reason">;
   /** Also shows these from now on: control runs on a cluster. */
   watch(cluster: ClusterSources): void;
 }
@@ -76,6 +78,12 @@ export function makeMetrics(sources: MetricsSources): ControlMetrics {
     refusedAgents: new Counter({
       name: "nodemesh_control_agents_refused_total",
       help: "Agents that were not admitted, by reason.",
+      labelNames: ["reason"],
+      registers,
+    }),
+    cutConnections: new Counter({
+      name: "nodemesh_control_connections_cut_total",
+      help: "Connections to the agents' port that were cut: not admitted in time (late), too many of one address (address) or in all (all), too many requests before admission (streams), refused (refused), or more than an agent needs (node).",
       labelNames: ["reason"],
       registers,
     }),

@@ -58,6 +58,7 @@ export interface Replica extends AsyncDisposable {
   /** The TLS server for agents, not yet listening. */
   readonly server: Http2SecureServer;
   readonly admit: NonNullable<PublishServerOptions["admit"]>;
+  readonly recall: NonNullable<PublishServerOptions["recall"]>;
   readonly onRefused: NonNullable<PublishServerOptions["onRefused"]>;
   /** Whether this replica leads, and who holds the lease as last seen. */
   leadership(): { readonly leading: boolean; readonly holder: string | undefined };
@@ -176,7 +177,10 @@ function startTelling(options: ReplicaOptions, calls: ApiCalls): () => Promise<v
   };
 }
 
-function admission(options: ReplicaOptions, calls: ApiCalls): Pick<Replica, "admit" | "onRefused"> {
+function admission(
+  options: ReplicaOptions,
+  calls: ApiCalls,
+): Pick<Replica, "admit" | "recall" | "onRefused"> {
   const { kube, settings, pipeline, log, onRefusal } = options;
   const { namespace } = settings;
   const admitter = new Admitter({
@@ -195,6 +199,7 @@ function admission(options: ReplicaOptions, calls: ApiCalls): Pick<Replica, "adm
       if (verdict.kind === "refused") onRefusal(verdict.reason);
       return verdict;
     },
+    recall: (node, authorization) => admitter.recall(node, authorization),
     onRefused: (node, problem) => {
       const told = refusals.take(node, problem);
       if (told !== undefined) log("agent-refused", { node, problem, untoldBefore: told.untold });

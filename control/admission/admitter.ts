@@ -8,8 +8,10 @@
  */
 
 import { createHash } from "node:crypto";
+import type { Recollection } from "./gate.ts";
 import {
   cannotCheck,
+  isAgentsToken,
   judge,
   noToken,
   type ReviewQuestion,
@@ -26,10 +28,12 @@ const ADMITTED_MS = 10 * 60_000;
 const REFUSED_MS = 5000;
 /** With the API server away a known token is asked about again after this long. */
 const AWAY_RETRY_MS = 30_000;
-/** Questions to the API server at the same time; the rest wait their turn. */
-const MAX_ASKING = 16;
-/** Tokens remembered; the one that was judged longest ago goes first. Twice the nodes of the largest cluster. */
+/** Questions to the API server at the same time; the rest wait their turn, which gate.ts gives. */
+const MAX_ASKING = 32;
+/** Tokens of agents that are remembered; the one that was judged longest ago goes first. Twice the nodes of the largest cluster. */
 const MAX_TOKENS = 10_000;
+/** Other tokens, apart: anybody can show any number of these, and none of them may cost an agent its place. */
+const MAX_OTHERS = 4096;
 
 /** A token of more than this many letters is none: they are about a thousand. */
 const MAX_TOKEN_LENGTH = 8192;
@@ -64,7 +68,8 @@ interface Known {
 export class Admitter {
   readonly #options: AdmitterOptions;
   /** By the token's hash: a token itself is never kept. Oldest first. */
-  readonly #known = new Map<string, Known>();
+  readonly #agents = new Map<string, Known>();
+  readonly #others = new Map<string, Known>();
   readonly #asking = new Map<string, Promise<ReviewStatus>>();
   readonly #waiting: (() => void)[] = [];
   #busy = 0;
@@ -73,25 +78,44 @@ export class Admitter {
     this.#options = options;
   }
 
+  /** What is known without a question to the API server. */
+  recall(node: string, authorization: string | undefined): Recollection {
+    const token = tokenIn(authorization);
+    if (token === undefined) return { kind: "fresh", admission: admission(noToken(), 0) };
+    const key = keyOf(token);
+    const fresh = this.#fresh(node, this.#find(key));
+    if (fresh !== undefined) return { kind: "fresh", admission: fresh };
+    return this.#agents.has(key) ? { kind: "agent" } : { kind: "unknown" };
+  }
+
   /** Judges an `authorization` header for a node. Never rejects. */
   async admit(node: string, authorization: string | undefined): Promise<Admission> {
-    const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(authorization ?? "")?.[1];
-    if (token === undefined || token.length > MAX_TOKEN_LENGTH) return admission(noToken(), 0);
-    const key = createHash("sha256").update(token).digest("base64");
-    const known = this.#known.get(key);
-    const now = this.#options.now();
-    if (known !== undefined && now < known.freshUntil)
-      return this.#judge(node, known, known.freshUntil - now);
+    const token = tokenIn(authorization);
+    if (token === undefined) return admission(noToken(), 0);
+    const key = keyOf(token);
+    const known = this.#find(key);
+    const judged = this.#fresh(node, known);
+    if (judged !== undefined) return judged;
     try {
       const review = await this.#ask(key, token);
       const judgedAt = this.#options.now();
-      const fresh = knownFrom(review, { token, judgedAt, before: this.#known.get(key) });
+      const fresh = knownFrom(review, { token, judgedAt, before: this.#find(key) });
       this.#remember(key, fresh);
       return this.#judge(node, fresh, fresh.freshUntil - judgedAt);
     } catch (cause) {
       const problem = cause instanceof Error ? cause.message : String(cause);
       return this.#unanswered(node, known, problem);
     }
+  }
+
+  #find(key: string): Known | undefined {
+    return this.#agents.get(key) ?? this.#others.get(key);
+  }
+
+  /** The judgement that still counts. */
+  #fresh(node: string, known: Known | undefined): Admission | undefined {
+    const left = (known?.freshUntil ?? 0) - this.#options.now();
+    return known === undefined || left <= 0 ? undefined : this.#judge(node, known, left);
   }
 
   /** Nobody could be asked: a token that was good goes on until it has surely ended, any other has to wait. */
@@ -124,11 +148,24 @@ export class Admitter {
   }
 
   #remember(key: string, known: Known): void {
-    this.#known.delete(key);
-    this.#known.set(key, known);
-    const [oldest] = this.#known.keys();
-    if (this.#known.size > MAX_TOKENS && oldest !== undefined) this.#known.delete(oldest);
+    this.#agents.delete(key);
+    this.#others.delete(key);
+    const isAgents = isAgentsToken(known.review, this.#options.namespace);
+    const [kept, most] = isAgents ? [this.#agents, MAX_TOKENS] : [this.#others, MAX_OTHERS];
+    kept.set(key, known);
+    const [oldest] = kept.keys();
+    if (kept.size > most && oldest !== undefined) kept.delete(oldest);
   }
+}
+
+/** The token of an `authorization` header, if it may be one. */
+function tokenIn(authorization: string | undefined): string | undefined {
+  const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(authorization ?? "")?.[1];
+  return token === undefined || token.length > MAX_TOKEN_LENGTH ? undefined : token;
+}
+
+function keyOf(token: string): string {
+  return createHash("sha256").update(token).digest("base64");
 }
 
 /** What to remember of an answer; `before` is what was known of the token. */

@@ -75,10 +75,24 @@ export function judge(review: ReviewStatus, question: ReviewQuestion): Verdict {
   if (review.audiences?.includes(AUDIENCE) !== true)
     return refused("other-audience", 401, otherAudience(review.audiences ?? []));
   const { username = "", extra = {} } = review.user ?? {};
-  const wanted = `system:serviceaccount:${question.namespace}:${AGENT_ACCOUNT}`;
+  const wanted = agentsName(question.namespace);
   if (username !== wanted)
     return refused("other-account", 403, `the token is ${username}'s, agents are ${wanted}`);
   return judgeNode(extra, question);
+}
+
+/** Whether a reviewed token is an agent's, of whatever node: nobody has one who may not make pods in control's namespace. */
+export function isAgentsToken(review: ReviewStatus, namespace: string): boolean {
+  const { authenticated, audiences, user } = review;
+  return (
+    authenticated === true &&
+    audiences?.includes(AUDIENCE) === true &&
+    user?.username === agentsName(namespace)
+  );
+}
+
+function agentsName(namespace: string): string {
+  return `system:serviceaccount:${namespace}:${AGENT_ACCOUNT}`;
 }
 
 /** The refusal of a request without a token. */

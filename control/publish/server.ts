@@ -12,56 +12,44 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
+  type Settings,
 } from "node:http2";
 import type { Socket } from "node:net";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import { MAX_ACK_BYTES, parseNodeName, readAck, takeAck } from "./acks.ts";
 import { serveAgent } from "./agent-stream.ts";
 import type { AgentRegistry } from "./agents.ts";
+import { Door, type DoorOptions } from "./door.ts";
 import type { Position, Publisher } from "./publisher.ts";
+
+/**
+ * What agents are told that they may send. They need one stream for snapshots, and one for a refusal or a renewed token;
+ * an ack or a token fits into what may be on its way unread.
+ */
+export const SERVER_SETTINGS: Settings = {
+  maxConcurrentStreams: 16,
+  initialWindowSize: 2 * MAX_ACK_BYTES,
+  maxHeaderListSize: 16 * 1024,
+};
 
 /** How often an agent is asked whether it lives; a second unanswered question closes the connection. */
 const DEFAULT_PING_MS = 5000;
 /** What a stopping server gives its connections to end by themselves. */
 const CLOSE_GRACE_MS = 500;
-/** With `admit`: a session that was not admitted for anything in this time is nobody's and is cut. */
-const DEFAULT_STRANGER_MS = 30_000;
 /** Admissions are not asked for more often than this, whatever the answers say. */
 const SHORTEST_ADMISSION_MS = 1000;
 
 /** What the server serves, and its seams. */
-export interface PublishServerOptions {
+export interface PublishServerOptions extends DoorOptions {
   readonly publisher: Publisher;
   readonly agents: AgentRegistry;
-  /**
-   * Decides whether who shows this `authorization` header may speak for a node. Must not reject. Without it
-   * everybody may: a unix socket or the simulator's network, where whoever gets there may do more anyway.
-   */
-  readonly admit?: (node: string, authorization: string | undefined) => Promise<StreamAdmission>;
   /** The HTTP/2 server; default cleartext. See control/tls/serving.ts for the other. */
   readonly server?: Http2Server | Http2SecureServer;
   readonly pingMs?: number;
-  readonly strangerMs?: number;
-  /** Told when an agent is refused, at its first word or later, when its token ends. */
-  readonly onRefused?: (node: string, problem: string) => void;
   /** Told of every ack (refusal false) and nack (true). */
   readonly onAck?: (node: string, refusal: boolean) => void;
   /** Told of all ports that, as a node's agent knows, declare what is not spoken there. */
   readonly onMisdeclared?: (node: string, ports: readonly MisdeclaredPort[]) => void;
-}
-
-/** A yes, and when to ask again; or a no with HTTP's status and the cause in words. */
-export type StreamAdmission =
-  | { readonly kind: "admitted"; readonly againMs: number }
-  | { readonly kind: "refused"; readonly status: number; readonly problem: string };
-
-/** A header that was good for a node. Times of performance.now(). */
-interface Shown {
-  readonly node: string;
-  readonly authorization: string | undefined;
-  /** When the agent showed it. */
-  readonly at: number;
-  readonly until: number;
 }
 
 /** The server, not yet listening: call listen on `server`. */
@@ -71,19 +59,17 @@ export class PublishServer {
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Connections, also those that never become a session: a TLS handshake may hang. */
   readonly #sockets = new Set<Socket>();
-  /** What each session was last admitted with: agents show a renewed token with an ack, in a quiet world with a repeated one. */
-  readonly #shown = new WeakMap<ServerHttp2Session, Shown>();
-  /** Sessions that were admitted for something, once. */
-  readonly #known = new WeakSet<ServerHttp2Session>();
+  readonly #door: Door;
   readonly #streams = new Set<ServerHttp2Stream>();
 
   constructor(options: PublishServerOptions) {
     this.#options = options;
-    // An agent needs one stream for snapshots, and one for a refusal or a renewed token.
-    this.server = options.server ?? createServer({ settings: { maxConcurrentStreams: 16 } });
+    this.#door = new Door(options);
+    this.server = options.server ?? createServer({ settings: SERVER_SETTINGS });
     this.server.on("session", (session: ServerHttp2Session) => this.#adopt(session));
     this.server.on("connection", (socket: Socket) => {
       this.#sockets.add(socket);
+      this.#door.connected(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
   }
@@ -105,16 +91,13 @@ export class PublishServer {
 
   #adopt(session: ServerHttp2Session): void {
     this.#sessions.add(session);
-    session.on("stream", (stream, headers) => this.#route(stream, headers));
-    const { admit, pingMs = DEFAULT_PING_MS, strangerMs = DEFAULT_STRANGER_MS } = this.#options;
-    const timer = watchPeer(session, pingMs);
-    const stranger = setTimeout(() => {
-      if (admit !== undefined && !this.#known.has(session)) session.destroy();
-    }, strangerMs);
-    stranger.unref();
+    this.#door.adopt(session);
+    session.on("stream", (stream, headers) => {
+      if (this.#door.allows(session)) this.#route(stream, headers);
+    });
+    const timer = watchPeer(session, this.#options.pingMs ?? DEFAULT_PING_MS);
     session.on("close", () => {
       clearInterval(timer);
-      clearTimeout(stranger);
       this.#sessions.delete(session);
     });
     // Connection errors end in "close"; without a listener they would end the process.
@@ -144,7 +127,7 @@ export class PublishServer {
       answer(stream, 400, "node: must be a node's name");
       return;
     }
-    const admission = await this.#admit(stream, node, authorization);
+    const admission = await this.#door.admit(stream, node, authorization);
     if (admission.kind === "refused") {
       answer(stream, admission.status, admission.problem);
       return;
@@ -162,33 +145,6 @@ export class PublishServer {
     });
   }
 
-  async #admit(
-    stream: ServerHttp2Stream,
-    node: string,
-    authorization: string | undefined,
-    at: number = performance.now(),
-  ): Promise<StreamAdmission> {
-    const { admit, onRefused } = this.#options;
-    if (admit === undefined) return { kind: "admitted", againMs: Infinity };
-    // The type checker does not know that a destroyed stream has lost its session.
-    const session = stream.session as ServerHttp2Session | undefined;
-    const shown = session && this.#shown.get(session);
-    const left = shown === undefined ? 0 : shown.until - performance.now();
-    // Nearly every ack of an older agent: the same words again, which costs no hash and no turn of the loop.
-    if (left > 0 && shown?.node === node && shown.authorization === authorization)
-      return { kind: "admitted", againMs: left };
-    const admission = await admit(node, authorization);
-    if (admission.kind === "refused") onRefused?.(node, admission.problem);
-    else if (session !== undefined) {
-      const until = performance.now() + admission.againMs;
-      // An answer about an old token may come after a renewed one was shown.
-      if (at >= (this.#shown.get(session)?.at ?? 0))
-        this.#shown.set(session, { node, authorization, at, until });
-      this.#known.add(session);
-    }
-    return admission;
-  }
-
   /** Asks again when the admission ends, with the newest token; a no ends the stream, and the agent comes back. */
   #admitAgain(stream: ServerHttp2Stream, node: string, againMs: number): void {
     if (againMs === Infinity) return;
@@ -200,8 +156,8 @@ export class PublishServer {
     const again = async (): Promise<void> => {
       const session = stream.session as ServerHttp2Session | undefined;
       if (session === undefined || stream.destroyed) return;
-      const shown = this.#shown.get(session);
-      const admission = await this.#admit(stream, node, shown?.authorization, shown?.at);
+      const shown = this.#door.shownOn(session);
+      const admission = await this.#door.admit(stream, node, shown?.authorization, shown?.at);
       if (stream.destroyed) return;
       if (admission.kind === "admitted") wait(admission.againMs);
       else stream.end();
@@ -234,7 +190,7 @@ export class PublishServer {
       answer(stream, 400, read.problem);
       return;
     }
-    const admission = await this.#admit(stream, read.ack.node, authorization);
+    const admission = await this.#door.admit(stream, read.ack.node, authorization);
     if (admission.kind === "refused") {
       answer(stream, admission.status, admission.problem);
       return;

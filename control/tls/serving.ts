@@ -1,6 +1,7 @@
 /** The TLS server that agents come to, and its certificate, which is renewed without touching open connections. */
 
 import { createSecureServer, type Http2SecureServer, type SecureServerOptions } from "node:http2";
+import { SERVER_SETTINGS } from "../publish/server.ts";
 import { type Authority, type KeyPairTexts, makeServing } from "./authority.ts";
 
 /** How often the certificate is looked at. The wall clock decides, so a machine that slept is right at once. */
@@ -39,8 +40,7 @@ export function startServing(options: ServingOptions): Serving {
     ...contextOf(shown),
     allowHTTP1: false,
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    // An agent needs one stream for snapshots and one per ack.
-    settings: { maxConcurrentStreams: 16 },
+    settings: SERVER_SETTINGS,
   });
   let renewing = false;
   const renew = async (): Promise<void> => {

@@ -103,7 +103,7 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
     publisher,
     agents,
     server: serving.server,
-    strangerMs: 300,
+    strangerMs: 1_000,
     admit: (node, authorization) => admitter.admit(node, authorization),
     onRefused: (_, problem) => refusals.push(problem),
     onAck: () => witness.changed(),
