@@ -25,9 +25,10 @@ import { type ControlMetrics, makeMetrics } from "./metrics.ts";
 import { Pipeline } from "./pipeline.ts";
 import { AgentRegistry } from "./publish/agents.ts";
 import { Publisher } from "./publish/publisher.ts";
-import { PublishServer, type PublishServerOptions } from "./publish/server.ts";
+import { PublishServer, type PublishServerOptions, type Rival } from "./publish/server.ts";
 import { startReplica } from "./replica.ts";
 import { MisdeclaredReports } from "./report/misdeclared.ts";
+import { Rivals } from "./report/rivals.ts";
 import { type ControlStatus, statusPage } from "./status-page.ts";
 
 /** What the process gives: its log, clock and a name that no other control process has. */
@@ -59,6 +60,8 @@ interface Core {
   readonly metrics: ControlMetrics;
   /** What agents report of users' objects. */
   readonly reports: MisdeclaredReports;
+  /** What was seen of second agents of a node. */
+  readonly rivals: Rivals;
   /** Whether this replica leads; set once there is an election. Alone it does. */
   leading: () => boolean;
   /** How each collection of the API is followed; set once there are any. */
@@ -82,8 +85,12 @@ export async function startControl(config: ControlConfig, seams: ControlSeams): 
   const onMisdeclared: PublishServerOptions["onMisdeclared"] = (node, ports) =>
     core.reports.take(node, ports);
   const onCut: PublishServerOptions["onCut"] = (reason) => metrics.cutConnections.inc({ reason });
+  const onRival = (rival: Rival): void => {
+    metrics.rivalStreams.inc({ outcome: rival.kind });
+    core.rivals.take(rival);
+  };
   const server = new PublishServer({
-    ...{ ...admission, publisher, agents, onAck, onMisdeclared, onCut },
+    ...{ ...admission, publisher, agents, onAck, onMisdeclared, onCut, onRival },
   });
   const listen = await listenOn(server.server, config.listen);
   started.defer(() => server.close());
@@ -109,8 +116,12 @@ function makeCore(seams: ControlSeams): Core {
     now: () => performance.now(),
     onNew: (node, port) => seams.log("misdeclared-port", { node, ...port }),
   });
+  const rivals = new Rivals({
+    now: () => performance.now(),
+    onNew: ({ ref, problem }) => seams.log("second-agent", { node: ref.name, problem }),
+  });
   const alone = { leading: () => true, resources: () => [] };
-  return { seams, readiness, publisher, agents, pipeline, metrics, reports, ...alone };
+  return { seams, readiness, publisher, agents, pipeline, metrics, reports, rivals, ...alone };
 }
 
 /** Who answers, by path. */
@@ -126,6 +137,7 @@ async function openWindows(
   const conditions = (): readonly Condition[] => [
     ...core.pipeline.conditions(),
     ...core.reports.conditions(),
+    ...core.rivals.conditions(),
   ];
   const status = (): ControlStatus =>
     statusPage({
@@ -190,7 +202,7 @@ async function startOnCluster(
   settings: KubernetesConfig,
   started: AsyncDisposableStack,
 ): Promise<Admission> {
-  const { readiness, pipeline, publisher, agents, metrics, reports, seams } = core;
+  const { readiness, pipeline, publisher, agents, metrics, reports, rivals, seams } = core;
   const { log, epoch, signal } = seams;
   const kube = loadKubeConfig(settings.kubeconfig);
   const authorityOpen = readiness.await("the mesh's CA");
@@ -215,7 +227,10 @@ async function startOnCluster(
     ...{ kube, settings, pipeline, epoch, log, signal },
     statuses: () => pipeline.statuses(),
     workloads: () => pipeline.compilation.workloads,
-    reports,
+    reports: {
+      some: () => Promise.race([reports.some(), rivals.some()]),
+      conditions: () => [...reports.conditions(), ...rivals.conditions()],
+    },
     onRefusal: (reason) => metrics.refusedAgents.inc({ reason }),
   });
   started.use(replica);

@@ -31,6 +31,8 @@ export interface ControlMetrics {
   readonly refusedAgents: Counter<"reason">;
   /** Connections of agents' port that were cut, by `reason`. */
   readonly cutConnections: Counter<"reason">;
+  /** Streams for nodes that have one, by `outcome`. */
+  readonly rivalStreams: Counter<"outcome">;
   /** Also shows these from now on: control runs on a cluster. */
   watch(cluster: ClusterSources): void;
 }
@@ -83,8 +85,14 @@ export function makeMetrics(sources: MetricsSources): ControlMetrics {
     }),
     cutConnections: new Counter({
       name: "nodemesh_control_connections_cut_total",
-      help: "Connections to the agents' port that were cut: not admitted in time (late), too many of one address (address) or in all (all), too many requests before admission (streams), refused (refused), or more than an agent needs (node).",
+      help: "Connections to the agents' port that were cut, by reason.",
       labelNames: ["reason"],
+      registers,
+    }),
+    rivalStreams: new Counter({
+      name: "nodemesh_control_rival_streams_total",
+      help: "Streams of agents for nodes that have one already.",
+      labelNames: ["outcome"],
       registers,
     }),
     watch: (cluster) => clusterGauges(registry, cluster),

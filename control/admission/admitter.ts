@@ -53,7 +53,7 @@ export interface AdmitterOptions {
 
 /** A verdict, and for a yes the milliseconds after which to ask again. */
 export type Admission =
-  | { readonly kind: "admitted"; readonly againMs: number }
+  | (Extract<Verdict, { kind: "admitted" }> & { readonly againMs: number })
   | Extract<Verdict, { kind: "refused" }>;
 
 interface Known {
@@ -184,7 +184,7 @@ function knownFrom(
 }
 
 function admission(verdict: Verdict, againMs: number): Admission {
-  return verdict.kind === "refused" ? verdict : { kind: "admitted", againMs };
+  return verdict.kind === "refused" ? verdict : { ...verdict, againMs };
 }
 
 /**

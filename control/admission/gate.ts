@@ -6,9 +6,9 @@
 
 import { TurnsByAddress } from "./turns.ts";
 
-/** A yes, and when to ask again; or a no with HTTP's status and the cause in words. */
+/** A yes, for which pod (its uid) if that is known, and when to ask again; or a no with HTTP's status and the cause in words. */
 export type StreamAdmission =
-  | { readonly kind: "admitted"; readonly againMs: number }
+  | { readonly kind: "admitted"; readonly againMs: number; readonly pod?: string | undefined }
   | { readonly kind: "refused"; readonly status: number; readonly problem: string };
 
 /** What is known of a token without asking anybody. */

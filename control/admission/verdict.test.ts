@@ -29,7 +29,9 @@ function reasonOf(verdict: Verdict): string {
 
 test("an agent is admitted by its token's node, or by its pod's", () => {
   assert.deepEqual(judge(review(BY_NODE), question()), { kind: "admitted" });
-  assert.deepEqual(judge(review(BY_POD), question()), { kind: "admitted" });
+  const pod = { kind: "admitted", pod: "u1" };
+  assert.deepEqual(judge(review(BY_POD), question()), pod);
+  assert.deepEqual(judge(review({ ...BY_NODE, ...BY_POD }), question()), pod);
   const both = ["https://kubernetes.default.svc", "nodemesh-control"];
   assert.deepEqual(judge(review(BY_NODE, { audiences: both }), question()), { kind: "admitted" });
 });

@@ -61,7 +61,8 @@ export type Refusal =
 
 /** The decision: `status` is HTTP's, `problem` what the agent is told. */
 export type Verdict =
-  | { readonly kind: "admitted" }
+  /** `pod`: the uid of the pod that the token is of, if it says so. */
+  | { readonly kind: "admitted"; readonly pod?: string | undefined }
   | {
       readonly kind: "refused";
       readonly reason: Refusal;
@@ -125,20 +126,20 @@ function judgeNode(
   { node, nodeOfPod }: ReviewQuestion,
 ): Verdict {
   const named = extra[EXTRA.node]?.[0];
-  if (named !== undefined) return compare(named, node);
+  const podUid = extra[EXTRA.podUid]?.[0];
+  if (named !== undefined) return compare(named, node, podUid);
   // API servers before 1.30 name the pod only.
   const podName = extra[EXTRA.podName]?.[0];
-  const podUid = extra[EXTRA.podUid]?.[0];
   if (podName === undefined || podUid === undefined)
     return refused("not-bound", 403, "the token is bound to no pod: mount a projected token");
   const found = nodeOfPod(podName, podUid);
   if (found === undefined || found === "")
     return refused("unknown-pod", 403, `pod ${podName} (${podUid}) is not known to control`);
-  return compare(found, node);
+  return compare(found, node, podUid);
 }
 
-function compare(found: string, asked: string): Verdict {
-  if (found === asked) return { kind: "admitted" };
+function compare(found: string, asked: string, pod: string | undefined): Verdict {
+  if (found === asked) return { kind: "admitted", ...(pod !== undefined && { pod }) };
   return refused("other-node", 403, `the token is for node ${found}, not for ${asked}`);
 }
 

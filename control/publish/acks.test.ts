@@ -148,3 +148,20 @@ test("node names are those of Kubernetes", () => {
   for (const bad of [null, "", "-a", "A", "a b", "a/b", "x".repeat(254)])
     assert.equal(parseNodeName(bad), undefined);
 });
+
+test("a node is one pod's to speak for, until its stream has ended; a newer stream of that pod takes the place", () => {
+  const agents = registry();
+  let replaced = 0;
+  assert.deepEqual(agents.claim("n1", "u1"), { kind: "free" });
+  const older = agents.connect("n1", { pod: "u1", onReplaced: () => replaced++ });
+  assert.deepEqual(agents.claim("n1", "u1"), { kind: "own" });
+  assert.deepEqual(agents.claim("n1", "u2"), { kind: "held", by: "u1" });
+  assert.deepEqual(agents.claim("n1", undefined), { kind: "held", by: "u1" });
+  const newer = agents.connect("n1", { pod: "u1" });
+  assert.equal(replaced, 1);
+  assert.equal(agents.ackedOn(older, { epoch: "e", version: 9 }), false);
+  assert.equal(agents.ackedOn(newer, { epoch: "e", version: 8 }), true);
+  assert.equal(agents.get("n1")?.acked?.version, 8);
+  agents.disconnect(newer);
+  assert.deepEqual(agents.claim("n1", "u2"), { kind: "free" });
+});

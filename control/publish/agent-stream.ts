@@ -11,6 +11,8 @@ import type { Position, Publisher } from "./publisher.ts";
 export interface AgentStreamOptions {
   readonly stream: ServerHttp2Stream;
   readonly node: string;
+  /** See AgentLink. */
+  readonly pod: string | undefined;
   /** What the agent says it has. */
   readonly have: Position | undefined;
   /** The newest format of the codec that the agent says it reads. */
@@ -32,6 +34,7 @@ export function serveAgent(options: AgentStreamOptions): void {
   const { stream, publisher, agents } = options;
   const sender = new Sender(options);
   const unsubscribe = publisher.subscribe(() => sender.send());
+  stream.on("finish", unsubscribe);
   stream.on("close", () => {
     unsubscribe();
     agents.disconnect(sender.link);
@@ -40,12 +43,12 @@ export function serveAgent(options: AgentStreamOptions): void {
   stream.on("error", () => {});
   stream.respond({ ":status": 200, "content-type": "application/vnd.nodemesh.snapshots" });
   sender.send();
-  takeAcks(options);
+  takeAcks(options, sender.link);
 }
 
 /** The agent is known since the stream was admitted. What is no ack ends the stream: the agent comes back. */
-function takeAcks(options: AgentStreamOptions): void {
-  const { stream, node, agents, onAck, onMisdeclared } = options;
+function takeAcks(options: AgentStreamOptions, link: AgentLink): void {
+  const { stream, agents, onAck, onMisdeclared } = options;
   const reader = new FrameReader(MAX_ACK_BYTES);
   stream.on("data", (piece: Buffer) => {
     const messages = reader.push(piece);
@@ -53,7 +56,7 @@ function takeAcks(options: AgentStreamOptions): void {
     for (const ack of acks) {
       if (ack === undefined) return stream.close(constants.NGHTTP2_PROTOCOL_ERROR);
       const { misdeclared, ...position } = ack;
-      agents.acked(node, position);
+      if (!agents.ackedOn(link, position)) return;
       onAck();
       if (misdeclared !== undefined) onMisdeclared(misdeclared);
     }
@@ -64,6 +67,17 @@ const decoder = new TextDecoder();
 
 function ackIn(message: Uint8Array): StreamAck | undefined {
   return readStreamAck(decoder.decode(message));
+}
+
+/** What a stream gets to end by itself, milliseconds. */
+const END_MS = 1000;
+
+/** Ends a stream; one whose peer does not read or does not end it is closed soon. */
+export function endStream(stream: ServerHttp2Stream): void {
+  stream.end();
+  const timer = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), END_MS);
+  timer.unref();
+  stream.once("close", () => clearTimeout(timer));
 }
 
 class Sender {
@@ -77,14 +91,20 @@ class Sender {
   constructor(options: AgentStreamOptions) {
     this.#options = options;
     this.#position = options.have;
-    this.link = options.agents.connect(options.node, (position) => this.#acked(position));
+    const { agents, node, pod, stream } = options;
+    this.link = agents.connect(node, {
+      pod,
+      onAck: (position) => this.#acked(position),
+      onReplaced: () => endStream(stream),
+    });
   }
 
   send(): void {
     const { stream, publisher, agents, format } = this.#options;
     const { epoch, version } = publisher.snapshot;
     // Version 0: control itself knows nothing yet; an empty world would undo every enrolment.
-    if (this.#state === "unacknowledged" || version === 0 || stream.destroyed) return;
+    if (this.#state === "unacknowledged" || version === 0) return;
+    if (stream.destroyed || stream.writableEnded) return;
     const current = this.#position?.epoch === epoch && this.#position.version === version;
     if (current && this.#greeted) return;
     this.#state = "unacknowledged";

@@ -24,12 +24,25 @@ export interface Nack {
   readonly at: string;
 }
 
-/** One stream of one agent: a token that says which stream an event is about. */
+/** One stream of one agent: says which stream an event is about. */
 export interface AgentLink {
   readonly node: string;
-  /** Told of each ack of the agent while this is its newest stream. */
-  readonly onAck: (position: Position) => void;
+  /** Uid of the agent's pod; undefined where nobody says. */
+  readonly pod?: string | undefined;
+  /** Told of each ack of the agent while this is its stream. */
+  readonly onAck?: (position: Position) => void;
+  /** A newer stream of the same pod has come: this one is none any more. */
+  readonly onReplaced?: () => void;
 }
+
+/** Whether a pod may speak for a node. */
+export type Claim =
+  /** Nobody does. */
+  | { readonly kind: "free" }
+  /** It does already. */
+  | { readonly kind: "own" }
+  /** Another pod does. */
+  | { readonly kind: "held"; readonly by: string | undefined };
 
 /** Refusals kept per agent. */
 const MAX_NACKS = 8;
@@ -49,10 +62,19 @@ export class AgentRegistry {
     this.#now = now;
   }
 
-  /** A stream was opened. A newer stream of the same node replaces the older one's place. */
-  connect(node: string, onAck: AgentLink["onAck"] = () => {}): AgentLink {
-    const link: AgentLink = { node, onAck };
+  /** Whether a pod (by its uid) may speak for a node now. A node has one agent, and one agent has one stream. */
+  claim(node: string, pod: string | undefined): Claim {
+    const held = this.#streams.get(node);
+    if (held === undefined) return { kind: "free" };
+    return held.link.pod === pod ? { kind: "own" } : { kind: "held", by: held.link.pod };
+  }
+
+  /** A stream was opened by a pod that may: it takes the place of an older one, which is told. */
+  connect(node: string, events: Omit<AgentLink, "node"> = {}): AgentLink {
+    const link: AgentLink = { ...events, node };
+    const older = this.#streams.get(node)?.link;
     this.#streams.set(node, { link });
+    older?.onReplaced?.();
     this.#update(node, { connected: true, since: this.#time(), sent: undefined });
     this.#forget();
     return link;
@@ -80,7 +102,14 @@ export class AgentRegistry {
     if (stream?.acked?.epoch === epoch && stream.acked.version > version) return;
     if (stream !== undefined) stream.acked = { epoch, version };
     this.#update(node, { acked: { epoch, version, at: this.#time() } });
-    stream?.link.onAck({ epoch, version });
+    stream?.link.onAck?.({ epoch, version });
+  }
+
+  /** The same, said on a stream; false: that one was replaced, and nothing counts that is said on it. */
+  ackedOn(link: AgentLink, position: Position): boolean {
+    if (this.#streams.get(link.node)?.link !== link) return false;
+    this.acked(link.node, position);
+    return true;
   }
 
   /** An agent refused a version. */

@@ -17,7 +17,7 @@ import {
 import type { Socket } from "node:net";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import { MAX_ACK_BYTES, parseNodeName, readAck, takeAck } from "./acks.ts";
-import { serveAgent } from "./agent-stream.ts";
+import { endStream, serveAgent } from "./agent-stream.ts";
 import type { AgentRegistry } from "./agents.ts";
 import { Door, type DoorOptions } from "./door.ts";
 import type { Position, Publisher } from "./publisher.ts";
@@ -46,11 +46,25 @@ export interface PublishServerOptions extends DoorOptions {
   /** The HTTP/2 server; default cleartext. See control/tls/serving.ts for the other. */
   readonly server?: Http2Server | Http2SecureServer;
   readonly pingMs?: number;
+  /** Told of a stream for a node that has one. */
+  readonly onRival?: (rival: Rival) => void;
   /** Told of every ack (refusal false) and nack (true). */
   readonly onAck?: (node: string, refusal: boolean) => void;
   /** Told of all ports that, as a node's agent knows, declare what is not spoken there. */
   readonly onMisdeclared?: (node: string, ports: readonly MisdeclaredPort[]) => void;
 }
+
+/** A stream for a node that has one. Pods are uids; undefined: not known. */
+export type Rival =
+  /** Of the same pod: the older stream is ended. An agent comes back so when it has lost its connection. */
+  | { readonly kind: "replaced"; readonly node: string; readonly pod: string | undefined }
+  /** Of another pod: the newer one is refused. */
+  | {
+      readonly kind: "refused";
+      readonly node: string;
+      readonly pod: string | undefined;
+      readonly by: string | undefined;
+    };
 
 /** The server, not yet listening: call listen on `server`. */
 export class PublishServer {
@@ -132,7 +146,7 @@ export class PublishServer {
       answer(stream, admission.status, admission.problem);
       return;
     }
-    if (stream.destroyed) return;
+    if (stream.destroyed || !this.#claims(stream, node, admission.pod)) return;
     this.#streams.add(stream);
     stream.on("close", () => this.#streams.delete(stream));
     this.#admitAgain(stream, node, admission.againMs);
@@ -140,9 +154,24 @@ export class PublishServer {
     const format = parseFormat(url.searchParams.get("format"));
     const taken = (): void => onAck?.(node, false);
     serveAgent({
-      ...{ stream, node, have, format, publisher, agents, onAck: taken },
+      ...{ stream, node, pod: admission.pod, have, format, publisher, agents, onAck: taken },
       onMisdeclared: (ports) => onMisdeclared?.(node, ports),
     });
+  }
+
+  /** Whether this pod is the one that speaks for the node; if not, it is refused. */
+  #claims(stream: ServerHttp2Stream, node: string, pod: string | undefined): boolean {
+    const { agents, onRival } = this.#options;
+    const claim = agents.claim(node, pod);
+    if (claim.kind === "free") return true;
+    if (claim.kind === "own") {
+      onRival?.({ kind: "replaced", node, pod });
+      return true;
+    }
+    onRival?.({ kind: "refused", node, pod, by: claim.by });
+    const problem = `pod ${claim.by ?? "(unknown)"} speaks for node ${node}, ${pod ?? "this one"} may not`;
+    answer(stream, 409, `${problem} before that one's stream has ended`);
+    return false;
   }
 
   /** Asks again when the admission ends, with the newest token; a no ends the stream, and the agent comes back. */
@@ -160,7 +189,7 @@ export class PublishServer {
       const admission = await this.#door.admit(stream, node, shown?.authorization, shown?.at);
       if (stream.destroyed) return;
       if (admission.kind === "admitted") wait(admission.againMs);
-      else stream.end();
+      else endStream(stream);
     };
     wait(againMs);
     stream.once("close", () => clearTimeout(timer));
@@ -193,6 +222,11 @@ export class PublishServer {
     const admission = await this.#door.admit(stream, read.ack.node, authorization);
     if (admission.kind === "refused") {
       answer(stream, admission.status, admission.problem);
+      return;
+    }
+    const { node } = read.ack;
+    if (agents.claim(node, admission.pod).kind === "held") {
+      answer(stream, 409, `another pod speaks for node ${node}`);
       return;
     }
     const verdict = takeAck(read.ack, agents);

@@ -8,7 +8,7 @@ import { Admitter, ReviewUnavailable } from "../../control/admission/admitter.ts
 import type { ReviewStatus } from "../../control/admission/verdict.ts";
 import { AgentRegistry } from "../../control/publish/agents.ts";
 import { Publisher } from "../../control/publish/publisher.ts";
-import { PublishServer } from "../../control/publish/server.ts";
+import { PublishServer, type Rival } from "../../control/publish/server.ts";
 import { makeAuthority, readAuthority, servingNames } from "../../control/tls/authority.ts";
 import { startServing } from "../../control/tls/serving.ts";
 import { partsOf, startAgent, type TestAgent, type Witness } from "./control-link.ts";
@@ -49,6 +49,7 @@ export interface TlsLab extends AsyncDisposable {
   /** The tokens that the API server was asked about. */
   readonly asked: readonly string[];
   readonly refusals: string[];
+  readonly rivals: Rival[];
   /** Whether the API server does not answer, what control takes the time to be, and its clock that nobody sets (ms). */
   readonly state: { away: boolean; clock: number; elapsed: number };
   readonly renewals: number[];
@@ -71,6 +72,7 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
   const reviews: Reviews = new Map([["agent-1", agentOf("n1")]]);
   const asked: string[] = [];
   const refusals: string[] = [];
+  const rivals: Rival[] = [];
   const renewals: number[] = [];
   const publisher = new Publisher("e1");
   publisher.publish(partsOf(["a"]));
@@ -106,6 +108,7 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
     strangerMs: 1_000,
     admit: (node, authorization) => admitter.admit(node, authorization),
     onRefused: (_, problem) => refusals.push(problem),
+    onRival: (rival) => rivals.push(rival),
     onAck: () => witness.changed(),
   });
   stack.defer(() => server.close());
@@ -126,6 +129,7 @@ export async function startLab(witness: Witness): Promise<TlsLab> {
     reviews,
     asked,
     refusals,
+    rivals,
     renewals,
     state,
     control,

@@ -310,3 +310,49 @@ test("a renewed token is shown in a quiet world too: no refusal, no new connecti
     ["connecting", "connected", "synced"],
   );
 });
+
+/** The API server's word on the token of a pod of node n1. */
+function ofPod(uid: string): ReturnType<typeof agentOf> {
+  const prefix = "authentication.kubernetes.io";
+  const extra = { [`${prefix}/node-name`]: ["n1"], [`${prefix}/pod-uid`]: [uid] };
+  return agentOf("n1", {
+    user: { username: "system:serviceaccount:nodemesh:nodemesh-agent", extra },
+  });
+}
+
+test("a second process with the agent's token ends its stream, which the agent is told", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  lab.reviews.set("agent-1", ofPod("u1"));
+  await using agent = lab.agent();
+  await witness.until("ack of 1", () => lab.agents.get("n1")?.acked?.version === 1);
+  await using thief = lab.agent();
+  await witness.until("the thief is heard", () => thief.statuses.at(-1)?.kind === "synced");
+  const lost = (): string | undefined =>
+    agent.statuses.flatMap((one) => (one.kind === "lost" ? [one.problem] : []))[0];
+  await witness.until("the agent is told", () => lost() !== undefined);
+  assert.equal(lost(), "control closed the stream");
+  assert.deepEqual(lab.rivals[0], { kind: "replaced", node: "n1", pod: "u1" });
+});
+
+test("another pod's token is refused while the node's agent is there, and taken when it is gone", async () => {
+  const witness = new Witness();
+  await using lab = await startLab(witness);
+  lab.reviews.set("agent-1", ofPod("u1"));
+  lab.reviews.set("agent-2", ofPod("u2"));
+  {
+    await using agent = lab.agent();
+    await witness.until("ack of 1", () => lab.agents.get("n1")?.acked?.version === 1);
+    await lab.write("token", "agent-2");
+    assert.match(
+      await lossOf(lab, witness),
+      /^control answered 409: pod u1 speaks for node n1, u2 may not before/,
+    );
+    assert.deepEqual(lab.rivals[0], { kind: "refused", node: "n1", pod: "u2", by: "u1" });
+    lab.publisher.publish(partsOf(["a", "b"]));
+    await witness.until("the agent follows", () => lab.agents.get("n1")?.acked?.version === 2);
+    assert.equal(agent.statuses.at(-1)?.kind, "synced");
+  }
+  await using next = lab.agent();
+  await witness.until("the next agent is heard", () => next.statuses.at(-1)?.kind === "synced");
+});

@@ -28,6 +28,8 @@ export type ConditionReason =
   | "protocol-conflict"
   /** Clients speak something else than the HTTP/1 that a port declares; it is carried as bytes. */
   | "misdeclared-port"
+  /** More than one process speaks as the agent of a node. */
+  | "second-agent"
   /** A pod says mesh/enabled=false while a ServiceMesh would enrol it; the pod wins. */
   | "enrolment-conflict"
   /** A ServiceMesh names a Service that is not there. */
