@@ -11,13 +11,14 @@ import { fullDelta } from "#model/snapshot-delta.ts";
 import type { AgentConfig } from "./config.ts";
 import { MeshBpf } from "./kernel/bpf.ts";
 import { resolveCgroup } from "./kernel/cgroup.ts";
-import { HeartbeatWriter } from "./kernel/heartbeat.ts";
+import { Heartbeat } from "./kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
 import { NodeLock } from "./kernel/lock.ts";
 import { Drain, endOnce, Prerequisites } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import { collectGarbage, RETURN_MS, returnFreed } from "./memory.ts";
 import { openPages } from "./pages.ts";
+import { MainPulse } from "./pulse.ts";
 import { DirectoryLocator, type PodLocator } from "./redirect/locator.ts";
 import { ProcLocator } from "./redirect/proc-locator.ts";
 import { Redirect } from "./redirect/redirect.ts";
@@ -76,7 +77,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
     if (clean) bpf.uninstall();
   });
   const misdeclared = new MisdeclaredPorts(MISDECLARED_MS, () => performance.now());
-  const workers = makeWorkers(inputs, telemetry, misdeclared, bpf.patienceFd);
+  const workers = makeWorkers(inputs, telemetry, misdeclared, bpf);
   await workers.start();
   parts.defer(() => workers.stop());
 
@@ -88,7 +89,13 @@ export async function startApp(inputs: AppInputs): Promise<App> {
       onRemark: (uid, remark) => log("warn", "a pod is caught in part", { pod: uid, remark }),
     }),
   );
-  parts.use(new HeartbeatWriter(bpf.maps.heartbeat));
+  parts.use(
+    new MainPulse({
+      pulse: workers.pulse,
+      heartbeat: new Heartbeat(bpf.heartbeatFd),
+      onHang: (index) => inputs.onFatal(new Error(`data worker ${index} hangs`)),
+    }),
+  );
 
   const store = new SnapshotStore(Date.now);
   await follow({ inputs, store, workers, redirect, misdeclared, parts, onSynced: synced });
@@ -126,7 +133,7 @@ function makeWorkers(
   { config, log, onFatal }: AppInputs,
   { blocks, rings }: Telemetry,
   misdeclared: MisdeclaredPorts,
-  patienceFd: number,
+  { patienceFd, heartbeatFd }: Pick<MeshBpf, "patienceFd" | "heartbeatFd">,
 ): Workers {
   return new Workers({
     count: config.workers,
@@ -137,6 +144,7 @@ function makeWorkers(
       upstreamMark: MARK_UPSTREAM,
       inboundMark: MARK_INBOUND,
       patienceFd,
+      heartbeatFd,
       limits: config.limits,
       timeouts: config.timeouts,
       accessLog: config.accessLog,

@@ -22,6 +22,10 @@ export interface WorkerInit {
   readonly inboundMark: number;
   /** Descriptor of the map of what applications told their sockets about silent peers; -1: there is none. */
   readonly patienceFd: number;
+  /** Descriptor of the map that tells the kernel that connections are carried; -1: there is none. */
+  readonly heartbeatFd: number;
+  /** What main and the workers know of each other (pulse.ts). */
+  readonly pulse: SharedArrayBuffer;
   readonly limits: DataLimits;
   readonly timeouts: DataTimeouts;
   /** Fraction of requests and connections that get an access-log line, 0 to 1. */

@@ -46,6 +46,7 @@ import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { HeadPool } from "./transport/head-pool.ts";
 import { HeadSlots } from "./transport/head-slots.ts";
 import { plaintext } from "./transport/plaintext.ts";
+import { Beat } from "./worker/beat.ts";
 import { Commands, DONE, type Outcome, type Reply } from "./worker/commands.ts";
 import { Departure } from "./worker/departure.ts";
 import { OwnHost } from "./worker/own-host.ts";
@@ -123,6 +124,7 @@ class DataWorker {
     this.#tell({ kind: "started", wakeFd: this.#loop.wakeFd });
     this.#loop.arm(this.#housekeeping, HOUSEKEEPING_MS);
     collectGarbage();
+    new Beat({ ...this.#init, loop: this.#loop });
     this.#loop.run();
     this.#loop.dispose();
     this.#port.close();

@@ -10,6 +10,7 @@ import { lastErrno, libc } from "./kernel/ffi.ts";
 import { localPortRange, netnsCookie } from "./kernel/netns.ts";
 import { Sockets } from "./kernel/sockets.ts";
 import type { Command, News, Question, Row, WorkerInit } from "./messages.ts";
+import { createPulse } from "./pulse.ts";
 import type { CaughtPod, PodUsers } from "./redirect/pod-users.ts";
 import { type Fulfilled, WorkerLink } from "./worker-link.ts";
 
@@ -19,7 +20,7 @@ const F_DUPFD_CLOEXEC = 1030;
 /** What the workers are given, beside their own port and counters. */
 export interface WorkersInputs {
   readonly count: number;
-  readonly settings: Omit<WorkerInit, "index" | "workers" | "port" | "metrics" | "log">;
+  readonly settings: Omit<WorkerInit, "index" | "workers" | "port" | "metrics" | "log" | "pulse">;
   /** One block of counters and (unless off) one access-log ring per worker. */
   readonly metrics: readonly SharedArrayBuffer[];
   readonly logs: readonly (SharedArrayBuffer | undefined)[];
@@ -40,10 +41,13 @@ export class Workers implements PodUsers {
   readonly #running: Set<WorkerLink> = new Set();
   /** Aborted when a drain is not waited for any more. */
   readonly #drain: AbortController = new AbortController();
+  /** What they and main know of each other. */
+  readonly pulse: SharedArrayBuffer;
   #nextOwner = 0;
 
   constructor(inputs: WorkersInputs) {
     this.#inputs = inputs;
+    this.pulse = createPulse(inputs.count);
   }
 
   /** Starts the threads; resolves when all are turning, rejects when one can't. */
@@ -125,7 +129,7 @@ export class Workers implements PodUsers {
     const { settings, count, metrics, logs, onDeath } = this.#inputs;
     const init = {
       ...settings,
-      ...{ index, workers: count, log: logs[index] },
+      ...{ index, workers: count, log: logs[index], pulse: this.pulse },
       metrics: metrics[index] as SharedArrayBuffer,
     };
     const link: WorkerLink = new WorkerLink(init, {

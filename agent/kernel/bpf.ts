@@ -49,6 +49,8 @@ export class MeshBpf implements Disposable {
   readonly maps: MeshMaps;
   /** Descriptor of the map `patience`, for threads that ask it by themselves. Open until this is disposed of. */
   readonly patienceFd: number;
+  /** Of the map `heartbeat`, likewise. */
+  readonly heartbeatFd: number;
   readonly #pins: string;
   readonly #node: readonly Collection[];
   readonly #lookup: CollectionSpec;
@@ -75,6 +77,7 @@ export class MeshBpf implements Disposable {
     this.#lookup = parseObject("lookup");
     this.maps = typedMaps((name) => connect.map(name));
     this.patienceFd = connect.map("patience").fd;
+    this.heartbeatFd = connect.map("heartbeat").fd;
     this.#adoptPodLinks();
     this.#attachNode(options.cgroup);
   }

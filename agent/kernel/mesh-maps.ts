@@ -8,7 +8,6 @@ import {
   type Address,
   type CidrKey,
   type ConnectionKey,
-  type Heartbeat,
   type ListeningKey,
   type ListeningState,
   objectMaps,
@@ -19,13 +18,12 @@ import {
 
 /**
  * The structs of bpf/mesh.h: `MeshAddress` is four 32-bit words of an IPv6 address as they lie in memory (IPv4 is
- * mapped), `PortKey.port` is in network byte order, `Heartbeat.beatNs` is CLOCK_MONOTONIC (0 = the agent said goodbye).
+ * mapped), `PortKey.port` is in network byte order.
  */
 export type {
   Address as MeshAddress,
   CidrKey,
   ConnectionKey,
-  Heartbeat,
   ListeningKey,
   ListeningState,
   Patience,
@@ -61,7 +59,6 @@ export interface ListeningTables {
 /** All maps that the agent touches. */
 export interface MeshMaps extends PodTables, ListeningTables {
   readonly listeners: { set(key: bigint, socketFd: number): void; delete(key: bigint): boolean };
-  readonly heartbeat: { set(index: number, value: Heartbeat): void };
   readonly counters: { get(index: number): bigint[] };
   /** What applications told their sockets about silent peers, by connection. */
   readonly patience: Table<ConnectionKey, Patience>;

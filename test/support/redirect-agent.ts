@@ -6,7 +6,7 @@
 import { createServer, type Server, Socket } from "node:net";
 import { MeshBpf } from "../../agent/kernel/bpf.ts";
 import { libc } from "../../agent/kernel/ffi.ts";
-import { HeartbeatWriter } from "../../agent/kernel/heartbeat.ts";
+import { BEAT_MS, Heartbeat } from "../../agent/kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "../../agent/kernel/layout.gen.ts";
 import {
   IP_BIND_ADDRESS_NO_PORT,
@@ -54,7 +54,7 @@ export type RedirectAgent = {
 
 interface Running {
   readonly bpf: MeshBpf;
-  readonly heartbeat: HeartbeatWriter;
+  readonly heartbeat: Disposable;
   readonly locator: DirectoryLocator;
   readonly redirect: Redirect;
 }
@@ -158,7 +158,20 @@ function start({ pinDirectory, cgroup, podDirectory, workers }: AgentPlace): voi
   const bpf = new MeshBpf({ pinDirectory, cgroup });
   const locator = new DirectoryLocator(podDirectory);
   const redirect = new Redirect({ node: "one", workers, kernel: bpf, locator, users });
-  running = { bpf, locator, redirect, heartbeat: new HeartbeatWriter(bpf.maps.heartbeat) };
+  running = { bpf, locator, redirect, heartbeat: beating(bpf.heartbeatFd) };
+}
+
+/** As a data worker does. */
+function beating(heartbeatFd: number): Disposable {
+  const heartbeat = new Heartbeat(heartbeatFd);
+  heartbeat.beat();
+  const timer = setInterval(() => heartbeat.beat(), BEAT_MS).unref();
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      heartbeat.sayGoodbye();
+    },
+  };
 }
 
 async function apply(workloads: readonly Workload[]): Promise<void> {

@@ -29,6 +29,8 @@ export interface RigOptions {
   readonly timeouts?: Partial<DataTimeouts> & { readonly requestMs?: number };
   /** Pods beside the client's; without them the endpoints' address is that of an enrolled pod of another node. */
   readonly pods?: readonly RigPod[];
+  /** The map that the worker tells the kernel by that it works; default none. */
+  readonly heartbeatFd?: number;
 }
 
 /** A pod of the rig: as the endpoints' one, but for what is given. */
@@ -128,6 +130,7 @@ export function rigWorkers(options: RigOptions, collector: Collector, said: Work
       upstreamMark: 0,
       inboundMark: 0,
       patienceFd: -1,
+      heartbeatFd: options.heartbeatFd ?? -1,
       limits: { ...LIMITS, ...options.limits },
       timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
       accessLog: 0,

@@ -183,6 +183,7 @@ function makeWorkers(): Workers {
       upstreamMark: 0,
       inboundMark: 0,
       patienceFd: -1,
+      heartbeatFd: -1,
       limits: {
         maxHeadBytes: 65_536,
         maxHeaders: 128,
