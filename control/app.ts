@@ -7,6 +7,7 @@ import {
   type Answer,
   closeServer,
   createGetServer,
+  frugally,
   json,
   type Route,
   scrapeRoute,
@@ -151,7 +152,7 @@ async function openWindows(
     "/metrics": scrapeRoute(metrics.page),
     "/ready": () => ready(readiness),
     "/live": () => text(200, "live"),
-    "/status": () => json(status()),
+    "/status": frugally(() => json(status())),
   };
   const admin = {
     "/conditions": () => json(conditions()),

@@ -41,6 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "agent/telemetry/metrics-page.ts",
     "agent/telemetry/prom-client.ts",
     "agent/telemetry/build-info.ts",
+    "agent/telemetry/turns.ts",
   ],
   "deploy/manifests": ["deploy/prometheus"],
   "deploy/prometheus": [],

@@ -75,7 +75,10 @@ function routesOf(providers: AdminProviders): ReadonlyMap<string, Route> {
   const { config, snapshot, pods, connections, endpoints, counters, readiness } = providers;
   return new Map<string, Route>([
     ["/config", () => json(200, config())],
-    ["/snapshot", (query) => onLimit(query, (limit) => json(200, snapshotPage(snapshot(), limit)))],
+    [
+      "/snapshot",
+      ({ query }) => onLimit(query, (limit) => json(200, snapshotPage(snapshot(), limit))),
+    ],
     ["/pods", listRoute(pods)],
     ["/connections", listRoute(connections)],
     ["/endpoints", listRoute(endpoints)],
@@ -92,7 +95,8 @@ function routesOf(providers: AdminProviders): ReadonlyMap<string, Route> {
 }
 
 function listRoute(listing: Listing): Route {
-  return (query) => onLimit(query, async (limit) => json(200, takeUpTo(await listing(), limit)));
+  return ({ query }) =>
+    onLimit(query, async (limit) => json(200, takeUpTo(await listing(), limit)));
 }
 
 /** Reads `?limit=`; 400 unless it is a number from 1 to MAX_LIMIT. */

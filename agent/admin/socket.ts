@@ -2,8 +2,7 @@
 
 import { once } from "node:events";
 import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
-import type { Server } from "node:http";
-import { connect } from "node:net";
+import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import { formatFor } from "./accept.ts";
+import { Budget } from "./budget.ts";
 import {
   CONTENT_TYPES,
   type Described,
@@ -70,26 +71,39 @@ export class MetricsPage {
   readonly #named: Map<string, Birth> = new Map();
   #generation = 0;
   #reading: Promise<Moment> | undefined;
+  /** What was read last, for those who ask while pages have cost enough. */
+  #last: Moment | undefined;
+  readonly #budget: Budget;
 
   constructor(inputs: MetricsPageInputs) {
     this.#inputs = inputs;
     this.#since = inputs.clock();
+    this.#budget = new Budget(inputs.clock);
   }
 
   /** The page for who asks. Who asks while one is being made shares it: many can't make the main thread do more work. */
   async scrape({ accept, scraper }: Scrape): Promise<Exposed> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
-    const moment = await this.#reading;
+    const moment = await this.#moment();
     const format = formatFor(accept);
     return { contentType: CONTENT_TYPES[format], body: this.#textFor(moment, format, scraper) };
   }
 
+  /** What is shown now: of this moment, unless too many have asked lately. */
+  #moment(): Moment | Promise<Moment> {
+    if (this.#last !== undefined && !this.#budget.affords) return this.#last;
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
   async #read(): Promise<Moment> {
+    const from = this.#inputs.clock();
     const families = await this.#inputs.read();
     const generation = ++this.#generation;
-    return { generation, families, held: this.#newOnes(families), texts: new Map() };
+    this.#last = { generation, families, held: this.#newOnes(families), texts: new Map() };
+    this.#budget.spend(this.#inputs.clock() - from);
+    return this.#last;
   }
 
   #textFor(moment: Moment, format: Format, scraper: Scraper | undefined): string {
@@ -101,8 +115,12 @@ export class MetricsPage {
     const isHeld = (one: PageSeries): boolean => (held.get(one) ?? 0) > upTo;
     // Of one moment, as many held back are the same ones: the newest.
     const key = `${format} ${[...held.keys()].filter(isHeld).length}`;
-    const text = texts.get(key) ?? expose(families, format, isHeld);
+    const known = texts.get(key);
+    if (known !== undefined) return known;
+    const from = this.#inputs.clock();
+    const text = expose(families, format, isHeld);
     texts.set(key, text);
+    this.#budget.spend(this.#inputs.clock() - from);
     return text;
   }
 

@@ -4,11 +4,12 @@
  */
 
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { Server } from "node:net";
 import {
   type Answer,
   closeServer,
   createGetServer,
+  frugally,
   json,
   type Route,
   scrapeRoute,
@@ -51,7 +52,11 @@ export async function startMonitor(inputs: MonitorInputs): Promise<Monitor> {
   const routes = probeRoutes(inputs);
   routes.set("/metrics", scrapeRoute(inputs.metrics));
   const { facts } = inputs;
-  if (facts !== undefined) routes.set("/facts", () => json(facts()));
+  if (facts !== undefined)
+    routes.set(
+      "/facts",
+      frugally(() => json(facts())),
+    );
   return listenOn(createGetServer({ routes, onError: inputs.onError }), inputs.listen);
 }
 

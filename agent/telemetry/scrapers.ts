@@ -7,8 +7,6 @@
  * connections may be one scraper's (a proxy).
  */
 
-import type { IncomingMessage } from "node:http";
-
 /** What a request for a page of metrics says. */
 export interface Scrape {
   /** Its Accept header. */
@@ -38,10 +36,13 @@ export const LONGEST_INTERVAL_MS = 150_000;
 const MOST_CONNECTIONS = 256;
 
 /** Reads a request. */
-export function scrapeOf({ headers, socket }: IncomingMessage): Scrape {
-  const scraper = { address: socket.remoteAddress ?? "", connection: socket };
-  const announced = headers[SCRAPERS_HEADER] !== undefined;
-  return { accept: headers.accept ?? "", scraper: announced ? scraper : undefined };
+export function scrapeOf(
+  { headers }: { readonly headers: ReadonlyMap<string, string> },
+  caller: Scraper["connection"] & { readonly address: string },
+): Scrape {
+  const scraper = { address: caller.address, connection: caller };
+  const announced = headers.has(SCRAPERS_HEADER);
+  return { accept: headers.get("accept") ?? "", scraper: announced ? scraper : undefined };
 }
 
 interface Visit {

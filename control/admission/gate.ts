@@ -4,7 +4,7 @@
  * the API server hears of so many in a second.
  */
 
-import { TurnsByAddress } from "./turns.ts";
+import { TurnsByAddress } from "../../agent/telemetry/turns.ts";
 
 /** A yes, for which pod (its uid) if that is known, and when to ask again; or a no with HTTP's status and the cause in words. */
 export type StreamAdmission =

@@ -16,7 +16,8 @@ export interface Waiter {
 
 /** A turn, until it is ended. */
 export interface Turn {
-  readonly end: () => void;
+  /** `costMs`: so much later the next turn may begin. */
+  readonly end: (costMs?: number) => void;
 }
 
 interface Waiting {
@@ -52,19 +53,21 @@ export class TurnsByAddress {
       const next = this.#next();
       if (next === undefined) return;
       this.#running++;
-      next.begin({ end: () => this.#ended() });
-      if (apartMs > 0) this.#pause();
+      next.begin({ end: (costMs = 0) => this.#ended(costMs) });
+      if (apartMs > 0) this.#pause(apartMs);
     }
   }
 
-  #ended(): void {
+  #ended(costMs: number): void {
     this.#running--;
+    if (costMs > 0) this.#pause(costMs);
     this.#give();
   }
 
-  #pause(): void {
+  #pause(milliseconds: number): void {
     const now = performance.now();
-    this.#nextAt = Math.max(now, this.#nextAt) + this.#options.apartMs;
+    this.#nextAt = Math.max(now, this.#nextAt) + milliseconds;
+    clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       this.#give();
