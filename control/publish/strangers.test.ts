@@ -78,7 +78,11 @@ describe("connections that were not admitted", () => {
       assert.equal(await ask(agent, "good"), 200);
       const other = await open("127.0.0.2");
       const sockets: Socket[] = [];
-      for (let i = 0; i < 200; i++) sockets.push(await open());
+      for (let i = 0; i < 200; i++) {
+        sockets.push(await open());
+        // Not faster than an address may.
+        if (i >= 64) await new Promise((resolve) => setTimeout(resolve, 15));
+      }
       const alive = (): number => sockets.filter((one) => !one.destroyed).length;
       await until("the rest is gone", () => alive() === 128);
       assert.ok(sockets.slice(0, 72).every((one) => one.destroyed));
@@ -88,6 +92,17 @@ describe("connections that were not admitted", () => {
       assert.equal(await ask(newer, "good"), 200);
     },
   );
+
+  test("are not opened without end: a flood is cut before its handshakes", LIMIT, async (t) => {
+    const { cut, open, session } = await startServer(t, 60_000);
+    const from = performance.now();
+    for (let i = 0; i < 2_000; i++) await open();
+    const most = 1_024 + ((performance.now() - from) / 1_000) * 200 + 1;
+    await until("the flood is cut", () => cut.length >= 2_000 - most);
+    assert.ok(cut.filter((reason) => reason === "rate").length >= 2_000 - most, `${most}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert.equal(await ask(session(), "good"), 200);
+  });
 
   test("are not many in all; of the address that has most the oldest goes", LIMIT, async (t) => {
     const { cut, open } = await startServer(t, 60_000);

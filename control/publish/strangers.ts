@@ -11,6 +11,8 @@ export type CutReason =
   | "late"
   /** Its address has too many that were not. */
   | "address"
+  /** Its address opens too many in too short a time. */
+  | "rate"
   /** There are too many that were not, and its address has most of them. */
   | "all"
   /** It asked too much before it was admitted. */
@@ -31,6 +33,11 @@ export interface StrangersOptions {
 const MAX_OF_ADDRESS = 128;
 /** In all. */
 const MAX_IN_ALL = 1024;
+/** New ones of one address at once (all agents of a large cluster may come back from behind one), and then a second: each costs a handshake, a millisecond. */
+const NEW_AT_ONCE = 1024;
+const NEW_A_SECOND = 200;
+/** Addresses whose new connections are counted; the one that came last longest ago is forgotten first. */
+const MAX_ADDRESSES = 4096;
 
 interface Stranger {
   readonly socket: Socket;
@@ -45,6 +52,8 @@ export class Strangers {
   readonly #options: StrangersOptions;
   /** By address, and there by port; the oldest first. */
   readonly #strangers = new Map<string, Map<number, Stranger>>();
+  /** What each address may still open at once, and when that was so (ms). */
+  readonly #allowed = new Map<string, { readonly left: number; readonly at: number }>();
   #count = 0;
 
   constructor(options: StrangersOptions) {
@@ -59,6 +68,11 @@ export class Strangers {
   /** A connection was accepted. */
   add(socket: Socket): void {
     const { remoteAddress: address = "", remotePort: port = 0 } = socket;
+    if (!this.#mayOpen(address)) {
+      socket.destroy();
+      this.#options.onCut("rate");
+      return;
+    }
     const timer = setTimeout(() => this.#cut(address, "late", port), this.#options.lateMs);
     timer.unref();
     const all = this.#strangers.getOrInsertComputed(address, () => new Map());
@@ -77,6 +91,18 @@ export class Strangers {
   /** Cuts one. No farewell: whoever does not go by it could go on asking. */
   cut({ remoteAddress = "", remotePort = 0 }: Peer, reason: CutReason): void {
     this.#cut(remoteAddress, reason, remotePort);
+  }
+
+  #mayOpen(address: string): boolean {
+    const now = performance.now();
+    const known = this.#allowed.get(address);
+    const earned = known === undefined ? 0 : ((now - known.at) / 1000) * NEW_A_SECOND;
+    const left = Math.min(NEW_AT_ONCE, (known?.left ?? NEW_AT_ONCE) + earned);
+    this.#allowed.delete(address);
+    this.#allowed.set(address, { left: left < 1 ? left : left - 1, at: now });
+    const [oldest] = this.#allowed.keys();
+    if (this.#allowed.size > MAX_ADDRESSES && oldest !== undefined) this.#allowed.delete(oldest);
+    return left >= 1;
   }
 
   /** Cuts the oldest of an address, or the one that is named by its port. */

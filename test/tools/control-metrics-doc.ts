@@ -10,7 +10,7 @@ import { Publisher } from "../../control/publish/publisher.ts";
 const LABEL_HELP: Readonly<Record<string, string>> = {
   verdict: "`taken` or `refused`",
   reason:
-    "of `nodemesh_control_conditions`: as the [events on objects](reference.md#events-on-objects), in lower case with dashes; of `nodemesh_control_agents_refused_total`: why the agent's token, account or node was refused, or that nobody could say; of `nodemesh_control_connections_cut_total`: `late` (not admitted in 10 s), `address` and `all` (too many that were not admitted, of one address or in all), `streams` (too many requests before it was admitted), `refused`, `node` (more than one agent needs)",
+    "of `nodemesh_control_conditions`: as the [events on objects](reference.md#events-on-objects), in lower case with dashes; of `nodemesh_control_agents_refused_total`: why the agent's token, account or node was refused, or that nobody could say; of `nodemesh_control_connections_cut_total`: `late` (not admitted in 10 s), `address` and `all` (too many that were not admitted, of one address or in all), `rate` (too many of one address in a second), `streams` (too many requests before it was admitted), `refused`, `node` (more than one agent needs)",
   outcome:
     "`replaced`: the older one was of the same pod, and was ended; `refused`: it is another pod's, and goes on",
   kind: "of objects, for example `pods`",
