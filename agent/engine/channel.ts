@@ -21,6 +21,7 @@
  * `onBug` of the loop.
  */
 
+import type { Leg } from "./leg.ts";
 import type { ToldPatience } from "./system.ts";
 import type { Vigil } from "./vigil.ts";
 
@@ -66,6 +67,8 @@ export interface Channel {
   readonly unread: boolean;
   /** Watches over the peer's silence; undefined once closed. Made when it is first asked for: short connections need none. */
   readonly vigil: Vigil | undefined;
+  /** What the kernel knows of the way to the peer; told to its meter, once there is one, and at the end. */
+  readonly leg: Leg;
   /** Bytes given to onData so far. */
   readonly bytesIn: number;
   /** Bytes that the kernel has taken so far. */

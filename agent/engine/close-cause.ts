@@ -1,7 +1,9 @@
 /** The causes of a channel's end, and what a failed system call means for one. */
 
 import { ECONNRESET, ENOBUFS, ENOMEM, ENOTCONN, EPIPE, errnoName } from "../kernel/errno.ts";
+import { SO_ERROR, SOL_SOCKET } from "../kernel/socket-constants.ts";
 import type { CloseCause } from "./channel.ts";
+import type { System } from "./system.ts";
 
 /** Both directions ended, or we closed. */
 export const CLOSED: CloseCause = { kind: "closed" };
@@ -40,6 +42,11 @@ const VANISHED: ReadonlySet<string> = new Set([
 /** The errno of a peer that did not answer any more: its machine, or the way there, is gone. Else undefined. */
 export function vanishedErrno(cause: CloseCause): string | undefined {
   return cause.kind === "failed" && VANISHED.has(cause.errno) ? cause.errno : undefined;
+}
+
+/** The errno that waits to be told of a socket, 0 for none; it is told once. */
+export function pendingError(system: System, fd: number): number {
+  return system.getOption(fd, SOL_SOCKET, SO_ERROR);
 }
 
 /** Whether a negative errno only says that the kernel is short of memory right now. */

@@ -5,6 +5,7 @@
 
 import { EAGAIN, EBADF, EFAULT, EINVAL_RESULT, errnoName } from "../kernel/errno.ts";
 import { EPOLLET, EPOLLIN } from "../kernel/socket-constants.ts";
+import { Looks } from "./looks.ts";
 import { Budget, Owner, Scheduler, Task } from "./owner.ts";
 import { ChunkPool } from "./send-queue.ts";
 import type { EpollEvents, System } from "./system.ts";
@@ -55,6 +56,7 @@ export class Loop implements TimerHandler {
   readonly chunks: ChunkPool = new ChunkPool();
   /** What clients make this worker hold. */
   readonly budget: Budget;
+  readonly looks: Looks;
   /** The one buffer that all channels of this worker read into. */
   readonly readBuffer: Uint8Array = new Uint8Array(READ_BYTES);
   /** Called after wakeLoop() from any thread, maybe once for several wakes. */
@@ -87,6 +89,7 @@ export class Loop implements TimerHandler {
   constructor(options: LoopOptions) {
     this.system = options.system;
     this.budget = new Budget(options.memoryLimitBytes ?? 64 * MIB);
+    this.looks = new Looks(options.system);
     this.#ownerLimitBytes = options.ownerMemoryLimitBytes ?? 16 * MIB;
     this.#now = performance.now();
     this.#wheel = new TimerWheel(this.#now);

@@ -2,6 +2,7 @@
 
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
 import { isScarcity } from "./close-cause.ts";
+import { Leg } from "./leg.ts";
 import type { Loop } from "./loop.ts";
 import type { Task } from "./owner.ts";
 import { SendQueue } from "./send-queue.ts";
@@ -21,9 +22,12 @@ export class Outgoing {
   writable: boolean;
   /** Whether FIN went out. */
   finSent: boolean = false;
+  readonly fd: number;
+  /** Whether the connection was begun here. */
+  readonly dialled: boolean;
   readonly #loop: Loop;
   readonly #task: Task;
-  readonly #fd: number;
+  #leg: Leg | undefined = undefined;
   #queue: SendQueue | undefined = undefined;
   /** What is promised to be sent in this turn: `[#soonStart, #soonEnd)`. */
   #soon: Uint8Array | undefined = undefined;
@@ -33,7 +37,8 @@ export class Outgoing {
   constructor(loop: Loop, task: Task, socket: { readonly fd: number; readonly writable: boolean }) {
     this.#loop = loop;
     this.#task = task;
-    this.#fd = socket.fd;
+    this.fd = socket.fd;
+    this.dialled = !socket.writable;
     this.writable = socket.writable;
   }
 
@@ -67,7 +72,7 @@ export class Outgoing {
     let sent = 0;
     if (this.writable && this.queued === 0) {
       const length = end - start;
-      sent = this.#took(this.#loop.system.write(this.#fd, bytes, start, length), length);
+      sent = this.#took(this.#loop.system.write(this.fd, bytes, start, length), length);
       if (sent === length) return SENT;
       if (sent < 0) return sent;
     }
@@ -92,7 +97,7 @@ export class Outgoing {
       segments.add(head, headStart, headEnd);
       segments.add(body, bodyStart, bodyEnd);
       const length = headLength + bodyEnd - bodyStart;
-      sent = this.#took(this.#loop.system.writev(this.#fd, segments), length);
+      sent = this.#took(this.#loop.system.writev(this.fd, segments), length);
       if (sent === length) return SENT;
       if (sent < 0) return sent;
     }
@@ -107,7 +112,7 @@ export class Outgoing {
   flush(): number {
     const queue = this.#queue;
     if (queue === undefined || queue.length === 0) return SENT;
-    const result = queue.flush(this.#loop.system, this.#fd);
+    const result = queue.flush(this.#loop.system, this.fd);
     const sent = this.#took(result, queue.offered);
     if (sent < 0) return sent;
     if (queue.length === 0) return SENT;
@@ -119,12 +124,19 @@ export class Outgoing {
   /** Half-closes; everything must have been sent. 0 or the negative errno. */
   sendFin(): number {
     this.finSent = true;
-    return this.#loop.system.shutdown(this.#fd);
+    return this.#loop.system.shutdown(this.fd);
+  }
+
+  /** What the kernel knows of the way; made when it is first asked for. */
+  get leg(): Leg {
+    this.#leg ??= new Leg(this.#loop, this);
+    return this.#leg;
   }
 
   /** Bytes that the peer has not acknowledged (one system call). FIN, which the kernel counts as a byte, is none. */
   unsentBytes(): number {
-    const inKernel = this.#loop.system.unsentBytes(this.#fd) - (this.finSent ? 1 : 0);
+    if (this.#leg?.arrived === true) return this.queued + this.deferred;
+    const inKernel = this.#loop.system.unsentBytes(this.fd) - (this.finSent ? 1 : 0);
     return this.queued + this.deferred + Math.max(0, inKernel);
   }
 
@@ -132,6 +144,12 @@ export class Outgoing {
   clear(): void {
     this.#soon = undefined;
     this.#queue?.clear();
+  }
+
+  /** The channel ends: its figures are told, its memory is given back. The socket is still there. */
+  end(): void {
+    this.#leg?.end();
+    this.clear();
   }
 
   /** How many bytes the kernel took; a negative errno when the socket is broken. */

@@ -1,7 +1,7 @@
 /** A TCP socket as a Channel. */
 
 import { EAGAIN, EINTR } from "../kernel/errno.ts";
-import { EPOLLERR, EPOLLHUP, EPOLLOUT, SO_ERROR, SOL_SOCKET } from "../kernel/socket-constants.ts";
+import { EPOLLERR, EPOLLHUP, EPOLLOUT } from "../kernel/socket-constants.ts";
 import type { Channel, ChannelHandler, CloseCause } from "./channel.ts";
 import {
   type ChannelState,
@@ -16,10 +16,12 @@ import {
   failedWith,
   isScarcity,
   MEMORY_LIMIT,
+  pendingError,
   THREW,
   TIMED_OUT,
 } from "./close-cause.ts";
 import { CLOSE_STALL_MS, Delivery, LINGER_MS, OVER, RESET_STALL_MS } from "./delivery.ts";
+import type { Leg } from "./leg.ts";
 import { type Loop, READ_BYTES } from "./loop.ts";
 import { Outgoing, OVER_LIMIT, QUEUED, SENT } from "./outgoing.ts";
 import { Task } from "./owner.ts";
@@ -88,6 +90,10 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
 
   get open(): boolean {
     return this.#opened;
+  }
+
+  get leg(): Leg {
+    return this.#out.leg;
   }
 
   get vigil(): Vigil | undefined {
@@ -314,14 +320,12 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
   }
 
   #nothingRead(result: number): void {
-    if (result === -EINTR) {
-      this.#loop.schedule(this);
-      return;
-    }
-    if (isScarcity(result)) {
-      this.#loop.scheduleAfterScarcity(this);
-      return;
-    }
+    if (result === -EINTR) this.#loop.schedule(this);
+    else if (isScarcity(result)) this.#loop.scheduleAfterScarcity(this);
+    else this.#nothingLeft(result);
+  }
+
+  #nothingLeft(result: number): void {
     this.#readable = false;
     this.#readOn = false;
     if (this.#broken !== undefined) this.#end(this.#broken);
@@ -329,7 +333,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     else if (result < 0) this.#end(causeOf(result));
     else if (!this.#peerEnded) this.#peerEnd();
     else if (this.#state === "lingering" && this.#errorSeen)
-      this.#end(causeOf(this.#socketError()));
+      this.#end(causeOf(pendingError(this.#loop.system, this.#fd)));
   }
 
   #peerEnd(): void {
@@ -342,7 +346,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
 
   #finishConnect(): void {
     if (!this.#out.writable) return;
-    const error = this.#errorSeen ? this.#socketError() : 0;
+    const error = this.#errorSeen ? pendingError(this.#loop.system, this.#fd) : 0;
     if (error !== 0) {
       this.#end(failedWith(error));
       return;
@@ -353,10 +357,6 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.handler.onOpen(this);
     if (this.#state === "open" && this.#finAsked && !this.#out.finSent && this.queuedBytes === 0)
       this.#sendFin();
-  }
-
-  #socketError(): number {
-    return this.#loop.system.getOption(this.#fd, SOL_SOCKET, SO_ERROR);
   }
 
   /** RST to the peer, then the end. */
@@ -381,7 +381,7 @@ export class PlainChannel extends Task implements Channel, TimerHandler {
     this.#cause = cause;
     this.#writeOpen = false;
     this.#loop.cancel(this.#timer);
-    this.#out.clear();
+    this.#out.end();
     this.owner.channels--;
     if (this.#fd >= 0) this.#loop.release(this.#fd);
     this.#loop.schedule(this);

@@ -60,6 +60,8 @@ export const TCP_KEEPIDLE = 4;
 export const TCP_KEEPINTVL = 5;
 /** Probes without an answer until the connection ends. */
 export const TCP_KEEPCNT = 6;
+/** What the kernel knows of a connection: struct tcp_info (linux/tcp.h). */
+export const TCP_INFO = 11;
 /** Milliseconds that sent bytes may go without an answer. */
 export const TCP_USER_TIMEOUT = 18;
 

@@ -18,6 +18,8 @@ import {
   SOCK_NONBLOCK,
   SOCK_STREAM,
   SOL_SOCKET,
+  SOL_TCP,
+  TCP_INFO,
 } from "./socket-constants.ts";
 
 const CLONE_NEWNET = 0x40000000;
@@ -35,6 +37,31 @@ const MAX_IOVECS = 8;
 /** `struct epoll_event` is packed on x86-64 only. */
 const EVENT_WORDS: number = process.arch === "x64" ? 3 : 4;
 const EVENT_DATA_AT: number = process.arch === "x64" ? 1 : 2;
+
+/** Where struct tcp_info has what is read of it, in 32-bit words; it only ever grew at its end. */
+const TCP_INFO_AT = {
+  roundTrip: 17,
+  totalRetransmitted: 25,
+  acked: 30,
+  leastRoundTrip: 37,
+  dataSegmentsOut: 39,
+  duplicates: 54,
+} as const;
+/** Up to the last of them: the kernel copies no more. */
+const TCP_INFO_WORDS: number = TCP_INFO_AT.duplicates + 1;
+const WORD = 0x100000000;
+/** `tcpi_min_rtt` of a connection on which nothing was measured yet. */
+const UNMEASURED = 0xffffffff;
+
+/** What a look at a connection fills, structurally the engine's TcpFigures. */
+export interface FiguresMemory {
+  roundTripUs: number;
+  leastRoundTripUs: number;
+  sentSegments: number;
+  retransmittedSegments: number;
+  duplicateSegments: number;
+  ackedBytes: number;
+}
 
 /** What writev needs of the engine's Segments. */
 export interface IoPieces {
@@ -62,6 +89,8 @@ export class Sockets {
   /** [option or length, second word of struct linger, ioctl answer]. */
   readonly #ints: Int32Array = new Int32Array(4);
   readonly #intsAt: number = addressOf(this.#ints);
+  readonly #info: Uint32Array = new Uint32Array(TCP_INFO_WORDS);
+  readonly #infoAt: number = addressOf(this.#info);
   readonly #epollEvent: Int32Array = new Int32Array(EVENT_WORDS);
   readonly #epollEventAt: number = addressOf(this.#epollEvent);
   readonly #iovecs: Uint32Array = new Uint32Array(MAX_IOVECS * 4);
@@ -174,6 +203,22 @@ export class Sockets {
   unsentBytes(fd: number): number {
     const failed = libc.ioctl(fd, SIOCOUTQ, this.#intsAt) < 0;
     return failed ? -lastErrno() : (this.#ints[0] as number);
+  }
+
+  tcpFigures(fd: number, into: FiguresMemory): number {
+    const info = this.#info;
+    this.#ints[0] = info.byteLength;
+    const failed = libc.getsockopt(fd, SOL_TCP, TCP_INFO, this.#infoAt, this.#intsAt) < 0;
+    if (failed) return -lastErrno();
+    const least = info[TCP_INFO_AT.leastRoundTrip] as number;
+    into.roundTripUs = info[TCP_INFO_AT.roundTrip] as number;
+    into.leastRoundTripUs = least === UNMEASURED ? into.roundTripUs : least;
+    into.sentSegments = info[TCP_INFO_AT.dataSegmentsOut] as number;
+    into.retransmittedSegments = info[TCP_INFO_AT.totalRetransmitted] as number;
+    into.duplicateSegments = info[TCP_INFO_AT.duplicates] as number;
+    const high = info[TCP_INFO_AT.acked + 1] as number;
+    into.ackedBytes = (info[TCP_INFO_AT.acked] as number) + high * WORD;
+    return 0;
   }
 
   peerPatience(fd: number, netns: bigint): ToldPatience | undefined {

@@ -5,6 +5,7 @@ import type {
   Segments,
   SocketAddress,
   System,
+  TcpFigures,
   ToldPatience,
 } from "../../agent/engine/system.ts";
 import { EAGAIN } from "../../agent/kernel/errno.ts";
@@ -127,6 +128,10 @@ export class FaultySystem implements System {
 
   unsentBytes(fd: number): number {
     return this.#plain("unsentBytes", () => this.#real.unsentBytes(fd));
+  }
+
+  tcpFigures(fd: number, into: TcpFigures): number {
+    return this.#plain("tcpFigures", () => this.#real.tcpFigures(fd, into));
   }
 
   peerPatience(fd: number, netns: bigint): ToldPatience | undefined {
