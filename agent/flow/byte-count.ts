@@ -1,4 +1,4 @@
-/** Counts the bytes of a connection while it lasts: long ones must be seen before they end. */
+/** Counts the bytes of a connection while it lasts: long ones must be seen before they end. Its leg is counted with it. */
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../engine/channel.ts";
@@ -15,6 +15,7 @@ export class ByteCount {
   constructor(channel: Channel, record: ConnectionRecord) {
     this.#channel = channel;
     this.#record = record;
+    channel.leg.meter = record;
   }
 
   /** Bytes of the client since the last time: whoever takes them tells them. */

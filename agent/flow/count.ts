@@ -2,6 +2,8 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Workload } from "#model/workload.ts";
+import type { Meter } from "../engine/leg.ts";
+import type { TcpFigures } from "../engine/system.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
 import type { WorkerMetrics } from "../telemetry/worker-metrics.ts";
 import { partiesOf, requestEntry } from "./access-entry.ts";
@@ -10,7 +12,7 @@ import { Edge } from "./edge.ts";
 import { serviceOf } from "./fallback.ts";
 import { type EdgeFacts, edgeLabels, servedBy, servedByAll, turnedLabels } from "./labels.ts";
 import type { Plan } from "./plan.ts";
-import type { ConnectionRecord, Recorder, RequestOutcome, Turned } from "./record.ts";
+import type { ConnectionRecord, Recorder, RequestOutcome, Took, Turned } from "./record.ts";
 
 /** Beyond this many remembered edges all are forgotten: they are found again when used. */
 const MAX_EDGES = 20_000;
@@ -33,6 +35,8 @@ type Edges = readonly Edge[];
 interface PlanEdges {
   readonly byEndpoint: Map<LiveEndpoint | undefined, Edges>;
   readonly probes: Map<LiveEndpoint | undefined, Edges>;
+  /** Of connections to endpoints. */
+  readonly meters: Map<LiveEndpoint, Meter>;
   /** Of connections whose requests may go to any pod of the Service. */
   all: Edges | undefined;
 }
@@ -91,6 +95,18 @@ export class Counting implements Recorder {
     metrics.counter("retries", { dst_service: serviceOf(plan), result }).add(1);
   }
 
+  reached(plan: Plan, endpoint: LiveEndpoint, took: Took): Meter {
+    const edges = this.edgesOf(plan, endpoint);
+    for (const edge of edges) edge.reached(took);
+    const { meters } = this.#planEdges(plan);
+    let meter = meters.get(endpoint);
+    if (meter === undefined) {
+      meter = new ServerLeg(edges);
+      meters.set(endpoint, meter);
+    }
+    return meter;
+  }
+
   request(outcome: RequestOutcome): void {
     for (const edge of this.edgesOf(outcome.plan, outcome.endpoint, outcome.probe))
       edge.request(outcome);
@@ -130,7 +146,7 @@ export class Counting implements Recorder {
   #planEdges(plan: Plan): PlanEdges {
     let edges = this.#ofPlan.get(plan);
     if (edges === undefined) {
-      edges = { byEndpoint: new Map(), probes: new Map(), all: undefined };
+      edges = { byEndpoint: new Map(), probes: new Map(), meters: new Map(), all: undefined };
       this.#ofPlan.set(plan, edges);
     }
     return edges;
@@ -188,9 +204,26 @@ class CountedConnection implements ConnectionRecord {
     for (const edge of edges) edge.carried(sent, received);
   }
 
+  note(news: TcpFigures): void {
+    for (const edge of this.#edges) edge.noted("client", news);
+  }
+
   closed(refusal: Refusal | undefined): void {
     for (const edge of this.#edges) edge.closed();
     if (refusal !== undefined) for (const edge of this.#edges) edge.refused(refusal);
     this.#log?.({ sent: this.#sent, received: this.#received, refusal });
+  }
+}
+
+/** Counts what the kernel knows of connections to one endpoint: all of them are of one pair. */
+class ServerLeg implements Meter {
+  readonly #edges: Edges;
+
+  constructor(edges: Edges) {
+    this.#edges = edges;
+  }
+
+  note(news: TcpFigures): void {
+    for (const edge of this.#edges) edge.noted("server", news);
   }
 }

@@ -1,10 +1,14 @@
 /** The series of one pair of workloads as one side counts it. Each is made when first counted. */
 
 import type { Refusal } from "#model/refusal.ts";
+import type { TcpFigures } from "../engine/system.ts";
 import type { CounterHandle, HistogramHandle } from "../telemetry/series.ts";
 import type { WorkerMetrics } from "../telemetry/worker-metrics.ts";
 import type { EdgeLabels } from "./labels.ts";
-import type { Protocol, RequestOutcome } from "./record.ts";
+import type { Protocol, RequestOutcome, Took } from "./record.ts";
+
+/** Which of the agent's two connections: to who asked, or to the endpoint. */
+export type LegName = "client" | "server";
 
 /**
  * Most codes of one pair that have series of their own. Servers choose their codes: a usual one knows a dozen, and one that
@@ -25,7 +29,10 @@ export class Edge {
   #duration: HistogramHandle | undefined;
   #requestBytes: HistogramHandle | undefined;
   #responseBytes: HistogramHandle | undefined;
+  #heads: MeanCounters | undefined;
   #tcp: TcpCounters | undefined;
+  #reached: ReachCounters | undefined;
+  readonly #legs: Map<LegName, LegCounters> = new Map();
 
   constructor(metrics: WorkerMetrics, labels: EdgeLabels) {
     this.#metrics = metrics;
@@ -34,7 +41,7 @@ export class Edge {
 
   /** A request has ended. */
   request(outcome: RequestOutcome): void {
-    const { status, durationMs, requestBytes, responseBytes, refusal, protocol } = outcome;
+    const { status, durationMs, headMs, requestBytes, responseBytes, refusal, protocol } = outcome;
     if (refusal !== undefined) this.refused(refusal);
     this.#code(status, protocol).add(1);
     this.#duration ??= this.#metrics.histogram("httpDuration", this.#http(protocol));
@@ -43,6 +50,7 @@ export class Edge {
     this.#requestBytes.observe(requestBytes);
     this.#responseBytes ??= this.#metrics.histogram("httpResponseBytes", this.#labels);
     this.#responseBytes.observe(responseBytes);
+    if (headMs !== undefined) this.#answered(headMs, protocol);
     this.carried(outcome.sentBytes, outcome.receivedBytes);
   }
 
@@ -66,6 +74,52 @@ export class Edge {
     const counters = this.#counters;
     if (sent > 0) counters.sent.add(sent);
     if (received > 0) counters.received.add(received);
+  }
+
+  /** A connection to an endpoint was made. */
+  reached({ waitMs, connectMs }: Took): void {
+    this.#reached ??= {
+      count: this.#metrics.counter("reached", this.#labels),
+      wait: this.#metrics.counter("waitSeconds", this.#labels),
+      connect: this.#metrics.counter("connectSeconds", this.#labels),
+    };
+    this.#reached.count.add(1);
+    this.#reached.wait.add(waitMs / 1000);
+    this.#reached.connect.add(connectMs / 1000);
+  }
+
+  /** What is new of one of the two legs. */
+  noted(leg: LegName, news: TcpFigures): void {
+    const counters = this.#leg(leg);
+    if (news.roundTripUs > 0) {
+      counters.roundTrips.add(1);
+      counters.roundTripSeconds.add(news.roundTripUs / 1e6);
+      counters.leastRoundTripSeconds.add(news.leastRoundTripUs / 1e6);
+    }
+    counters.sentSegments.add(news.sentSegments);
+    counters.ackedBytes.add(news.ackedBytes);
+    // Rare: most ways lose nothing.
+    const { retransmittedSegments, duplicateSegments } = news;
+    if (retransmittedSegments > 0) counters.retransmittedSegments.add(retransmittedSegments);
+    if (duplicateSegments > 0) counters.duplicateSegments.add(duplicateSegments);
+  }
+
+  #answered(headMs: number, protocol: Protocol): void {
+    this.#heads ??= {
+      count: this.#metrics.counter("httpHeads", this.#http(protocol)),
+      seconds: this.#metrics.counter("httpHeadSeconds", this.#http(protocol)),
+    };
+    this.#heads.count.add(1);
+    this.#heads.seconds.add(headMs / 1000);
+  }
+
+  #leg(leg: LegName): LegCounters {
+    let counters = this.#legs.get(leg);
+    if (counters === undefined) {
+      counters = legCounters(this.#metrics, { ...this.#labels, leg });
+      this.#legs.set(leg, counters);
+    }
+    return counters;
   }
 
   get #counters(): TcpCounters {
@@ -112,4 +166,30 @@ interface TcpCounters {
   readonly closed: CounterHandle;
   readonly sent: CounterHandle;
   readonly received: CounterHandle;
+}
+
+interface MeanCounters {
+  readonly count: CounterHandle;
+  readonly seconds: CounterHandle;
+}
+
+interface ReachCounters {
+  readonly count: CounterHandle;
+  readonly wait: CounterHandle;
+  readonly connect: CounterHandle;
+}
+
+type LegCounters = ReturnType<typeof legCounters>;
+
+/** All of a leg's, so that a share of 0 is shown as that. */
+function legCounters(metrics: WorkerMetrics, labels: EdgeLabels & { readonly leg: LegName }) {
+  return {
+    roundTrips: metrics.counter("roundTrips", labels),
+    roundTripSeconds: metrics.counter("roundTripSeconds", labels),
+    leastRoundTripSeconds: metrics.counter("leastRoundTripSeconds", labels),
+    sentSegments: metrics.counter("sentSegments", labels),
+    retransmittedSegments: metrics.counter("retransmittedSegments", labels),
+    duplicateSegments: metrics.counter("duplicateSegments", labels),
+    ackedBytes: metrics.counter("ackedBytes", labels),
+  };
 }

@@ -9,8 +9,7 @@ import { ByteCount } from "./byte-count.ts";
 import type { Course } from "./course.ts";
 import { describePlan } from "./describe.ts";
 import { pickRequestOfConnection } from "./pick.ts";
-import type { Connection, LocalPod } from "./pod.ts";
-import type { Prober } from "./prober.ts";
+import type { Attendant, Connection, LocalPod } from "./pod.ts";
 import { Reach, type ReachContext, type ReachListener } from "./reach.ts";
 import type { Recorder } from "./record.ts";
 import type { CutTie, Tie } from "./tie.ts";
@@ -18,7 +17,6 @@ import type { CutTie, Tie } from "./tie.ts";
 /** What opaque connections need of the worker. */
 export interface OpaqueContext extends ReachContext {
   readonly recorder: Recorder;
-  readonly now: () => number;
   readonly tie: Tie;
 }
 
@@ -150,9 +148,9 @@ export class OpaqueConnection implements ChannelHandler, Connection, ReachListen
     if (this.#state.at === "tied") this.#state.count.account();
   }
 
-  attend(prober: Prober): void {
+  attend(attendant: Attendant): void {
     const server = this.#state.at === "tied" ? this.#state.upstream : undefined;
-    prober.attend(this.#init.course.plan.direction, this.#init.channel, server);
+    attendant.attend(this.#init.course.plan.direction, this.#init.channel, server);
   }
 
   describe(): Readonly<Record<string, string | number>> {

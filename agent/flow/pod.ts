@@ -2,13 +2,20 @@
 
 import type { PortRange } from "#model/enrolment.ts";
 import type { Refusal } from "#model/refusal.ts";
+import type { Channel } from "../engine/channel.ts";
 import type { DialPod } from "../transport/dial.ts";
 import { type PoolInputs, UpstreamPool } from "../transport/pool.ts";
 import type { Permit } from "./authorize.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import { CourseMemory } from "./course-memory.ts";
-import type { Prober } from "./prober.ts";
+import type { Plan } from "./plan.ts";
 import type { Lease } from "./request/lease.ts";
+
+/** Looks after the channels of what is carried. */
+export interface Attendant {
+  /** `server` is undefined while nobody is reached. */
+  attend(direction: Plan["direction"], client: Channel, server: Channel | undefined): void;
+}
 
 /** Something with a lifetime that a pod's end or the agent's drain must end. */
 export interface Connection {
@@ -20,8 +27,8 @@ export interface Connection {
   cut(why?: Refusal): void;
   /** Reports the bytes carried since the last time: long connections must be seen while they last. */
   account(): void;
-  /** Shows its two channels to the prober, when there is something to watch over. */
-  attend(prober: Prober): void;
+  /** Shows its two channels, when there is something to look after. */
+  attend(attendant: Attendant): void;
   /** What the admin socket says about it. */
   describe(): Readonly<Record<string, string | number>>;
 }

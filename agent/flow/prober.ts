@@ -7,6 +7,7 @@
 import type { Channel } from "../engine/channel.ts";
 import type { ToldPatience } from "../engine/system.ts";
 import type { Patience } from "../engine/vigil.ts";
+import type { Attendant } from "./pod.ts";
 
 /**
  * Without a word of the application: 15 minutes in all, about what a direct connection with bytes under way takes
@@ -35,7 +36,7 @@ export function patienceOf(told: ToldPatience | undefined, sending: boolean): Pa
 }
 
 /** Looks at all connections of a worker about once a second; costs a request nothing. */
-export class Prober {
+export class Prober implements Attendant {
   #look = 0;
   #seen = 0;
   #netns = 0n;
@@ -51,7 +52,7 @@ export class Prober {
     this.#netns = netns;
   }
 
-  /** Looks at one; `server` is undefined while nobody is reached. */
+  /** Looks at one. */
   attend(direction: "outbound" | "inbound", client: Channel, server: Channel | undefined): void {
     const outbound = direction === "outbound";
     const near = outbound ? client : server;

@@ -26,11 +26,17 @@ export interface Timers {
   cancel(timer: Timer | undefined): void;
 }
 
+interface Retries {
+  readonly retried: Recorder["retried"];
+}
+
 /** What is needed of the worker. */
 export interface ReachContext {
   readonly dial: Dial;
   readonly timers: Timers;
-  readonly recorder: { readonly retried: Recorder["retried"] };
+  readonly recorder: Retries & { readonly reached: Recorder["reached"] };
+  /** The loop's clock, milliseconds with fractions, as of this turn: what happens now was ready then. */
+  readonly now: () => number;
   /** How long one endpoint may take before another one is tried besides, milliseconds. */
   readonly timeouts: { readonly connectMs: number };
   /** Asked of each endpoint of a permitted connection before it is dialled: the second permit. */
@@ -67,7 +73,7 @@ export interface ReachListener {
 export function anotherEndpoint(
   { target, plan }: { readonly target: Target; readonly plan: Plan },
   pick: Pick,
-  recorder: ReachContext["recorder"],
+  recorder: Retries,
 ): LiveEndpoint | undefined {
   if (pick.tried.length > MAX_RETRIES) return undefined;
   const picked = target.pick(pick);
@@ -82,6 +88,8 @@ export function anotherEndpoint(
 interface Dialled {
   readonly endpoint: LiveEndpoint;
   readonly channel: Channel;
+  /** By the loop's clock. */
+  readonly atMs: number;
 }
 
 /** One search. Begin it with start(); it tells its listener within that call or later. */
@@ -90,6 +98,7 @@ export class Reach implements ChannelHandler, TimerHandler {
   readonly #init: ReachInit;
   readonly #listener: ReachListener;
   readonly #timer: Timer = new Timer(this);
+  readonly #beganMs: number;
   /** Being dialled, oldest first. */
   #dialled: Dialled[] = [];
   #over = false;
@@ -99,6 +108,7 @@ export class Reach implements ChannelHandler, TimerHandler {
     this.#context = context;
     this.#init = init;
     this.#listener = listener;
+    this.#beganMs = context.now();
   }
 
   /** Dials the first endpoint. */
@@ -119,6 +129,7 @@ export class Reach implements ChannelHandler, TimerHandler {
     const won = this.#take(channel);
     if (won === undefined) return;
     this.#stop();
+    this.#record(won);
     this.#listener.onReached(won.endpoint, channel);
   }
 
@@ -177,7 +188,7 @@ export class Reach implements ChannelHandler, TimerHandler {
     const from = plan.origin.kind === "client-address" ? plan.origin.address : undefined;
     const { address, port } = endpoint;
     const channel = this.#context.dial({ pod, address, port, from }, this);
-    this.#dialled.push({ endpoint, channel });
+    this.#dialled.push({ endpoint, channel, atMs: this.#context.now() });
     const { connectMs } = this.#context.timeouts;
     if (connectMs > 0) this.#context.timers.arm(this.#timer, connectMs);
   }
@@ -193,6 +204,12 @@ export class Reach implements ChannelHandler, TimerHandler {
     endpoint.active++;
     this.#dial(endpoint);
     return true;
+  }
+
+  #record({ endpoint, channel, atMs }: Dialled): void {
+    const { recorder, now } = this.#context;
+    const took = { waitMs: now() - this.#beganMs, connectMs: now() - atMs };
+    channel.leg.meter = recorder.reached(this.#init.plan, endpoint, took);
   }
 
   #take(channel: Channel): Dialled | undefined {

@@ -4,6 +4,7 @@
  */
 
 import type { Refusal } from "#model/refusal.ts";
+import type { Meter } from "../engine/leg.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { Identified } from "./identify.ts";
 import type { Reporter } from "./labels.ts";
@@ -32,6 +33,8 @@ export interface RequestOutcome {
   readonly status: number;
   /** From the request head's arrival to the response's last byte, milliseconds. */
   readonly durationMs: number;
+  /** From when its head went to the endpoint to the answer's head, milliseconds; undefined when no endpoint's head came. */
+  readonly headMs: number | undefined;
   readonly protocol: Protocol;
   /** It is kubelet's probe: nobody's request. */
   readonly probe: boolean;
@@ -48,8 +51,16 @@ export interface RequestOutcome {
   readonly attempts?: number | undefined;
 }
 
-/** The counters of one TCP connection, fetched once at its start. */
-export interface ConnectionRecord {
+/** How long it took to reach an endpoint, milliseconds. */
+export interface Took {
+  /** From the beginning of the search, other endpoints that were tried included. */
+  readonly waitMs: number;
+  /** From dialling the one that was reached. */
+  readonly connectMs: number;
+}
+
+/** The counters of one TCP connection, fetched once at its start; what the kernel knows of the client's leg is told it, too. */
+export interface ConnectionRecord extends Meter {
   /**
    * Bytes that went from the client to the server, and back, since it was told last: to and from `endpoint`, or from the
    * one that the connection was reached for.
@@ -78,6 +89,8 @@ export interface Recorder {
     endpoint: LiveEndpoint | undefined,
     protocol: "bytes" | "http",
   ): ConnectionRecord;
+  /** A connection to `endpoint` was made, for this plan first. Who counts what the kernel knows of it, as long as it lasts. */
+  reached(plan: Plan, endpoint: LiveEndpoint, took: Took): Meter;
   /** A connection was refused before it could be planned. */
   refused(turned: Turned): void;
   /** A connection or request was tried at another endpoint, or was not for want of budget. */

@@ -32,8 +32,11 @@ export interface BlockSize {
   readonly histograms: number;
 }
 
-/** 3,072 + 1,536 series: 5 MB of address space a worker, of which only touched pages cost memory. */
-export const DEFAULT_BLOCK_SIZE: BlockSize = { scalars: 3_072, histograms: 1_536 };
+/**
+ * A pair of workloads has 3 histograms and up to 26 numbers for each side that counts it: room for 315 of them. 10.3 MB of
+ * address space a worker, of which only touched pages cost memory.
+ */
+export const DEFAULT_BLOCK_SIZE: BlockSize = { scalars: 8_192, histograms: 1_536 };
 
 /** Views of a block. */
 export interface Block extends BlockSize {

@@ -16,6 +16,7 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
     "`namespace/name` of the Service dialled; when a pod was dialled by its address, and for the destination, of the only Service that leads to that port; else empty",
   path: "`kernel`, `proxy` or `tunnel`: what carried the bytes",
   security: "`mtls`, `local` (both ends are on this node) or `none`",
+  leg: "`client`: between the agent and who asked; `server`: between the agent and the endpoint",
   protocol: "`http/1.1` (all of HTTP/1), later also `http/2`, `grpc`",
   route: "name of the route rule that matched; empty when none did",
   code: "status code of the answer; `none` when there was none, `other` for what is not from 100 to 599 and for all but the first 32 of one pair",
@@ -76,6 +77,27 @@ connections are complete for both sides.
 Kubelet's HTTP probes are requests of the node for itself: \`src_namespace!=""\` leaves them out. They are told by their
 \`User-Agent\` (\`kube-probe/…\`) and by coming from an address of the node; a probe whose \`httpHeaders\` say otherwise counts
 as a request of \`unknown\`.
+
+## Where the time goes, and what was lost
+
+An agent has two connections for each that it carries, its legs: to who asked (\`leg="client"\`) and to the endpoint
+(\`leg="server"\`). With \`reporter="source"\` the first is the application's own, inside its pod, and the second the way
+to the server's node; with \`reporter="destination"\` it is the other way round. Between pods of one node there are these
+two only, and both reporters say the same.
+
+What the kernel knows of a leg (\`TCP_INFO\`) is asked once when its connection ends, and every five seconds of one that
+lasts (more seldom above 5,000 connections of a worker); only what is new is counted, nothing twice. The server's leg
+counts for the pair that it was opened for, however many of the pod's clients ride on it; the client's leg, as all of its
+connection, for the destination that was known when it was accepted. Tries that failed have no leg: they are in the wait.
+
+| question | answer |
+|---|---|
+| the application? | response head seconds ÷ heads of \`destination\`: the server's own time until its answer begins |
+| the network? | least round trip ÷ round trips of \`source\`, \`leg="server"\`; (retransmitted − duplicate) ÷ sent segments is the share that was lost |
+| the mesh? | endpoint wait of \`source\` per request, and what its response head has beyond that of \`destination\` and a round trip |
+
+Milliseconds are those of a worker's turns: what comes within one turn is of one moment. A segment lost is seen as 200 ms
+or more, a retransmission's time-out, in few requests: look at p99 beside the share.
 
 ## New series begin at 0
 

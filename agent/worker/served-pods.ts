@@ -6,8 +6,9 @@ import type { Loop } from "../engine/loop.ts";
 import { Timer } from "../engine/timers.ts";
 import type { Permit } from "../flow/authorize.ts";
 import type { LiveEndpoint } from "../flow/balance/live-endpoint.ts";
-import { LocalPod, type WorkerTally } from "../flow/pod.ts";
+import { type Attendant, LocalPod, type WorkerTally } from "../flow/pod.ts";
 import { Prober } from "../flow/prober.ts";
+import { Survey } from "../flow/survey.ts";
 import type { PodInit } from "../messages.ts";
 import { DONE, type Outcome, type Reply } from "./commands.ts";
 import { MovableListener } from "./movable-listener.ts";
@@ -64,6 +65,13 @@ export class ServedPods {
   readonly #options: ServedPodsOptions;
   readonly #served: Map<string, ServedPod> = new Map();
   readonly #prober: Prober = new Prober();
+  readonly #survey: Survey = new Survey();
+  readonly #attendant: Attendant = {
+    attend: (direction, client, server) => {
+      this.#prober.attend(direction, client, server);
+      this.#survey.attend(direction, client, server);
+    },
+  };
 
   constructor(options: ServedPodsOptions) {
     this.#options = options;
@@ -150,15 +158,15 @@ export class ServedPods {
     for (const pod of this.pods()) pod.retirePools(usable);
   }
 
-  /** What is due every second: byte counters, and whether the other ends are still there. */
+  /** What is due every second: byte counters, whether the other ends are still there, and what the kernel knows of the ways. */
   keepHouse(): void {
-    const prober = this.#prober;
-    prober.begin();
+    this.#prober.begin();
+    this.#survey.begin();
     for (const pod of this.pods()) {
-      prober.of(pod.netnsCookie);
+      this.#prober.of(pod.netnsCookie);
       for (const one of pod.carried) {
         one.account();
-        one.attend(prober);
+        one.attend(this.#attendant);
       }
     }
   }

@@ -32,8 +32,6 @@ export interface HttpContext extends ReachContext {
   readonly slots: HeadSlots;
   /** Where heads for the next hop are written: larger than any head, valid until the next write. */
   readonly scratch: Uint8Array;
-  /** The loop's clock, milliseconds with fractions, as of this turn: what happens now was ready then. */
-  readonly now: () => number;
   readonly recorder: Recorder;
   readonly timeouts: FlowTimeouts;
   /** Whether the endpoint's agent, on another node, speaks for it, and only the agent does. */

@@ -334,7 +334,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   #send({ request, piece = EMPTY }: Load): void {
     const lease = this.#lease;
     if (lease === undefined) return;
-    if (request !== undefined) this.#facts.attempts++;
+    this.#facts.asked(request !== undefined);
     const whole = isWhole(this.#state);
     if (request !== undefined && whole && this.#mayAskAgain(lease.endpoint))
       this.#kept.keep(request, piece);
@@ -380,7 +380,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   #refuse({ refusal, status = 503 }: Load): void {
     if (refusal === undefined) return;
-    this.#facts.answer(status, this.#client.refuse(status, refusal));
+    this.#facts.refuse(status, this.#client.refuse(status, refusal));
   }
 
   #record(refusal: Refusal | undefined): void {

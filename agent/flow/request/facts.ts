@@ -45,6 +45,9 @@ export class Facts {
   responseBytes = 0;
   /** How often an endpoint was tried. */
   attempts = 0;
+  /** From when an endpoint was asked last to its answer's head, milliseconds; undefined before. */
+  #headMs: number | undefined;
+  #askedAt = 0;
   readonly #context: FactsContext;
   #probe = false;
   #line: RequestLine | undefined;
@@ -73,13 +76,26 @@ export class Facts {
     this.requestBytes = bodyBytes;
     this.responseBytes = 0;
     this.attempts = 0;
+    this.#headMs = undefined;
     // Pods are no kubelet: their requests are not looked at.
     this.#probe = "kind" in source && isProbe(head) && isOwnHost(source.address);
     this.#line = recorder.sampled() ? requestLine(head) : undefined;
   }
 
-  /** The client gets this status, with the first bytes of its body. */
+  /** An endpoint is asked; `stood`: over a connection that stood already. Who is dialled counts with the choice. */
+  asked(stood: boolean): void {
+    if (stood) this.attempts++;
+    this.#askedAt = this.#context.now();
+  }
+
+  /** The client gets the endpoint's answer, with the first bytes of its body. */
   answer(status: number, bodyBytes: number): void {
+    this.refuse(status, bodyBytes);
+    this.#headMs = this.#context.now() - this.#askedAt;
+  }
+
+  /** The client gets an answer of the mesh itself. */
+  refuse(status: number, bodyBytes: number): void {
     this.status = status;
     this.responseBytes = bodyBytes;
   }
@@ -95,6 +111,7 @@ export class Facts {
       receivedBytes: untold.takeReceived(),
       status: this.status,
       durationMs: this.tookMs,
+      headMs: this.#headMs,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
       refusal,

@@ -30,6 +30,7 @@ export function refuseUnread(channel: Channel, recorder: Recorder, unread: Unrea
     probe: false,
     status,
     durationMs: 0,
+    headMs: undefined,
     requestBytes: 0,
     responseBytes: shortBodyBytes(reason),
     sentBytes: untold.takeSent(),

@@ -12,8 +12,7 @@ import { closedRefusal, endingRefusal } from "../closed-refusal.ts";
 import type { Course } from "../course.ts";
 import { describePlan } from "../describe.ts";
 import { misspoken } from "../misdeclared.ts";
-import type { Connection, LocalPod } from "../pod.ts";
-import type { Prober } from "../prober.ts";
+import type { Attendant, Connection, LocalPod } from "../pod.ts";
 import { type SpokenFirst, spokenOf } from "../spoken.ts";
 import { idleRefusal } from "../tie.ts";
 import type { HttpContext } from "./context.ts";
@@ -236,8 +235,8 @@ export class HttpSession
     this.#init.count.account(this.#exchange.endpoint);
   }
 
-  attend(prober: Prober): void {
-    prober.attend(this.course.plan.direction, this.channel, this.link.carrier);
+  attend(attendant: Attendant): void {
+    attendant.attend(this.course.plan.direction, this.channel, this.link.carrier);
   }
 
   describe(): Readonly<Record<string, string | number>> {
