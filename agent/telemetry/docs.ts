@@ -78,7 +78,7 @@ Kubelet's HTTP probes are requests of the node for itself: \`src_namespace!=""\`
 \`User-Agent\` (\`kube-probe/…\`) and by coming from an address of the node; a probe whose \`httpHeaders\` say otherwise counts
 as a request of \`unknown\`.
 
-## Where the time goes, and what was lost
+## Where the time goes
 
 An agent has two connections for each that it carries, its legs: to who asked (\`leg="client"\`) and to the endpoint
 (\`leg="server"\`). With \`reporter="source"\` the first is the application's own, inside its pod, and the second the way

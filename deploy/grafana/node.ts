@@ -1,6 +1,7 @@
 /** Agents, one per node: what they cost and how they are. */
 
 import { type DashboardSpec, rate, sumRate } from "./spec.ts";
+import { leastRoundTrip, losses, waits } from "./ways.ts";
 
 const AGENT = 'instance=~"$agent"';
 
@@ -109,6 +110,28 @@ export const NODE: DashboardSpec = {
             },
           ],
         },
+      ],
+    },
+    {
+      title: "Ways to and from the nodes",
+      panels: [
+        {
+          title: "Round trips",
+          description:
+            "Least round trips to the endpoints of each node's pods, as its kernel measures them: the way alone. One node above the others: look at its link.",
+          kind: "series",
+          unit: "s",
+          width: 8,
+          empty: "no pod reached an endpoint",
+          queries: [
+            {
+              expr: leastRoundTrip(`${AGENT},reporter="source",leg="server"`, "instance"),
+              legend: "{{instance}}",
+            },
+          ],
+        },
+        losses(AGENT, ["instance", "leg"], 8),
+        waits(AGENT, "instance", 8),
       ],
     },
     {

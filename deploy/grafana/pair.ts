@@ -2,6 +2,7 @@
 
 import { goldenSignals, refusals } from "./golden.ts";
 import { type DashboardSpec, durations, REPORTER, sumRate, type VariableSpec } from "./spec.ts";
+import { whoseTime } from "./ways.ts";
 
 const ENDS =
   'src_namespace="$src_namespace",src_workload="$src_workload",dst_namespace="$dst_namespace",dst_workload="$dst_workload"';
@@ -34,8 +35,9 @@ export const PAIR: DashboardSpec = {
   ],
   rows: [
     goldenSignals("The pair", "of this pair", COUNTED),
+    whoseTime(ENDS),
     {
-      title: "Where the time goes",
+      title: "Both views",
       panels: [
         {
           title: "Seen from the client's node",

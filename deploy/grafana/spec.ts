@@ -114,6 +114,17 @@ export function sumRate(metric: string, selector: string, by = ""): string {
   return `sum${by === "" ? "" : ` by (${by}) `}(${rate(metric, selector)})`;
 }
 
+/** Two counters whose quotient is a mean. */
+export interface Mean {
+  readonly sum: string;
+  readonly count: string;
+}
+
+/** A mean over what was counted in the interval, by labels; nothing while nothing is counted. */
+export function mean({ sum, count }: Mean, selector: string, by = ""): string {
+  return `${sumRate(sum, selector, by)} / (${sumRate(count, selector, by)} > 0)`;
+}
+
 /** The share of requests that did not fail: 5xx and no answer at all are failures, whoever gave them. */
 export function successRate(selector: string): string {
   const all = sumRate("nodemesh_http_requests_total", selector);

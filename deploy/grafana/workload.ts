@@ -2,6 +2,7 @@
 
 import { goldenSignals, refusals } from "./golden.ts";
 import { type DashboardSpec, type Link, NO_PROBES, sumRate } from "./spec.ts";
+import { leastRoundTrip, losses, roundTrips, untilHead, waits } from "./ways.ts";
 
 const COMES = 'reporter="destination",dst_namespace="$namespace",dst_workload="$workload"';
 const GOES = 'reporter="source",src_namespace="$namespace",src_workload="$workload"';
@@ -44,6 +45,32 @@ export const WORKLOAD: DashboardSpec = {
   ],
   rows: [
     goldenSignals("What comes", "to this workload", COMES),
+    {
+      title: "Application or network?",
+      panels: [
+        {
+          title: "Until its answers begin",
+          description:
+            "Mean time until an answer of the workload begins, as the agent of its node measures it inside the node: the application alone. If this is high, the application is slow; if it is low and clients are slow, look at the two panels beside it.",
+          kind: "series",
+          unit: "s",
+          width: 8,
+          empty: "it answered nothing",
+          queries: [{ expr: untilHead(`${COMES},${NO_PROBES}`), legend: "application" }],
+        },
+        {
+          title: "Round trips to its clients",
+          description:
+            "As the kernel of its node measures them. least: the way alone. What the other line has more is full queues, or acknowledgements that clients hold back for up to 40 ms.",
+          kind: "series",
+          unit: "s",
+          width: 8,
+          empty: "it sent nothing",
+          queries: roundTrips(`${COMES},leg="client"`, "clients"),
+        },
+        losses(COMES, ["leg"], 8),
+      ],
+    },
     {
       title: "Its clients",
       panels: [
@@ -121,6 +148,32 @@ export const WORKLOAD: DashboardSpec = {
             },
           ],
         },
+        {
+          title: "Until others answer",
+          description:
+            "Mean time until an answer begins, by who answers, as the agent of this workload's node measures it: application, network and mesh. Click a row of Destinations for the three apart.",
+          kind: "series",
+          unit: "s",
+          width: 8,
+          empty: "it sends no requests",
+          queries: [{ expr: untilHead(GOES, "dst_workload"), legend: "{{dst_workload}}" }],
+        },
+        {
+          title: "Round trips to others",
+          description:
+            "Least round trips by who is reached, as the kernel of this workload's node measures them: the way alone.",
+          kind: "series",
+          unit: "s",
+          width: 8,
+          empty: "it reaches nobody",
+          queries: [
+            {
+              expr: leastRoundTrip(`${GOES},leg="server"`, "dst_workload"),
+              legend: "{{dst_workload}}",
+            },
+          ],
+        },
+        waits(GOES, "dst_workload", 8),
       ],
     },
   ],

@@ -231,6 +231,30 @@ describe("dashboards", () => {
           assert.ok(Number.isFinite(value), `${dashboard.title}: ${panel.title}: ${query}`);
   });
 
+  test("the times of application, network and mesh are there, and what was lost of a way that loses nothing", () => {
+    const of = (title: string) =>
+      seen
+        .filter(({ panel }) => panel.title === title)
+        .flatMap(({ series }) => series)
+        .map(({ value }) => value)
+        .filter(Number.isFinite);
+    for (const title of [
+      "Until the answer begins",
+      "Round trips between the nodes",
+      "Until its answers begin",
+      "Waiting for an endpoint",
+    ]) {
+      assert.ok(of(title).length > 0, title);
+      // A machine that is busy is slow, but not that slow.
+      assert.ok(
+        of(title).every((seconds) => seconds >= 0 && seconds < 10),
+        `${title}: ${of(title).join()}`,
+      );
+    }
+    assert.ok(of("Lost on the way").length > 0);
+    assert.ok(of("Lost on the way").every((share) => share >= 0 && share < 0.1));
+  });
+
   test("retries and refusals are there with their labels", async () => {
     const of = (title: string) =>
       seen.filter(({ panel }) => panel.title === title).flatMap(({ series }) => series);
