@@ -12,6 +12,7 @@ class Sum extends TcpFigures implements Meter {
   times = 0;
   /** Times in which there was a round trip. */
   measured = 0;
+  ends = 0;
 
   note(news: TcpFigures): void {
     this.times++;
@@ -22,6 +23,10 @@ class Sum extends TcpFigures implements Meter {
     this.retransmittedSegments += news.retransmittedSegments;
     this.duplicateSegments += news.duplicateSegments;
     this.ackedBytes += news.ackedBytes;
+  }
+
+  ended(): void {
+    this.ends++;
   }
 }
 
@@ -94,7 +99,11 @@ test("what was told before is not told again at the end", () => {
       send(client, 100);
       lab.until(() => atServer.bytes.length === 100 * i, "arrived");
       // The acknowledgement comes with the next turn at the latest: what it acknowledges is told then.
-      lab.until(() => (client.leg.look(), ofClient.ackedBytes === 100 * i), "acknowledged");
+      const acknowledged = (): boolean => {
+        client.leg.look();
+        return ofClient.ackedBytes === 100 * i;
+      };
+      lab.until(acknowledged, "acknowledged");
     }
     const looks = ofClient.times;
     client.leg.look();
@@ -121,6 +130,7 @@ test("a reset is told too, by either side, with what had arrived until then", ()
     lab.until(() => client.closed && server.closed, "both have ended");
     assert.deepEqual([ofClient.ackedBytes, ofClient.times], [1000, 1]);
     assert.deepEqual([ofServer.ackedBytes, ofServer.times], [0, 1]);
+    assert.deepEqual([ofClient.ends, ofServer.ends], [1, 1]);
   });
 });
 
@@ -162,5 +172,6 @@ test("what the kernel does not tell counts as nothing, and the connection goes o
     server.close();
     lab.until(() => client.closed && server.closed, "both have ended");
     assert.equal(ofClient.ackedBytes, 10);
+    assert.equal(ofClient.ends, 1);
   });
 });

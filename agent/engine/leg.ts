@@ -14,6 +14,8 @@ export interface Meter {
    * count.
    */
   note(news: TcpFigures): void;
+  /** The channel ends, after its last note; exactly once. Under the same rule. */
+  ended?(): void;
 }
 
 /** What a leg reads of its channel. */
@@ -64,8 +66,11 @@ export class Leg {
 
   /** Tells the rest. The channel ends, and its socket is still there. */
   end(): void {
-    if (this.meter !== undefined && this.#read()) this.#tell();
+    const { meter } = this;
+    if (meter === undefined) return;
+    if (this.#read()) this.#tell();
     this.meter = undefined;
+    meter.ended?.();
   }
 
   #read(): boolean {

@@ -28,7 +28,10 @@ export interface CountInputs {
   readonly wallClock: () => number;
 }
 
-/** The edges of one side or both. */
+/**
+ * The edges of one side or both. The first one's side has the connection that was accepted here. The second one's, the
+ * server's when its pod is on this node, has the one to the endpoint.
+ */
 type Edges = readonly Edge[];
 
 /** What a plan's requests and connections are counted under, by who serves: no key is built for each. */
@@ -98,6 +101,7 @@ export class Counting implements Recorder {
   reached(plan: Plan, endpoint: LiveEndpoint, took: Took): Meter {
     const edges = this.edgesOf(plan, endpoint);
     for (const edge of edges) edge.reached(took);
+    edges[1]?.opened();
     const { meters } = this.#planEdges(plan);
     let meter = meters.get(endpoint);
     if (meter === undefined) {
@@ -192,7 +196,7 @@ class CountedConnection implements ConnectionRecord {
     this.#plan = plan;
     this.#edges = edges;
     this.#log = log;
-    for (const edge of edges) edge.opened();
+    edges[0]?.opened();
   }
 
   carried(sent: number, received: number, endpoint?: LiveEndpoint): void {
@@ -209,13 +213,13 @@ class CountedConnection implements ConnectionRecord {
   }
 
   closed(refusal: Refusal | undefined): void {
-    for (const edge of this.#edges) edge.closed();
+    this.#edges[0]?.closed();
     if (refusal !== undefined) for (const edge of this.#edges) edge.refused(refusal);
     this.#log?.({ sent: this.#sent, received: this.#received, refusal });
   }
 }
 
-/** Counts what the kernel knows of connections to one endpoint: all of them are of one pair. */
+/** Counts connections to one endpoint, and what the kernel knows of them: all of them are of one pair. */
 class ServerLeg implements Meter {
   readonly #edges: Edges;
 
@@ -225,5 +229,9 @@ class ServerLeg implements Meter {
 
   note(news: TcpFigures): void {
     for (const edge of this.#edges) edge.noted("server", news);
+  }
+
+  ended(): void {
+    this.#edges[1]?.closed();
   }
 }

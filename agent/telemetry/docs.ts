@@ -11,7 +11,7 @@ const LABEL_HELP: Readonly<Record<string, string>> = {
     "[workload](#workloads) of the client pod; `unknown` when it is no pod, `kubelet` for kubelet's HTTP probes",
   dst_namespace: "namespace of the server pod, or of the Service; `unknown` when neither is known",
   dst_workload:
-    "[workload](#workloads) of the server pod; `unknown` when it is no pod or when nobody was reached. Of opened and closed HTTP connections also when the Service's pods are of several workloads",
+    "[workload](#workloads) of the server pod; `unknown` when it is no pod or when nobody was reached. Of HTTP connections that clients opened also when the Service's pods are of several workloads",
   dst_service:
     "`namespace/name` of the Service dialled; when a pod was dialled by its address, and for the destination, of the only Service that leads to that port; else empty",
   path: "`kernel`, `proxy` or `tunnel`: what carried the bytes",
@@ -68,11 +68,10 @@ the server's node as \`destination\` when the server is. Between pods of one nod
 \`reporter="destination"\` has every request that an enrolled server got, whoever sent it, and \`reporter="source"\` every
 one that an enrolled client sent; a sum over both counts requests between enrolled pods twice.
 
-Of HTTP connections that is so where it can be said when they are accepted, before there is a request. When a Service's
-pods are on several nodes, in and outside of the mesh, or of several workloads, each request may go elsewhere: the
-client's connection is then opened and closed for the \`source\` only, with \`security="none"\`, also if it asks a pod of the
-client's node. The agents of other nodes count the connections that they accept. Requests, their bytes and those of
-connections are complete for both sides.
+Of connections \`source\` has those that clients opened, \`destination\` those that servers got, on whatever node: HTTP clients
+share them where they may, so the two differ. A client's HTTP connection is accepted before there is a request, and each
+request may go elsewhere: when a Service's pods are on several nodes, or in and outside of the mesh, it is opened and closed
+with \`security="none"\`. Requests, their bytes and those of connections have the labels of who served.
 
 Kubelet's HTTP probes are requests of the node for itself: \`src_namespace!=""\` leaves them out. They are told by their
 \`User-Agent\` (\`kube-probe/…\`) and by coming from an address of the node; a probe whose \`httpHeaders\` say otherwise counts

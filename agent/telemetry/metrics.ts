@@ -145,7 +145,7 @@ const METRICS = {
     name: "nodemesh_tcp_connections_opened_total",
     kind: "counter",
     source: "worker",
-    help: "Connections accepted, HTTP or not.",
+    help: "Connections, HTTP or not: for the source those that clients opened, for the destination those that servers got.",
     labels: "tcp",
   },
   tcpClosed: {

@@ -15,6 +15,9 @@ interface Server extends AsyncDisposable {
   /** Requests, and bytes of their bodies, that came. */
   seen: number;
   bodyBytes: number;
+  /** Connections that came, and that have ended. */
+  accepted: number;
+  ended: number;
 }
 
 /** Answers each request with `size` bytes, after having read all of it. */
@@ -28,11 +31,15 @@ async function serve(size: number): Promise<Server> {
       response.end("x".repeat(size));
     });
   });
+  server.on("connection", (socket) => {
+    counted.accepted++;
+    socket.once("close", () => counted.ended++);
+  });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as net.AddressInfo;
   const counted: Server = {
-    ...{ address: "127.0.0.1", port, seen: 0, bodyBytes: 0 },
+    ...{ address: "127.0.0.1", port, seen: 0, bodyBytes: 0, accepted: 0, ended: 0 },
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       server.close();
@@ -54,6 +61,7 @@ interface Counted {
 /** Sends `bodies`, each a request of its own, over one connection, and ends it. */
 async function ask(rig: WorkerRig, bodies: readonly (string | undefined)[]): Promise<Counted> {
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  const closed = rig.count("tcpClosed", "source");
   let [answers, bodyBytes] = [0, 0];
   const sockets = new Set<net.Socket>();
   for (const body of bodies) {
@@ -70,7 +78,7 @@ async function ask(rig: WorkerRig, bodies: readonly (string | undefined)[]): Pro
   agent.destroy();
   assert.equal(sockets.size, 1, "one connection");
   const [socket] = sockets;
-  await until("the connection is over", () => rig.count("tcpClosed") > 0);
+  await until("the connection is over", () => rig.count("tcpClosed", "source") > closed);
   return {
     ...{ answers, bodyBytes },
     written: socket?.bytesWritten ?? Number.NaN,
@@ -161,6 +169,37 @@ test("bytes of a Service of two workloads are each one's own", async () => {
   }
   assert.equal(bytes("one") + bytes("two"), client.read);
   assert.equal(rig.series("tcpOpened").labels[0]?.["dst_workload"], "unknown");
+});
+
+test("a server counts the connections that it gets, also where a Service spans nodes", async () => {
+  await using near = await serve(10);
+  await using far = await serve(10);
+  await using rig = await WorkerRig.start(
+    {
+      endpoints: [
+        { ...near, workload: "near" },
+        { ...far, workload: "far" },
+      ],
+    },
+    {
+      pods: [
+        { uid: "near", owner: "server", node: "rig" },
+        { uid: "far", owner: "server", node: "elsewhere", addresses: [] },
+      ],
+    },
+  );
+  for (let n = 0; n < 3; n++) await ask(rig, [undefined, "a post", undefined, "another"]);
+  const here = { reporter: "destination", dst_workload: "server", security: "local" };
+  const count = (metric: "tcpOpened" | "tcpClosed", labels = here) =>
+    rig.series(metric, labels).sum;
+  await until("all have ended", () => near.ended === near.accepted);
+  await until("all are recorded", () => count("tcpClosed") === near.accepted);
+  assert.ok(near.accepted > 0 && far.accepted > 0);
+  assert.equal(count("tcpOpened"), near.accepted);
+  // The far one's agent counts what comes to it, and a client the connections that it opened.
+  assert.equal(rig.series("tcpOpened", { reporter: "destination" }).sum, near.accepted);
+  assert.equal(rig.series("tcpOpened", { reporter: "source" }).sum, 3);
+  assert.equal(rig.series("tcpClosed", { reporter: "source" }).sum, 3);
 });
 
 test("a request that is tried at another endpoint is counted as that", async () => {
