@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PAIR } from "../../../deploy/grafana/pair.ts";
+import { WORKLOAD } from "../../../deploy/grafana/workload.ts";
 import type { Seen } from "../../support/panels.ts";
 import { codesOf, distance, endedIn, figuresOf, type Metered, selectedBy } from "./figures.ts";
 
@@ -17,7 +18,10 @@ const TEN: readonly Metered[] = Array.from({ length: 10 }, (_, i) => ({
 const BOUNDS = [0.01, 0.1, 1];
 
 function seen(title: string, over: Partial<Seen> = {}): Seen {
-  const panel = PAIR.rows.flatMap(({ panels }) => panels).find((one) => one.title === title);
+  const panel = [PAIR, WORKLOAD]
+    .flatMap(({ rows }) => rows)
+    .flatMap(({ panels }) => panels)
+    .find((one) => one.title === title);
   assert.ok(panel !== undefined, title);
   const ends = { src_namespace: "ns", src_workload: "user", dst_namespace: "ns" };
   const chosen = { reporter: "source", ...ends, dst_workload: "order" };
@@ -35,6 +39,7 @@ test("a panel's figures are those of the requests: rates by code, success, the p
   assert.deepEqual(of("Success"), [0.9]);
   assert.deepEqual(of("Durations"), [0.7], "p99");
   assert.deepEqual(of("Bytes"), []);
+  assert.deepEqual(of("Until its answers begin"), [(9 * 0.02 + 0.7) / 10]);
 });
 
 test("a panel is about the requests that are chosen, as far as that side has counted them", () => {
@@ -63,6 +68,7 @@ test("requests are of a time by their end, its beginning left out", () => {
 
 test("a number is off by a share, a percentile by buckets, and what is not shown by nothing that passes", () => {
   assert.equal(distance({ kind: "number" }, 9, 10, BOUNDS).toFixed(2), "0.10");
+  assert.equal(distance({ kind: "time" }, 9, 10, BOUNDS).toFixed(2), "0.10");
   assert.equal(distance({ kind: "quantile" }, 0.02, 0.09, BOUNDS), 0);
   assert.equal(distance({ kind: "quantile" }, 0.005, 0.5, BOUNDS), 2);
   assert.ok(Number.isNaN(distance({ kind: "quantile" }, Number.NaN, 0.5, BOUNDS)));

@@ -21,9 +21,12 @@ export interface Metered {
   readonly bytes: number;
 }
 
-/** A figure of a panel, and what it should be of requests. A quantile is known by its bucket only. */
+/**
+ * A figure of a panel, and what it should be of requests. A quantile is known by its bucket only; a `time` is that of slow
+ * requests, beside which what a client measures of itself is small.
+ */
 export interface Figure {
-  readonly kind: "number" | "quantile";
+  readonly kind: "number" | "quantile" | "time";
   /** Labels of the panel's series that it is. */
   readonly labels: Readonly<Record<string, string>>;
   /** What it should be, of the requests that ended in so many seconds. */
@@ -96,9 +99,17 @@ export function figuresOf({ panel, query }: Seen, of: readonly Metered[]): reado
       const [, q = ""] = /histogram_quantile\(([\d.]+),/.exec(query) ?? [];
       return [{ kind: "quantile", labels: {}, of: (ended) => quantileOf(ended, Number(q)) }];
     }
+    // Answers of few bytes are whole when they begin.
+    case "Until its answers begin":
+      return [{ kind: "time", labels: {}, of: meanSeconds }];
     default:
       return [];
   }
+}
+
+/** The mean duration, in seconds. */
+export function meanSeconds(all: readonly Metered[]): number {
+  return mean(all.map(({ durationMs }) => durationMs)) / 1000;
 }
 
 /** The share that was answered with a code below 500. */
@@ -127,7 +138,7 @@ export function distance(
   measured: number,
   bounds: readonly number[],
 ): number {
-  if (kind === "number") return Math.abs(shown / measured - 1);
+  if (kind !== "quantile") return Math.abs(shown / measured - 1);
   return Number.isNaN(shown)
     ? Number.NaN
     : Math.abs(bucketOf(shown, bounds) - bucketOf(measured, bounds));

@@ -25,10 +25,19 @@ export async function meter(
   of: MeterOf,
   work: MeterWork,
 ): Promise<readonly Metered[]> {
-  const node = ["/nodemesh/node", "--input-type=module-typescript", "-e", SCRIPT, "--"];
   const { client, namespace, service } = of;
-  const asked = JSON.stringify({ origin: `http://${service}`, ...work });
-  const said = await cluster.exec(`pod/${client}`, namespace, ...node, asked);
+  const words = meterWords("/nodemesh/node", `http://${service}`, work);
+  return metered(of, await cluster.exec(`pod/${client}`, namespace, ...words));
+}
+
+/** The words that run a meter by a Node; what it prints is for metered(). */
+export function meterWords(node: string, origin: string, work: MeterWork): readonly string[] {
+  const asked = JSON.stringify({ origin, ...work });
+  return [node, "--input-type=module-typescript", "-e", SCRIPT, "--", asked];
+}
+
+/** What a meter has said, with the names that the mesh counts it by. */
+export function metered(of: MeterOf, said: string): readonly Metered[] {
   const requests = JSON.parse(said) as readonly (readonly [number, number, number, number])[];
   return requests.map(([endedMs, durationMs, code, bytes]) => ({
     ...of,

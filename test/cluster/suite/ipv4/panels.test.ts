@@ -7,23 +7,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { specOf } from "../../../../agent/telemetry/metrics.ts";
 import type { StatusReport } from "../../../../control/cli/status/report.ts";
 import { DASHBOARDS } from "../../../../deploy/grafana/dashboards.ts";
 import { lookAt, type Seen } from "../../../support/panels.ts";
 import type { Prometheus } from "../../../support/prometheus.ts";
 import { until } from "../../../support/until.ts";
 import { eventually, type KubeObject, TestCluster } from "../../harness/cluster.ts";
-import {
-  codesOf,
-  distance,
-  endedIn,
-  type Figure,
-  figuresOf,
-  type Metered,
-  mean,
-  selectedBy,
-} from "../../harness/figures.ts";
+import { compareFigures, worstOf } from "../../harness/compared.ts";
+import { codesOf, type Metered } from "../../harness/figures.ts";
 import { installMesh, nodemesh } from "../../harness/mesh.ts";
 import { type MeterOf, type MeterWork, meter } from "../../harness/meter.ts";
 import { Monitoring } from "../../harness/monitoring.ts";
@@ -34,14 +25,10 @@ const NAMESPACE = `measured-${Date.now().toString(36)}`;
 const ENROLLED = { "mesh/enabled": "true" };
 /** Over so many seconds rates are taken: Prometheus scrapes every second. */
 const RATE_SECONDS = 15;
-/** Panels are looked at so often, a second apart: one look would tell of the hiccups of its first and last second. */
-const LOOKS = 6;
 /** All looks, and at either end as long as the slowest answer takes. */
 const LOAD_SECONDS = 26;
 /** After so long everything is scraped, also on a busy machine. */
 const SCRAPED_MS = 10_000;
-/** How far a panel's figure may be from what clients measured; a quantile one bucket. */
-const TOLERANCE = 0.02;
 /** Panels that show nothing of a mesh that is well, and of these loads. */
 const MAY_BE_EMPTY = [
   "nodemesh / Service: Past the mesh",
@@ -115,9 +102,6 @@ const OBJECTS: readonly KubeObject[] = [
 
 /** All of them: two of the Deployment. */
 const PODS = OBJECTS.filter(({ kind }) => kind === "Pod").length + 2;
-
-/** Of the histogram of durations, in seconds. */
-const { buckets: BOUNDS = [] } = specOf("httpDuration");
 
 const cluster = new TestCluster();
 let monitoring: Monitoring | undefined;
@@ -253,23 +237,12 @@ describe("dashboards", () => {
   });
 
   test("what panels show is what clients measured", async (t) => {
-    const compared: Compared[] = [];
-    for (const one of seen)
-      for (const { figure, of } of comparable(one))
-        compared.push(await compare(nameOf(one, figure), one.query, figure, of));
-    for (const client of SLOW_CLIENTS)
-      for (const reporter of ["source", "destination"])
-        compared.push(await compareMean(client, reporter));
-    const wrong = compared.filter(
-      ({ off, kind }) => !(off <= (kind === "quantile" ? 1 : TOLERANCE)),
-    );
-    const [worst] = compared
-      .filter(({ kind }) => kind === "number")
-      .toSorted((one, other) => other.off - one.off);
-    const share = ((worst?.off ?? Number.NaN) * 100).toFixed(2);
-    t.diagnostic(
-      `${compared.length} figures compared, the worst by ${share} % (${worst?.what}), differences: ${wrong.length} unexplained`,
-    );
+    const compared = await compareFigures({
+      ...{ prometheus, seen, requests, steadyMs, slowClients: SLOW_CLIENTS },
+      rateSeconds: RATE_SECONDS,
+    });
+    const wrong = compared.filter(({ right }) => !right);
+    t.diagnostic(`${worstOf(compared)}, differences: ${wrong.length} unexplained`);
     assert.deepEqual(wrong, []);
     // The loads are there: five pairs, a Service and workloads, by code and by client.
     assert.ok(compared.length > 80);
@@ -280,59 +253,4 @@ describe("dashboards", () => {
 function isOurs(chosen: Seen["chosen"]): boolean {
   const { namespace, src_namespace: source, service: name } = chosen;
   return [namespace, source, name].every((one) => one === undefined || one.startsWith(NAMESPACE));
-}
-
-/** The figures of a panel that clients can tell, with the requests that they are of. */
-function comparable(one: Seen): readonly { figure: Figure; of: readonly Metered[] }[] {
-  const of = selectedBy(requests, one);
-  if (of === undefined) return [];
-  const slow = of.some(({ client }) => SLOW_CLIENTS.includes(client));
-  const figures = figuresOf(one, of).filter(({ kind }) => slow || kind === "number");
-  return figures.map((figure) => ({ figure, of }));
-}
-
-/** What a figure was, and what it should have been. */
-interface Compared {
-  readonly what: string;
-  readonly kind: Figure["kind"];
-  readonly shown: number;
-  readonly measured: number;
-  readonly off: number;
-}
-
-function nameOf({ dashboard, panel, chosen }: Seen, { labels }: Figure): string {
-  return `${dashboard.title}: ${panel.title} ${JSON.stringify({ ...chosen, ...labels })}`;
-}
-
-/** Looks at a figure at several moments while all loads went on. */
-async function compare(
-  what: string,
-  query: string,
-  figure: Figure,
-  of: readonly Metered[],
-): Promise<Compared> {
-  const { kind, labels, of: should } = figure;
-  const moments = Array.from({ length: LOOKS }, (_, i) => steadyMs - i * 1000);
-  const has = async (at: number): Promise<number> => {
-    const named = (await prometheus.query(query, at)).find(({ metric }) =>
-      Object.entries(labels).every(([name, value]) => metric[name] === value),
-    );
-    return named?.value ?? Number.NaN;
-  };
-  const shown = mean(await Promise.all(moments.map(has)));
-  const measured = mean(moments.map((at) => should(endedIn(of, at, RATE_SECONDS), RATE_SECONDS)));
-  return { what, kind, shown, measured, off: distance(figure, shown, measured, BOUNDS) };
-}
-
-/** The mean duration of a client's requests: more than the buckets tell. */
-function compareMean(client: string, reporter: string): Promise<Compared> {
-  const rate = (part: string): string =>
-    `sum(rate(nodemesh_http_request_duration_seconds_${part}{reporter="${reporter}",src_namespace="${NAMESPACE}",src_workload="${client}"}[${RATE_SECONDS}s]))`;
-  const figure: Figure = {
-    kind: "number",
-    labels: {},
-    of: (ended) => mean(ended.map(({ durationMs }) => durationMs)) / 1000,
-  };
-  const of = requests.filter((one) => one.client === client);
-  return compare(`mean of ${client}, ${reporter}`, `${rate("sum")} / ${rate("count")}`, figure, of);
 }
