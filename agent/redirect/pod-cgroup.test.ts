@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { podUidOfCgroups } from "./pod-cgroup.ts";
+import { podsAround, podUidOfCgroups } from "./pod-cgroup.ts";
 
 const UID = "0a1b2c3d-0000-4111-8222-333344445555";
 const OTHER = "ffffffff-0000-4111-8222-333344445555";
@@ -37,11 +37,6 @@ const PODS: readonly (readonly [string, string, string])[] = [
   ],
   ["kind, v1", `9:pids:/docker/c9/kubelet/kubepods/burstable/pod${UID}/c1\n0::/docker/c9\n`, UID],
   [
-    "kind in a pod",
-    `0::/kubepods.slice/kubepods-pod${OTHER.replaceAll("-", "_")}.slice/cri-containerd-c9.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${SYSTEMD}.slice/cri-containerd-c1.scope\n`,
-    UID,
-  ],
-  [
     "containerd's cgroupfs driver below a kubelet with systemd",
     `0::/system.slice/containerd.service/kubepods-burstable-pod${SYSTEMD}.slice:cri-containerd:c1\n`,
     UID,
@@ -72,13 +67,57 @@ const PODS: readonly (readonly [string, string, string])[] = [
     `0::/kubelet.slice/kubelet-kubepods-burstable-pod${HASH}.slice/x.scope\n`,
     HASH,
   ],
-  ["a cluster in a pod", `0::/kubepods/pod${OTHER}/c9/kubepods/burstable/pod${UID}/c1\n`, UID],
+  [
+    "a pod's own folder named as another pod",
+    `0::/kubepods.slice/kubepods-pod${SYSTEMD}.slice/crio-c1.scope/pod${OTHER}\n`,
+    UID,
+  ],
+  [
+    "a whole tree of pods in a pod's own cgroup",
+    `0::/kubepods/besteffort/pod${UID}/c1/kubepods.slice/kubepods-pod${OTHER.replaceAll("-", "_")}.slice/x.scope\n`,
+    UID,
+  ],
+  ["the same from a private namespace", `0::/../../burstable/pod${UID}/c1/pod${OTHER}\n`, UID],
+  ["the same, as a static pod", `0::/kubepods/pod${UID}/c1/pod${HASH}\n`, UID],
+  [
+    "the same on v1, in one of the hierarchies",
+    `9:pids:/kubepods/pod${UID}/c1/kubepods/pod${OTHER}/c2\n4:memory:/kubepods/pod${UID}/c1\n`,
+    UID,
+  ],
 ];
 
 for (const [name, text, uid] of PODS)
   test(`the pod of a process is read: ${name}`, () => assert.equal(podUidOfCgroups(text), uid));
 
+/** A node that runs in a pod of another cluster: what the cgroups of its first process and of another one say. */
+const NODES_IN_PODS: readonly (readonly [string, string, string])[] = [
+  [
+    "systemd",
+    `0::/kubepods.slice/kubepods-pod${OTHER.replaceAll("-", "_")}.slice/cri-containerd-c9.scope/init.scope\n`,
+    `0::/kubepods.slice/kubepods-pod${OTHER.replaceAll("-", "_")}.slice/cri-containerd-c9.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${SYSTEMD}.slice/cri-containerd-c1.scope\n`,
+  ],
+  [
+    "cgroupfs",
+    `0::/kubepods/pod${OTHER}/c9\n`,
+    `0::/kubepods/pod${OTHER}/c9/kubepods/burstable/pod${UID}/c1\n`,
+  ],
+  [
+    "v1, some hierarchies shared",
+    `9:pids:/kubepods/pod${OTHER}/c9\n0::/kubepods/pod${OTHER}/c9\n`,
+    `9:pids:/kubepods/pod${OTHER}/c9/kubepods/pod${UID}/c1\n0::/kubepods/pod${OTHER}/c9\n`,
+  ],
+];
+
+for (const [name, first, text] of NODES_IN_PODS)
+  test(`a node in a pod of another cluster has pods of its own: ${name}`, () => {
+    const around = podsAround(first);
+    assert.equal(podUidOfCgroups(text, around), UID);
+    assert.equal(podUidOfCgroups(text.replace("\n", `/pod${HASH}\n`), around), UID);
+    assert.equal(podUidOfCgroups(first, around), undefined);
+  });
+
 const NOT_PODS = [
+  `9:pids:/kubepods/pod${UID}/c1\n4:memory:/kubepods/pod${OTHER}/c1\n`,
   "",
   "0::/\n",
   "0::/system.slice/kubelet.service\n",

@@ -33,17 +33,36 @@ export function holdsAllPods(name: string): boolean {
 }
 
 /**
- * The pod that the text of a /proc/PID/cgroup names, on any line: v1 has one for each controller, v2 one, hybrid
- * both. The innermost counts: a cluster may run inside a pod of another one. Seen from a private cgroup namespace
- * the paths begin with `/../..`, which changes nothing.
+ * The pod that the text of a /proc/PID/cgroup names: v1 has a line for each controller, v2 one, hybrid both. The
+ * outermost of a line counts: what is below a pod's directory is the pod's own to name, where it may write its cgroup.
+ * `around` are pods that hold the whole node (podsAround()) and so say nothing. Lines that name different pods name none.
+ * Seen from a private cgroup namespace the paths begin with `/../..`, which changes nothing.
  */
-export function podUidOfCgroups(text: string): string | undefined {
-  for (const line of text.split("\n")) {
-    const names = line.split("/").slice(1).reverse();
-    for (const name of names) {
-      const uid = podUidOfDirectory(name);
-      if (uid !== undefined) return uid;
-    }
-  }
-  return undefined;
+export function podUidOfCgroups(
+  text: string,
+  around: ReadonlySet<string> = new Set(),
+): string | undefined {
+  const named = new Set(podsOfLines(text).map((uids) => uids.find((uid) => !around.has(uid))));
+  named.delete(undefined);
+  const [uid] = named;
+  return named.size === 1 ? uid : undefined;
+}
+
+/**
+ * The pods of another cluster that the node itself runs in, as a test cluster in a pod does: those that the cgroups of
+ * its first process name. That one is in no pod of this node.
+ */
+export function podsAround(text: string): ReadonlySet<string> {
+  return new Set(podsOfLines(text).flat());
+}
+
+/** The pods that each line names, outermost first. */
+function podsOfLines(text: string): string[][] {
+  return text.split("\n").map((line) =>
+    line
+      .split("/")
+      .slice(1)
+      .map(podUidOfDirectory)
+      .filter((uid) => uid !== undefined),
+  );
 }

@@ -5,7 +5,7 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { podUidOfCgroups } from "./pod-cgroup.ts";
+import { podsAround, podUidOfCgroups } from "./pod-cgroup.ts";
 
 /**
  * A runtime starts a process in its own cgroup and moves it to the pod's some milliseconds later. So a process
@@ -14,6 +14,9 @@ import { podUidOfCgroups } from "./pod-cgroup.ts";
 const FIRST_AGAIN_MS = 10;
 /** …until this old, when it stays what it is. */
 const SETTLED_MS = 5000;
+
+/** The node's init, which is in no pod of the node. */
+const FIRST_PROCESS = "1";
 
 interface Outsider {
   /** When it is read next; Infinity: never. */
@@ -28,11 +31,14 @@ export class ProcessIndex {
   readonly #outsiders = new Map<string, Outsider>();
   readonly #uids = new Map<string, string>();
   readonly #pids = new Map<string, Set<string>>();
+  /** Pods that hold the node: podsAround(). */
+  readonly #around: ReadonlySet<string>;
 
   /** `proc`: a procfs that shows the node's processes. `clock`: milliseconds. */
   constructor(proc: string, clock: () => number) {
     this.#proc = proc;
     this.#clock = clock;
+    this.#around = podsAround(this.#cgroupsOf(FIRST_PROCESS) ?? "");
   }
 
   /** Looks at what runs now. */
@@ -51,11 +57,8 @@ export class ProcessIndex {
 
   /** The pod that a process belongs to at this moment; undefined: none, or it is gone. */
   podOf(pid: string): string | undefined {
-    try {
-      return podUidOfCgroups(readFileSync(join(this.#proc, pid, "cgroup"), "utf8"));
-    } catch {
-      return undefined;
-    }
+    const cgroups = this.#cgroupsOf(pid);
+    return cgroups === undefined ? undefined : podUidOfCgroups(cgroups, this.#around);
   }
 
   /** Drops what is remembered of a process: its number may be another's by now. */
@@ -73,6 +76,14 @@ export class ProcessIndex {
     this.#outsiders.clear();
     this.#uids.clear();
     this.#pids.clear();
+  }
+
+  #cgroupsOf(pid: string): string | undefined {
+    try {
+      return readFileSync(join(this.#proc, pid, "cgroup"), "utf8");
+    } catch {
+      return undefined;
+    }
   }
 
   #look(pid: string, now: number): void {
