@@ -14,6 +14,7 @@ import { resolveCgroup } from "./kernel/cgroup.ts";
 import { Heartbeat } from "./kernel/heartbeat.ts";
 import { MARK_INBOUND, MARK_UPSTREAM } from "./kernel/layout.gen.ts";
 import { NodeLock } from "./kernel/lock.ts";
+import type { MapFds } from "./kernel/sockets.ts";
 import { Drain, endOnce, Prerequisites } from "./lifecycle.ts";
 import type { Log } from "./log.ts";
 import { collectGarbage, RETURN_MS, returnFreed } from "./memory.ts";
@@ -77,7 +78,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
     if (clean) bpf.uninstall();
   });
   const misdeclared = new MisdeclaredPorts(MISDECLARED_MS, () => performance.now());
-  const workers = makeWorkers(inputs, telemetry, misdeclared, bpf);
+  const workers = makeWorkers(inputs, telemetry, misdeclared, bpf.mapFds);
   await workers.start();
   parts.defer(() => workers.stop());
 
@@ -92,7 +93,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   parts.use(
     new MainPulse({
       pulse: workers.pulse,
-      heartbeat: new Heartbeat(bpf.heartbeatFd),
+      heartbeat: new Heartbeat(bpf.mapFds.heartbeat),
       onHang: (index) => inputs.onFatal(new Error(`data worker ${index} hangs`)),
     }),
   );
@@ -133,7 +134,7 @@ function makeWorkers(
   { config, log, onFatal }: AppInputs,
   { blocks, rings }: Telemetry,
   misdeclared: MisdeclaredPorts,
-  { patienceFd, heartbeatFd }: Pick<MeshBpf, "patienceFd" | "heartbeatFd">,
+  mapFds: MapFds,
 ): Workers {
   return new Workers({
     count: config.workers,
@@ -143,8 +144,7 @@ function makeWorkers(
       node: config.node,
       upstreamMark: MARK_UPSTREAM,
       inboundMark: MARK_INBOUND,
-      patienceFd,
-      heartbeatFd,
+      mapFds,
       limits: config.limits,
       timeouts: config.timeouts,
       accessLog: config.accessLog,

@@ -5,6 +5,7 @@ import type { PortRange } from "#model/enrolment.ts";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DataLimits, DataTimeouts } from "./config.ts";
+import type { MapFds } from "./kernel/sockets.ts";
 
 /** What a worker is born with (`workerData`). */
 export interface WorkerInit {
@@ -20,10 +21,7 @@ export interface WorkerInit {
   /** Marks of the agent's own sockets (bpf/mesh.h). */
   readonly upstreamMark: number;
   readonly inboundMark: number;
-  /** Descriptor of the map of what applications told their sockets about silent peers; -1: there is none. */
-  readonly patienceFd: number;
-  /** Descriptor of the map that tells the kernel that connections are carried; -1: there is none. */
-  readonly heartbeatFd: number;
+  readonly mapFds: MapFds;
   /** What main and the workers know of each other (pulse.ts). */
   readonly pulse: SharedArrayBuffer;
   readonly limits: DataLimits;

@@ -91,7 +91,7 @@ class DataWorker {
     this.#init = init;
     this.#port = init.port;
     this.#loop = new Loop({
-      system: new Sockets(init.patienceFd),
+      system: new Sockets(init.mapFds),
       memoryLimitBytes: init.limits.maxBufferedBytes,
       ownerMemoryLimitBytes: init.limits.maxBufferedBytesPerPod,
     });

@@ -30,15 +30,27 @@ static __always_inline int unserved(const struct pod *pod, enum reason why_direc
   return refuse(OUTBOUND_DEAD_REFUSED, ECONNREFUSED);
 }
 
-// A mark alone proves nothing (any process with CAP_NET_RAW can set one): the agent's process does.
-static __always_inline int is_agent(__u32 mark) {
-  mark &= MARK_MASK;
-  if (mark != MARK_UPSTREAM && mark != MARK_INBOUND)
-    return 0;
-  struct heartbeat *last = last_heartbeat();
-  if (!last || last->agent_pid == 0)
-    return 1;
-  return bpf_get_current_pid_tgid() >> 32 == last->agent_pid;
+// Whether the agent made this socket: then which mark it is to have, else 0.
+static __always_inline __u32 agents_mark(struct bpf_sock *socket) {
+  __u32 *mark = bpf_sk_storage_get(&agent_sockets, socket, 0, 0);
+  return mark ? *mark : 0;
+}
+
+static __always_inline int set_mark(struct bpf_sock_addr *ctx, __u32 mark) {
+  return bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) == 0;
+}
+
+static __always_inline int agents_connect(struct bpf_sock_addr *ctx, int family, __u32 mark) {
+  if (!set_mark(ctx, mark))
+    return refuse(OUTBOUND_UNMARKED, ECONNREFUSED);
+  if (mark == MARK_INBOUND && !choose_source_port(ctx, family))
+    return refuse(OUTBOUND_NO_PORT, EADDRNOTAVAIL);
+  return direct(OUTBOUND_AGENT);
+}
+
+// One of the mesh's own marks, set by somebody else than the mesh.
+static __always_inline int is_borrowed(__u32 mark) {
+  return (mark & RULE_MASK) == RULE_MARK || (mark & MARK_MASK) == MARK_UPSTREAM;
 }
 
 static __always_inline int cidr_excluded(const struct pod *pod, __u64 cookie, const struct address *to) {
@@ -97,13 +109,15 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
   if (!pod)
     return PROCEED;
 
-  // 2. The agent's own connections are already decided.
+  // 2. The agent's own connections are already decided. Nobody else keeps a mark of the mesh.
   struct bpf_sock *socket = ctx->sk;
+  __u32 agents = agents_mark(socket);
+  if (agents)
+    return agents_connect(ctx, family, agents);
   __u32 mark = socket->mark;
-  if (is_agent(mark)) {
-    if ((mark & MARK_MASK) == MARK_INBOUND && !choose_source_port(ctx, family))
-      return refuse(OUTBOUND_NO_PORT, EADDRNOTAVAIL);
-    return direct(OUTBOUND_AGENT);
+  if (is_borrowed(mark)) {
+    mark &= ~MARK_MASK;
+    set_mark(ctx, mark);
   }
 
   // 3. What does not leave the pod is none of the mesh's business.
@@ -134,8 +148,7 @@ static __always_inline int decide(struct bpf_sock_addr *ctx, const struct addres
     return unserved(pod, OUTBOUND_DEAD_DIRECT);
 
   // 9. Catch it. The application's own bits of the mark stay.
-  mark = (mark & ~MARK_MASK) | MARK_CAUGHT;
-  if (bpf_setsockopt(ctx, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)))
+  if (!set_mark(ctx, (mark & ~MARK_MASK) | MARK_CAUGHT))
     return unserved(pod, OUTBOUND_UNMARKED);
   return direct(OUTBOUND_CAUGHT);
 }

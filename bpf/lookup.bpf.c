@@ -98,15 +98,32 @@ static __always_inline int comes_otherwise(struct bpf_sk_lookup *ctx, const stru
   return !same_address(local, &pod->ipv4) && !same_address(local, &pod->ipv6);
 }
 
+static __always_inline int agent_is_there(void) {
+  __u64 cookie = pod_cookie;
+  struct bpf_sock *listener = bpf_map_lookup_elem(&listeners, &cookie);
+  if (!listener)
+    return 0;
+  bpf_sk_release(listener);
+  return heart_beats();
+}
+
+// Link-local talk, which the agent can't carry: a pod that anybody may reach is reached directly. A strict one has no
+// neighbours, and a closed one none while no agent is there.
+static __always_inline int neighbour(const struct pod *pod) {
+  if (pod->flags & POD_CATCH && pod->flags & POD_FAIL_CLOSED && !agent_is_there())
+    return refuse(INBOUND_DEAD_REFUSED);
+  return pass(INBOUND_LOCAL);
+}
+
 static __always_inline int inbound(struct bpf_sk_lookup *ctx, const struct pod *pod) {
-  // 4. What the pod says to itself, and the neighbours' link-local talk; a strict pod has no neighbours.
+  // 4. What the pod says to itself. Only what comes by `lo` is local for its address.
   struct address local = local_address(ctx), remote = remote_address(ctx);
   if (same_address(&local, &remote))
     return pass(INBOUND_LOCAL);
-  if (stays_here(&local) && !(is_link_local(&local) && pod->flags & POD_STRICT))
-    return pass(INBOUND_LOCAL);
   if (comes_otherwise(ctx, pod, &local))
     return pass(INBOUND_OTHER);
+  if (is_link_local(&local) && !(pod->flags & POD_STRICT))
+    return neighbour(pod);
 
   // 5. The agent's own connection, to this pod: decided before it was opened.
   if (opened_by_agent(ctx, &local, &remote))

@@ -106,6 +106,17 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } counted_listeners SEC(".maps");
 
+// On each socket from which the agent connects: it wrote that through its own descriptor, which nobody else has and
+// nobody without CAP_BPF can. A mark proves nothing: any process with CAP_NET_RAW sets one. The value is the mark
+// that its connect() gets.
+struct {
+  __uint(type, BPF_MAP_TYPE_SK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, __s32);
+  __type(value, __u32);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} agent_sockets SEC(".maps");
+
 // What applications told their sockets about silent peers (patience.h); a listener's is its connections' too.
 struct {
   __uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -165,7 +165,7 @@ enum reason {
   OUTBOUND_EXCLUDED_CIDR, // Excluded by mesh/exclude-outbound-cidrs or not in mesh/include-outbound-cidrs.
   OUTBOUND_DEAD_DIRECT,   // No listener or a stale heartbeat, with mesh/fail=open.
   OUTBOUND_DEAD_REFUSED,  // No listener or a stale heartbeat, with mesh/fail=closed.
-  OUTBOUND_UNMARKED,      // The kernel did not set the mark, with mesh/fail=open.
+  OUTBOUND_UNMARKED,      // The kernel did not set the mark: direct with mesh/fail=open; the agent's own is refused.
   TURNED_CAUGHT,          // A marked connect's SYN reached the agent's listener.
   TURNED_REFUSED,         // A marked connect's SYN found no listener: the agent died in between.
   INBOUND_CAUGHT,         // A connection to a pod reached the agent's listener.

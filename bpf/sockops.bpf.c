@@ -25,7 +25,7 @@ static __always_inline struct flow flow_of(struct bpf_sock_ops *ctx) {
 }
 
 static __always_inline void note(struct bpf_sock_ops *ctx) {
-  // Only out of an enrolled pod: there connect.bpf.c has just taken the mark from everybody else.
+  // Only out of an enrolled pod: elsewhere nobody judged it.
   __u64 cookie = bpf_get_netns_cookie(ctx);
   if (!bpf_map_lookup_elem(&pods, &cookie))
     return;
@@ -86,7 +86,8 @@ static __always_inline int follow(struct bpf_sock_ops *ctx, int has_types) {
     bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags & ~BPF_SOCK_OPS_STATE_CB_FLAG);
     return 1;
   }
-  follow_connection(ctx, mark);
+  if (bpf_sk_storage_get(&agent_sockets, socket, 0, 0))
+    follow_connection(ctx, mark);
   return 1;
 }
 

@@ -296,6 +296,7 @@ export interface ObjectMaps {
   readonly found_listening: HashMap<ListeningKey, number>;
   readonly listening_states: HashMap<bigint, ListeningState>;
   readonly counted_listeners: MapHandle;
+  readonly agent_sockets: MapHandle;
   readonly socket_patience: MapHandle;
   readonly patience: HashMap<ConnectionKey, Patience>;
   readonly heartbeat: ArrayMap<Heartbeat>;
@@ -315,6 +316,7 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
     found_listening: hashMap(loaded.map("found_listening"), ListeningKeyCodec, u32),
     listening_states: hashMap(loaded.map("listening_states"), u64, ListeningStateCodec),
     counted_listeners: loaded.map("counted_listeners"),
+    agent_sockets: loaded.map("agent_sockets"),
     socket_patience: loaded.map("socket_patience"),
     patience: hashMap(loaded.map("patience"), ConnectionKeyCodec, PatienceCodec),
     heartbeat: arrayMap(loaded.map("heartbeat"), HeartbeatCodec),

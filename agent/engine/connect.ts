@@ -6,7 +6,6 @@ import {
   IP_LOCAL_PORT_RANGE,
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
-  SO_MARK,
   SO_OOBINLINE,
   SO_REUSEADDR,
   SOL_IP,
@@ -30,7 +29,7 @@ export interface ConnectOptions {
   readonly timeoutMs?: number;
   /** Descriptor of the network namespace to connect from; this thread's own when left out. */
   readonly netns?: number;
-  /** SO_MARK. */
+  /** Given, the socket is one of the agent's own, with that mark. */
   readonly mark?: number;
   /** Local address to use, of the family of `to`; it need not be this host's (IP_TRANSPARENT). Port 0: the kernel chooses. */
   readonly source?: SocketAddress;
@@ -99,8 +98,8 @@ function prepare(system: System, fd: number, options: ConnectOptions): number {
   const inline = system.setOption(fd, SOL_SOCKET, SO_OOBINLINE, 1);
   if (inline < 0) return inline;
   if (options.mark !== undefined) {
-    const marked = system.setOption(fd, SOL_SOCKET, SO_MARK, options.mark);
-    if (marked < 0) return marked;
+    const claimed = system.claim(fd, options.mark);
+    if (claimed < 0) return claimed;
   }
   return options.source === undefined ? 0 : bindSource(system, fd, options.source);
 }

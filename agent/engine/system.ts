@@ -94,6 +94,8 @@ export interface System {
   /** The local address, or the negative errno. */
   localAddress(fd: number): SocketAddress | number;
   setOption(fd: number, level: number, name: number, value: number): number;
+  /** Makes it one of the agent's own sockets: its connects are not caught, and get that mark. */
+  claim(fd: number, mark: number): number;
   getOption(fd: number, level: number, name: number): number;
   /** SO_LINGER with time 0: the next close() sends RST. */
   lingerZero(fd: number): number;

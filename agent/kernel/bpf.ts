@@ -26,6 +26,7 @@ import type { KernelReason } from "./layout.gen.ts";
 import { KERNEL_REASONS } from "./layout.gen.ts";
 import type { MeshMaps } from "./mesh-maps.ts";
 import { typedMaps } from "./mesh-maps.ts";
+import type { MapFds } from "./sockets.ts";
 
 /** Where the committed objects are. */
 const OBJECTS: string = join(import.meta.dirname, "../../bpf");
@@ -47,10 +48,8 @@ export interface MeshBpfOptions {
 /** The loaded and attached programs of one agent. Disposing closes descriptors; the pins go on. */
 export class MeshBpf implements Disposable {
   readonly maps: MeshMaps;
-  /** Descriptor of the map `patience`, for threads that ask it by themselves. Open until this is disposed of. */
-  readonly patienceFd: number;
-  /** Of the map `heartbeat`, likewise. */
-  readonly heartbeatFd: number;
+  /** Open until this is disposed of. */
+  readonly mapFds: MapFds;
   readonly #pins: string;
   readonly #node: readonly Collection[];
   readonly #lookup: CollectionSpec;
@@ -76,8 +75,11 @@ export class MeshBpf implements Disposable {
     this.#node = [connect, sockops, ...others];
     this.#lookup = parseObject("lookup");
     this.maps = typedMaps((name) => connect.map(name));
-    this.patienceFd = connect.map("patience").fd;
-    this.heartbeatFd = connect.map("heartbeat").fd;
+    this.mapFds = {
+      patience: connect.map("patience").fd,
+      agentSockets: connect.map("agent_sockets").fd,
+      heartbeat: connect.map("heartbeat").fd,
+    };
     this.#adoptPodLinks();
     this.#attachNode(options.cgroup);
   }

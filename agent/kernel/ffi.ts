@@ -122,6 +122,9 @@ const SIGNATURES: { readonly [Name in keyof Libc]: readonly [string, ...string[]
 /** The C library of this process. */
 export const libc: Libc = loadLibc();
 
+/** The number of bpf(2). */
+export const SYS_BPF: number = process.arch === "x64" ? 321 : 280;
+
 const errnoCell: Int32Array = new Int32Array(
   koffi.view(koffi.load(null).func("__errno_location", "void *", [])(), 4),
 );

@@ -93,7 +93,7 @@ export const KERNEL_REASONS = [
   "outbound-dead-direct",
   /** No listener or a stale heartbeat, with mesh/fail=closed. */
   "outbound-dead-refused",
-  /** The kernel did not set the mark, with mesh/fail=open. */
+  /** The kernel did not set the mark: direct with mesh/fail=open; the agent's own is refused. */
   "outbound-unmarked",
   /** A marked connect's SYN reached the agent's listener. */
   "turned-caught",

@@ -4,7 +4,7 @@
  */
 
 import { ConnectionKeyCodec, PatienceCodec } from "../../bpf/connect.gen.ts";
-import { addressOf, libc } from "./ffi.ts";
+import { addressOf, libc, SYS_BPF } from "./ffi.ts";
 import { SOCKADDR_BYTES } from "./sockaddr.ts";
 import { AF_INET } from "./socket-constants.ts";
 
@@ -17,7 +17,6 @@ export interface ToldPatience {
   readonly userTimeoutMs: number;
 }
 
-const SYS_BPF = process.arch === "x64" ? 321 : 280;
 const BPF_MAP_LOOKUP_ELEM = 1;
 /** What a look-up needs of `union bpf_attr`: map, key, value, flags. */
 const ATTRIBUTE_BYTES = 32;

@@ -5,6 +5,7 @@
  */
 
 import { closeSync, openSync } from "node:fs";
+import { AgentSockets } from "./agent-sockets.ts";
 import { EINVAL_RESULT } from "./errno.ts";
 import { addressOf, lastErrno, libc } from "./ffi.ts";
 import { PatienceMap, type ToldPatience } from "./patience-map.ts";
@@ -14,6 +15,7 @@ import {
   AF_INET,
   AF_INET6,
   SO_LINGER,
+  SO_MARK,
   SOCK_CLOEXEC,
   SOCK_NONBLOCK,
   SOCK_STREAM,
@@ -79,6 +81,19 @@ export interface EventMemory {
   readonly capacity: number;
 }
 
+/** Descriptors of maps that threads ask by themselves. They stay their owner's; -1 = there is none. */
+export interface MapFds {
+  /** The map `patience`; without it nothing is known of other ends. */
+  readonly patience: number;
+  /** The map `agent_sockets`; without it no program looks at the agent's connects, and a mark is all they need. */
+  readonly agentSockets: number;
+  /** The map `heartbeat`; without it no program asks whether connections are carried. */
+  readonly heartbeat: number;
+}
+
+/** Of a thread without the kernel's programs. */
+export const NO_MAPS: MapFds = { patience: -1, agentSockets: -1, heartbeat: -1 };
+
 /** The system calls of the thread that makes it. */
 export class Sockets {
   readonly #sockaddr: Uint8Array = new Uint8Array(SOCKADDR_BYTES);
@@ -96,11 +111,12 @@ export class Sockets {
   readonly #iovecs: Uint32Array = new Uint32Array(MAX_IOVECS * 4);
   readonly #iovecsAt: number = addressOf(this.#iovecs);
   readonly #patience: PatienceMap | undefined;
+  readonly #own: AgentSockets | undefined;
   #homeNetns = -1;
 
-  /** `patienceFd`: descriptor of the map `patience`, which stays its owner's; without it nothing is known of other ends. */
-  constructor(patienceFd: number = -1) {
-    this.#patience = patienceFd < 0 ? undefined : new PatienceMap(patienceFd);
+  constructor({ patience, agentSockets }: MapFds = NO_MAPS) {
+    this.#patience = patience < 0 ? undefined : new PatienceMap(patience);
+    this.#own = agentSockets < 0 ? undefined : new AgentSockets(agentSockets);
   }
 
   read(fd: number, into: Uint8Array, start: number, length: number): number {
@@ -180,6 +196,10 @@ export class Sockets {
   setOption(fd: number, level: number, name: number, value: number): number {
     this.#ints[0] = value;
     return result(libc.setsockopt(fd, level, name, this.#intsAt, 4));
+  }
+
+  claim(fd: number, mark: number): number {
+    return this.#own?.claim(fd, mark) ?? this.setOption(fd, SOL_SOCKET, SO_MARK, mark);
   }
 
   getOption(fd: number, level: number, name: number): number {

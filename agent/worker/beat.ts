@@ -4,6 +4,7 @@ import { writeSync } from "node:fs";
 import { Timer } from "../engine/timers.ts";
 import { libc } from "../kernel/ffi.ts";
 import { Heartbeat } from "../kernel/heartbeat.ts";
+import type { MapFds } from "../kernel/sockets.ts";
 import { jsonLog } from "../log.ts";
 import { Pulse, TICK_MS } from "../pulse.ts";
 
@@ -12,8 +13,8 @@ export interface BeatInputs {
   readonly pulse: SharedArrayBuffer;
   /** This worker's index. */
   readonly index: number;
-  /** Descriptor of the map `heartbeat`; -1: nobody is told. */
-  readonly heartbeatFd: number;
+  /** The map `heartbeat`; -1: nobody is told. */
+  readonly mapFds: Pick<MapFds, "heartbeat">;
   readonly loop: { arm(timer: Timer, delayMs: number): void };
 }
 
@@ -27,10 +28,10 @@ export class Beat {
   readonly #timer: Timer = new Timer({ onTimer: () => this.#tick() });
 
   constructor(inputs: BeatInputs) {
-    const { pulse, index, heartbeatFd } = inputs;
+    const { pulse, index, mapFds } = inputs;
     this.#inputs = inputs;
     this.#pulse = new Pulse(pulse, index);
-    this.#heartbeat = heartbeatFd < 0 ? undefined : new Heartbeat(heartbeatFd);
+    this.#heartbeat = mapFds.heartbeat < 0 ? undefined : new Heartbeat(mapFds.heartbeat);
     this.#tick();
   }
 

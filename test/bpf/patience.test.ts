@@ -65,7 +65,7 @@ function mesh(t: TestContext) {
   });
   const cookie = currentNetnsCookie();
   bpf.maps.pods.set(cookie, POD);
-  return { bpf, cookie, system: new Sockets(bpf.patienceFd) };
+  return { bpf, cookie, system: new Sockets(bpf.mapFds) };
 }
 
 /** One call of an application: the value's bytes, of which `length` are announced. */
@@ -140,10 +140,8 @@ function tell(system: Sockets, fd: number, told: ToldPatience): void {
 }
 
 /** Blocking sockets, so that a connect is over when it returns. */
-function socket(ip: string, mark: number): number {
-  const fd = libc.socket(ip.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
-  assert.equal(new Sockets().setOption(fd, SOL_SOCKET, SO_MARK, mark), 0);
-  return fd;
+function socket(ip: string): number {
+  return libc.socket(ip.includes(":") ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
 }
 
 test("setsockopt() gives what it gave without the mesh, also for values of more than a page", (t) => {
@@ -160,7 +158,8 @@ for (const ip of ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
     const listener = openListener(system, { at: { ip: ip === "::1" ? "::" : "0.0.0.0", port: 0 } });
     const at = system.localAddress(listener);
     assert.ok(typeof at === "object");
-    const near = socket(ip, MARK_CAUGHT);
+    const near = socket(ip);
+    assert.equal(system.claim(near, MARK_CAUGHT), 0);
     const { keepAlive, idleS, ...later } = TOLD;
     tell(system, near, { keepAlive, idleS, intervalS: 1, probes: 1, userTimeoutMs: 0 });
     assert.equal(system.connect(near, { ip, port: at.port }), 0);
@@ -189,7 +188,8 @@ test("a server's listener: what it was told is its connections' too", (t) => {
   tell(system, listener, TOLD);
   const at = system.localAddress(listener);
   assert.ok(typeof at === "object");
-  const agents = socket("127.0.0.1", MARK_INBOUND);
+  const agents = socket("127.0.0.1");
+  assert.equal(system.claim(agents, MARK_INBOUND), 0);
   system.setOption(agents, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1);
   system.bind(agents, { ip: "127.0.0.1", port: 0 });
   assert.equal(system.connect(agents, { ip: "127.0.0.1", port: at.port }), 0);
@@ -207,9 +207,11 @@ test("nothing is noted of connections that the agent does not carry, nor of pods
   const at = system.localAddress(listener);
   assert.ok(typeof at === "object");
   const dial = (mark: number): void => {
-    const near = socket("127.0.0.1", mark);
+    const near = socket("127.0.0.1");
     tell(system, near, TOLD);
     assert.equal(system.connect(near, { ip: "127.0.0.1", port: at.port }), 0);
+    // Not before: connect() takes a mark of the mesh away.
+    system.setOption(near, SOL_SOCKET, SO_MARK, mark);
     tell(system, near, TOLD);
     system.close(near);
   };

@@ -188,15 +188,7 @@ test("an interface that goes is forgotten", async () => {
 });
 
 test("a strict pod is not reached past the agent by its link-local address, another one as without a mesh", async () => {
-  using pod = openNetlink(lab.netns("web"));
-  using peer = openNetlink(lab.netns("outside"));
-  const local = listAddresses(pod).find(({ family, index, address }) => {
-    const isEth0 = index === linkIndex(pod, "eth0");
-    return family === AF_INET6 && isEth0 && address.startsWith("fe80:");
-  });
-  assert.ok(local);
-  const host = local.address.replace("/64", "");
-  const where = { host, scope: linkIndex(peer, "web") };
+  const where = { host: linkLocalOf("web"), scope: linkIndexIn("outside", "web") };
   assert.match(await reached(elsewhere, where), /^application sees fe80:/);
   await agent.call("apply", [workload("web", { mtls: "strict" })]);
   const caught = await counted("inbound-caught", async () => {
@@ -204,3 +196,27 @@ test("a strict pod is not reached past the agent by its link-local address, anot
   });
   assert.equal(caught, 1);
 });
+
+test("a closed pod has no neighbours by its link-local address while the agent is dead", async () => {
+  const where = { host: linkLocalOf("web"), scope: linkIndexIn("outside", "web") };
+  await agent.call("apply", [workload("web", { fail: "closed" })]);
+  assert.match(await reached(elsewhere, where), /^application sees fe80:/);
+  await agent[Symbol.asyncDispose](); // SIGKILL
+  assert.equal(await reached(elsewhere, where), "ECONNREFUSED");
+});
+
+function linkLocalOf(name: "web" | "db"): string {
+  using netlink = openNetlink(lab.netns(name));
+  const eth0 = linkIndex(netlink, "eth0");
+  const local = listAddresses(netlink).find(
+    ({ family, index, address }) =>
+      family === AF_INET6 && index === eth0 && address.startsWith("fe80:"),
+  );
+  assert.ok(local);
+  return local.address.replace("/64", "");
+}
+
+function linkIndexIn(name: "web" | "db" | "outside", link: string): number {
+  using netlink = openNetlink(lab.netns(name));
+  return linkIndex(netlink, link);
+}

@@ -114,6 +114,10 @@ export class FaultySystem implements System {
     return this.#plain("setOption", () => this.#real.setOption(fd, level, name, value));
   }
 
+  claim(fd: number, mark: number): number {
+    return this.#plain("claim", () => this.#real.claim(fd, mark));
+  }
+
   getOption(fd: number, level: number, name: number): number {
     return this.#plain("getOption", () => this.#real.getOption(fd, level, name));
   }

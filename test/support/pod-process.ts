@@ -20,11 +20,14 @@ import {
   SOCK_STREAM,
   SOL_IPV6,
   SOL_SOCKET,
+  SOL_TCP,
 } from "../../agent/kernel/socket-constants.ts";
 import { answerCalls } from "./child-calls.ts";
 
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
+const TCP_FASTOPEN_CONNECT = 30;
+const TCP_FASTOPEN_NO_COOKIE = 34;
 const MSG_NOSIGNAL = 0x4000;
 /** Long enough for a busy machine; a dial that takes as long counts as hanging. */
 const PATIENCE_SECONDS = 3n;
@@ -41,6 +44,10 @@ export interface Where {
   readonly source?: string;
   /** Index of the interface, for a link-local address. */
   readonly scope?: number;
+  /** Name of the interface to bind to (SO_BINDTODEVICE). */
+  readonly through?: string;
+  /** SO_MARK to set between connect() and the SYN, which TCP Fast Open puts off until the first byte is sent. */
+  readonly lateMark?: number;
 }
 
 /** How to listen. */
@@ -157,23 +164,46 @@ function dial(where: Where): Dialled {
 
 function converse(fd: number, where: Where): Omit<Dialled, "milliseconds"> {
   setPatience(fd);
-  if (where.mark !== undefined)
-    libc.setsockopt(fd, SOL_SOCKET, SO_MARK, addressOf(Uint32Array.of(where.mark)), 4);
-  const address = new Uint8Array(SOCKADDR_BYTES);
-  if (where.from !== undefined || where.source !== undefined) {
-    libc.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, addressOf(Uint32Array.of(1)), 4);
-    const ip = where.source ?? (where.host.includes(":") ? "::" : "0.0.0.0");
-    const size = encodeSockaddr({ ip, port: where.from ?? 0 }, address) ?? 0;
-    if (libc.bind(fd, addressOf(address), size) < 0) return { error: errnoName(lastErrno()) };
-  }
-  const length = encodeSockaddr({ ip: where.host, port: where.port }, address) ?? 0;
-  // `sin6_scope_id`.
-  if (where.scope !== undefined) new DataView(address.buffer).setUint32(24, where.scope, true);
-  if (libc.connect(fd, addressOf(address), length) < 0) return { error: errnoName(lastErrno()) };
+  setOptions(fd, where);
+  const failed = bindAndConnect(fd, where);
+  if (failed < 0) return { error: errnoName(lastErrno()) };
   const [local, remote] = [nameOf("getsockname", fd), nameOf("getpeername", fd)];
   const answer = receiveAll(fd);
   if (typeof answer === "number") return { error: errnoName(answer), local, remote };
   return { answer, local, remote, mark: markOf(fd) };
+}
+
+function setOptions(fd: number, { mark, through, lateMark }: Where): void {
+  if (mark !== undefined) setInt(fd, SOL_SOCKET, SO_MARK, mark);
+  if (through !== undefined) {
+    const name = Buffer.from(`${through}\0`);
+    libc.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, addressOf(name), name.length);
+  }
+  if (lateMark === undefined) return;
+  setInt(fd, SOL_TCP, TCP_FASTOPEN_CONNECT, 1);
+  setInt(fd, SOL_TCP, TCP_FASTOPEN_NO_COOKIE, 1);
+}
+
+/** Below 0: what failed left its errno. */
+function bindAndConnect(fd: number, where: Where): number {
+  const address = new Uint8Array(SOCKADDR_BYTES);
+  if (where.from !== undefined || where.source !== undefined) {
+    setInt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    const ip = where.source ?? (where.host.includes(":") ? "::" : "0.0.0.0");
+    const size = encodeSockaddr({ ip, port: where.from ?? 0 }, address) ?? 0;
+    if (libc.bind(fd, addressOf(address), size) < 0) return -1;
+  }
+  const length = encodeSockaddr({ ip: where.host, port: where.port }, address) ?? 0;
+  // `sin6_scope_id`.
+  if (where.scope !== undefined) new DataView(address.buffer).setUint32(24, where.scope, true);
+  const connected = libc.connect(fd, addressOf(address), length);
+  if (connected < 0 || where.lateMark === undefined) return connected;
+  setInt(fd, SOL_SOCKET, SO_MARK, where.lateMark);
+  return libc.send(fd, addressOf(new Uint8Array(1)), 1, MSG_NOSIGNAL);
+}
+
+function setInt(fd: number, level: number, name: number, value: number): void {
+  libc.setsockopt(fd, level, name, addressOf(Uint32Array.of(value)), 4);
 }
 
 function setPatience(fd: number): void {

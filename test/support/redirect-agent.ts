@@ -12,10 +12,8 @@ import {
   IP_BIND_ADDRESS_NO_PORT,
   IP_TRANSPARENT,
   IPV6_TRANSPARENT,
-  SO_MARK,
   SOL_IP,
   SOL_IPV6,
-  SOL_SOCKET,
 } from "../../agent/kernel/socket-constants.ts";
 import { Sockets } from "../../agent/kernel/sockets.ts";
 import { formatAddress, parseAddress, unmapAddress } from "../../agent/model/address.ts";
@@ -54,6 +52,8 @@ export type RedirectAgent = {
 
 interface Running {
   readonly bpf: MeshBpf;
+  /** Makes sockets the agent's own. */
+  readonly sockets: Sockets;
   readonly heartbeat: Disposable;
   readonly locator: DirectoryLocator;
   readonly redirect: Redirect;
@@ -61,28 +61,28 @@ interface Running {
 
 const sockets = new Sockets();
 const servers = new Map<string, Server[]>();
-const namespaces = new Map<string, number>();
+const places = new Map<string, Relayed>();
 const endings = new Map<string, () => void>();
-let addresses: ReadonlySet<string> = new Set();
 let running: Running | undefined;
 
 /** A pod as its connections need it. */
-type Relayed = Pick<CaughtPod, "uid" | "netns">;
+type Relayed = Pick<CaughtPod, "uid" | "netns" | "addresses">;
 
 const users: PodUsers = {
   async added(pod) {
-    namespaces.set(pod.uid, pod.netns);
+    places.set(pod.uid, pod);
     listenOn(pod);
   },
   async moved({ uid, listeners }) {
     for (const former of servers.get(uid) ?? []) former.close();
-    listenOn({ uid, listeners, netns: namespaces.get(uid) ?? -1 });
+    const pod = places.get(uid);
+    if (pod !== undefined) listenOn({ ...pod, listeners });
   },
   idle: (uid) => new Promise((resolve) => endings.set(uid, resolve)),
   async removed(uid) {
     for (const server of servers.get(uid) ?? []) server.close();
     servers.delete(uid);
-    namespaces.delete(uid);
+    places.delete(uid);
   },
 };
 
@@ -102,7 +102,7 @@ function relayOn(fd: number, pod: Relayed): Server {
 function relay(client: Socket, pod: Relayed): void {
   client.on("error", () => client.destroy());
   const { from, to, port } = endsOf(client);
-  if (!addresses.has(to)) {
+  if (!pod.addresses.includes(to)) {
     client.end(`agent sees ${from} to ${to} ${port}`);
     return;
   }
@@ -131,7 +131,7 @@ export interface Hop {
 
 function openSocket(netns: number, { from, to, port }: Hop): Socket {
   const fd = sockets.socket(to, netns);
-  sockets.setOption(fd, SOL_SOCKET, SO_MARK, from === undefined ? MARK_UPSTREAM : MARK_INBOUND);
+  agent().sockets.claim(fd, from === undefined ? MARK_UPSTREAM : MARK_INBOUND);
   if (from !== undefined) {
     sockets.setOption(fd, SOL_IP, IP_TRANSPARENT, 1);
     sockets.setOption(fd, SOL_IPV6, IPV6_TRANSPARENT, 1);
@@ -158,7 +158,9 @@ function start({ pinDirectory, cgroup, podDirectory, workers }: AgentPlace): voi
   const bpf = new MeshBpf({ pinDirectory, cgroup });
   const locator = new DirectoryLocator(podDirectory);
   const redirect = new Redirect({ node: "one", workers, kernel: bpf, locator, users });
-  running = { bpf, locator, redirect, heartbeat: beating(bpf.heartbeatFd) };
+  const { mapFds } = bpf;
+  const sockets = new Sockets(mapFds);
+  running = { bpf, sockets, locator, redirect, heartbeat: beating(mapFds.heartbeat) };
 }
 
 /** As a data worker does. */
@@ -175,13 +177,12 @@ function beating(heartbeatFd: number): Disposable {
 }
 
 async function apply(workloads: readonly Workload[]): Promise<void> {
-  addresses = new Set(workloads.flatMap((workload) => workload.addresses));
   const all = new Map(workloads.map((workload) => [workload.uid, workload]));
   await agent().redirect.apply({ ...EMPTY_SNAPSHOT, workloads: all });
 }
 
 async function dialFor({ uid, ...hop }: Hop & { readonly uid: string }): Promise<string> {
-  const socket = openSocket(namespaces.get(uid) ?? -1, hop);
+  const socket = openSocket(places.get(uid)?.netns ?? -1, hop);
   const answer = await socket.setEncoding("utf8").toArray();
   return answer.join("");
 }

@@ -10,7 +10,7 @@ import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DeclaredProtocol, Workload } from "#model/workload.ts";
 import type { DataLimits, DataTimeouts } from "../../agent/config.ts";
 import { openListener } from "../../agent/engine/listen.ts";
-import { Sockets } from "../../agent/kernel/sockets.ts";
+import { NO_MAPS, Sockets } from "../../agent/kernel/sockets.ts";
 import type { Row } from "../../agent/messages.ts";
 import { createBlock } from "../../agent/telemetry/block.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
@@ -129,8 +129,7 @@ export function rigWorkers(options: RigOptions, collector: Collector, said: Work
       node: CLIENT.node,
       upstreamMark: 0,
       inboundMark: 0,
-      patienceFd: -1,
-      heartbeatFd: options.heartbeatFd ?? -1,
+      mapFds: { ...NO_MAPS, heartbeat: options.heartbeatFd ?? -1 },
       limits: { ...LIMITS, ...options.limits },
       timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
       accessLog: 0,

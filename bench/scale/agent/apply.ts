@@ -12,6 +12,7 @@ import { decodeDelta, encodeDelta } from "#model/codec.ts";
 import { touches } from "#model/kinds.ts";
 import { EMPTY_SNAPSHOT, type Snapshot } from "#model/snapshot.ts";
 import { applyDelta, fullDelta } from "#model/snapshot-delta.ts";
+import { NO_MAPS } from "../../../agent/kernel/sockets.ts";
 import { enrolledOn } from "../../../agent/redirect/contents.ts";
 import {
   FakeKernel,
@@ -182,8 +183,7 @@ function makeWorkers(): Workers {
       node: "n1",
       upstreamMark: 0,
       inboundMark: 0,
-      patienceFd: -1,
-      heartbeatFd: -1,
+      mapFds: NO_MAPS,
       limits: {
         maxHeadBytes: 65_536,
         maxHeaders: 128,
