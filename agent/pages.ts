@@ -83,6 +83,7 @@ function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentRe
       kernelCounts(redirect).map(({ event, value }) => ({ labels: { event }, value })),
     // One that only waits for its last connections is not redirected any more.
     enrolledPods: () => one(redirect.status().filter(({ state }) => state === "caught").length),
+    failedPods: () => one(redirect.status().filter(({ state }) => state === "failed").length),
     workers: () => one(workers.count),
     // A worker that dies ends the agent: see workers.ts.
     workerRestarts: () => one(0),

@@ -27,10 +27,11 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } listeners SEC(".maps");
 
-// Ports the pod's owner wants left alone.
+// Ports the pod's owner wants left alone. As all tries, it takes memory for what is in it only, and has room for the
+// most that every pod's annotations can ask for: nobody can take the others' share.
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-  __uint(max_entries, 65536);
+  __uint(max_entries, MAX_PODS * PORT_SHARE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, struct port_key);
   __type(value, __u32);
@@ -40,7 +41,7 @@ struct {
 // Destinations the pod's owner wants left alone, or alone wants caught.
 struct {
   __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-  __uint(max_entries, 65536);
+  __uint(max_entries, MAX_PODS * CIDR_SHARE);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __type(key, struct cidr_key);
   __type(value, __u32);

@@ -24,6 +24,8 @@ enum mesh_constant {
   HEARTBEAT_LIMIT_MS = 1000, // An agent whose last beat is older counts as dead.
   FLOW_LIFETIME_MS = 10000,  // How long a written flow lets a SYN (and its repetitions) pass.
   NETWORK_SHARE = 64,    // Routes and addresses of other interfaces that are known of one pod; with more, none.
+  PORT_SHARE = 3840, // Prefixes of excluded ports: two annotations of 64 ranges, each at most 30 of them.
+  CIDR_SHARE = 128,  // Two annotations of 64 blocks.
   LISTENING_SHARE = 128, // Places to listen on that are known of one pod: with more, all its ports are in doubt.
 };
 

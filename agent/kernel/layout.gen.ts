@@ -31,6 +31,10 @@ export const HEARTBEAT_LIMIT_MS = 1000;
 export const FLOW_LIFETIME_MS = 10000;
 /** Routes and addresses of other interfaces that are known of one pod; with more, none. */
 export const NETWORK_SHARE = 64;
+/** Prefixes of excluded ports: two annotations of 64 ranges, each at most 30 of them. */
+export const PORT_SHARE = 3840;
+/** Two annotations of 64 blocks. */
+export const CIDR_SHARE = 128;
 /** Places to listen on that are known of one pod: with more, all its ports are in doubt. */
 export const LISTENING_SHARE = 128;
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { readEnrolmentWords, resolveEnrolment } from "#model/annotations.ts";
 import type { Enrolment } from "#model/enrolment.ts";
 import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
 import { EMPTY_SNAPSHOT } from "#model/snapshot.ts";
@@ -101,3 +102,30 @@ test("only this node's enrolled pods count", () => {
   const snapshot = { ...EMPTY_SNAPSHOT, workloads: new Map(all.map((w) => [w.uid, w])) };
   assert.deepEqual([...enrolledOn("one", snapshot).keys()], ["a"]);
 });
+
+test("the most that annotations can ask for is a pod's share of the tables", () => {
+  const lists = {
+    "mesh/enabled": "true",
+    "mesh/exclude-inbound-ports": list((i) => `${1024 * i + 1}-${1024 * i + 1022}`),
+    "mesh/exclude-outbound-ports": list(() => "1-65534"),
+    "mesh/exclude-outbound-cidrs": list((i) => `10.0.${i}.0/24`),
+    "mesh/include-outbound-cidrs": list((i) => `fd00:${i}::/64`),
+  };
+  const { value, problems } = readEnrolmentWords({ annotations: lists, labels: {} });
+  assert.deepEqual(problems, []);
+  const enrolment = resolveEnrolment(value, {});
+  assert.ok(enrolment !== undefined);
+  const { ports, cidrs } = podContents({ ...workload(), enrolment }, COOKIE);
+  assert.ok(ports.length <= layout.PORT_SHARE, `${ports.length} ports`);
+  assert.equal(cidrs.length, layout.CIDR_SHARE);
+  for (const name of Object.keys(lists).slice(1)) {
+    const annotations = {
+      [name]: `${list((i) => (name.endsWith("ports") ? `${i + 1}` : `10.1.${i}.0/24`))},1`,
+    };
+    assert.equal(readEnrolmentWords({ annotations, labels: {} }).problems.length, 1, name);
+  }
+});
+
+function list(each: (i: number) => string): string {
+  return Array.from({ length: 64 }, (_, i) => each(i)).join();
+}

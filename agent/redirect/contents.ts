@@ -117,10 +117,15 @@ function isEnrolled(workload: Workload): workload is EnrolledWorkload {
   return workload.enrolment !== undefined;
 }
 
+/** Whether the pod is not to be reached past an agent: its owner said so, or what is denied could be reached otherwise. */
+export function isClosed({ fail, mtls }: Pick<Enrolment, "fail" | "mtls">): boolean {
+  return fail === "closed" || mtls === "strict";
+}
+
 function flagsOf(enrolment: Enrolment, hasCidrs: boolean): number {
   return (
     POD_CATCH |
-    (enrolment.fail === "closed" ? POD_FAIL_CLOSED : 0) |
+    (isClosed(enrolment) ? POD_FAIL_CLOSED : 0) |
     (enrolment.mtls === "strict" ? POD_STRICT : 0) |
     (enrolment.excludeOutboundPorts.length > 0 ? POD_PORTS_OUT : 0) |
     (enrolment.excludeInboundPorts.length > 0 ? POD_PORTS_IN : 0) |

@@ -14,7 +14,7 @@ import type {
 import type { ListeningSocket } from "../kernel/sock-diag.ts";
 import type { Located, PodLocator } from "./locator.ts";
 import type { NamespaceNetworks } from "./networks.ts";
-import type { Place, Places } from "./place.ts";
+import type { Place, Places, Site } from "./place.ts";
 import type { PodKernel } from "./pod.ts";
 import type { CaughtPod, PodUsers } from "./pod-users.ts";
 
@@ -121,23 +121,30 @@ export class FakePlaces implements Places {
   readonly turned: Set<bigint> = new Set();
   /** Set to make the next turn() throw. */
   failure: string | undefined;
+  /** Set to make the next open() throw once the namespace is open. */
+  openFailure: string | undefined;
   /** Addresses that every namespace has. */
   own: readonly string[] = [];
   #nextFd = 100;
 
-  open(located: Located & { kind: "found" }, known: readonly string[]): Place {
+  open(
+    located: Located & { kind: "found" },
+    known: readonly string[],
+    first: (site: Site) => void,
+  ): Place {
     const addresses = known.length > 0 ? known : this.own;
-    const netns = this.#nextFd++;
     const inode = located.namespaces[0]?.inode ?? 0;
-    const fds = { netns, listeners: [this.#nextFd++] };
-    const watch = { hasChanged: () => false, [Symbol.dispose]() {} };
+    const cookie = BigInt(inode);
+    const netns = this.#nextFd++;
+    const site = { netns, inode, cookie, addresses, missing: [] };
+    first(site);
+    const { openFailure } = this;
+    this.openFailure = undefined;
+    if (openFailure !== undefined) throw new Error(openFailure);
     const place = {
-      ...fds,
-      inode,
-      cookie: BigInt(inode),
-      addresses,
-      missing: [],
-      watch,
+      ...site,
+      listeners: [this.#nextFd++],
+      watch: { hasChanged: () => false, [Symbol.dispose]() {} },
       settings: 0,
       listenerPort: 0,
     };

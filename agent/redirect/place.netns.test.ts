@@ -51,13 +51,13 @@ for (const first of [POD, NESTED])
     const located = found(locator.locate(UID));
     const places = kernelPlaces(1, "/proc");
 
-    const place = places.open(located, [POD.address]);
+    const place = places.open(located, [POD.address], () => {});
     places.close(place);
     assert.equal(place.inode, statSync(join(directory, POD.path)).ino);
     assert.deepEqual(place.addresses, [POD.address]);
 
     assert.throws(
-      () => places.open(located, [THIRD.address]),
+      () => places.open(located, [THIRD.address], () => {}),
       new RegExp(`${THIRD.address} \\(it has ${first.address}\\); .*${second.address}\\)$`),
     );
   });
@@ -71,7 +71,7 @@ test("a namespace that goes between finding and opening is refused, and the othe
   const located = found(locator.locate(UID));
   await gone.end();
   const places = kernelPlaces(1, "/proc");
-  const place = places.open(located, [POD.address]);
+  const place = places.open(located, [POD.address], () => {});
   places.close(place);
   assert.equal(place.inode, statSync(join(directory, POD.path)).ino);
 });

@@ -36,14 +36,22 @@ export interface Place {
   readonly watch: Pick<NetworkWatch, "hasChanged"> & Disposable;
 }
 
+/** A pod's namespace, and nothing of the agent's in it yet. */
+export type Site = Pick<Place, "netns" | "inode" | "cookie" | "addresses" | "missing">;
+
 /** What can be done about places; a fake of it stands in for the kernel in unit tests. */
 export interface Places {
   /**
    * Opens the first of the namespaces that is the pod's, by the addresses and by confirm(), and listens in it.
    * One of these is enough. Without addresses (the API does not know them yet) those that the namespace has are the
-   * pod's. Throws when none is, with what is wrong with each.
+   * pod's. Throws when none is, with what is wrong with each. `first` is called when the namespace is open, before
+   * anything else that can fail.
    */
-  open(located: Located & { kind: "found" }, addresses: readonly string[]): Place;
+  open(
+    located: Located & { kind: "found" },
+    addresses: readonly string[],
+    first: (site: Site) => void,
+  ): Place;
   /** Adds rules, routes and settings. */
   turn(place: Place): void;
   /** Who listens in it, the agent among them. Throws NetlinkError. */
@@ -63,11 +71,13 @@ export interface Places {
 /** The real one. `workers` is how many listeners each place gets, `proc` a procfs with a writable `sys`. */
 export function kernelPlaces(workers: number, proc: string): Places {
   return {
-    open({ namespaces }, known) {
+    open({ namespaces }, known, first) {
       const opened = openFitting(namespaces, known);
       const { netns } = opened;
       try {
-        return holding(opened, workers);
+        const site = { ...opened, cookie: netnsCookie(netns) };
+        first(site);
+        return holding(site, workers);
       } catch (error) {
         closeNetns(netns);
         throw error;
@@ -102,14 +112,14 @@ export function kernelPlaces(workers: number, proc: string): Places {
 type Opened = Pick<Place, "netns" | "inode" | "addresses" | "missing">;
 
 /** Opens what is held besides the namespace itself. */
-function holding(opened: Opened, workers: number): Place {
-  const { netns } = opened;
+function holding(site: Site, workers: number): Place {
+  const { netns } = site;
   const watch = new NetworkWatch(netns);
   try {
     const settings = settingsOf(netns);
     const { fds, port } = openListeners(netns, workers);
     const listening = { listeners: fds, listenerPort: port };
-    return { ...opened, cookie: netnsCookie(netns), settings, ...listening, watch };
+    return { ...site, settings, ...listening, watch };
   } catch (error) {
     watch[Symbol.dispose]();
     throw error;

@@ -146,7 +146,11 @@ test("a set-up that fails leaves nothing behind and is tried again", async (t) =
   h.places.failure = "no route today";
   h.locator.forgotten.length = 0;
   await h.pod.want(workload());
-  assert.deepEqual(h.pod.state, { kind: "failed", detail: "no route today" });
+  assert.deepEqual(h.pod.state, {
+    kind: "failed",
+    detail: "no route today",
+    isRefused: false,
+  });
   assert.deepEqual(h.locator.forgotten, [UID]);
   assertNothingLeft(h);
   t.mock.timers.tick(1000);

@@ -5,21 +5,28 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { POD_CATCH } from "../kernel/layout.gen.ts";
-import type { ListeningTables, MeshMaps, PodTables } from "../kernel/mesh-maps.ts";
+import type { ListeningTables } from "../kernel/mesh-maps.ts";
 import type { EnrolledWorkload, PodContents } from "./contents.ts";
-import { leavingContents, NO_FACTS, podContents, releasedContents, sandboxOf } from "./contents.ts";
+import {
+  isClosed,
+  leavingContents,
+  NO_FACTS,
+  podContents,
+  releasedContents,
+  sandboxOf,
+} from "./contents.ts";
+import type { EntryKernel } from "./entry.ts";
+import { PodEntry } from "./entry.ts";
 import { beginListening, endListening } from "./listening.ts";
 import type { AbsentReason, Located, PodLocator } from "./locator.ts";
-import type { Place, Places } from "./place.ts";
+import type { Place, Places, Site } from "./place.ts";
 import type { PodUsers } from "./pod-users.ts";
 import { PodWatch } from "./pod-watch.ts";
 import { sameContents, writeChange } from "./writer.ts";
 
 /** What a pod needs of the kernel's side. */
-export interface PodKernel {
-  readonly maps: Pick<MeshMaps, "listeners"> & PodTables & ListeningTables;
-  attachPod(cookie: bigint, netns: number): void;
-  detachPod(cookie: bigint): void;
+export interface PodKernel extends EntryKernel {
+  readonly maps: EntryKernel["maps"] & ListeningTables;
 }
 
 /** Everything around a pod. */
@@ -37,7 +44,7 @@ export type PodState =
   /** Nothing of it is caught, and nothing of ours is in its namespace. */
   | { readonly kind: "out"; readonly why: "not-enrolled" | AbsentReason }
   /** Something went wrong while it was set up; tried again soon. */
-  | { readonly kind: "failed"; readonly detail: string }
+  | { readonly kind: "failed"; readonly detail: string; readonly isRefused: boolean }
   /** New connections are caught. */
   | { readonly kind: "caught"; readonly place: Place; readonly contents: PodContents }
   /** New connections go direct; relayed ones go on until the last has ended. */
@@ -78,11 +85,13 @@ export class PodRedirect {
   #released = false;
   #watch: PodWatch | undefined;
   #isPortWanted = false;
+  readonly #entry: PodEntry;
 
   constructor(uid: string, context: PodContext) {
     this.uid = uid;
     this.#sandbox = uid;
     this.#context = context;
+    this.#entry = new PodEntry(context.kernel, context.adopted);
   }
 
   /** The uid by which the locator finds it. */
@@ -109,9 +118,9 @@ export class PodRedirect {
     return state.kind === "caught" ? (this.#watch?.remark(state.place) ?? "") : "";
   }
 
-  /** Whether its connections are to be refused while no agent is there (mesh/fail=closed). */
+  /** Whether its connections are to be refused while no agent serves it: isClosed(). */
   get mustRefuse(): boolean {
-    return this.#wanted?.enrolment.fail === "closed";
+    return this.#wanted !== undefined && isClosed(this.#wanted.enrolment);
   }
 
   /** Takes the pod out at once, cutting what is still relayed. Resolves when nothing of it is left. */
@@ -194,33 +203,34 @@ export class PodRedirect {
   }
 
   async #enter(): Promise<void> {
-    const { locator, places, kernel, users, adopted } = this.#context;
+    const { locator, places, kernel, users } = this.#context;
     const wanted = this.#wanted;
     if (wanted === undefined || this.#released) {
       locator.forget(this.#sandbox);
+      if (wanted === undefined) this.#entry.end();
       this.#state = { kind: "out", why: "not-enrolled" };
       return;
     }
     const located = locator.locate(this.#sandbox);
     if (located.kind === "absent") {
+      if (located.reason === "no-such-pod") this.#entry.end();
       this.#state = { kind: "out", why: located.reason };
       return;
     }
-    const place = places.open(located, wanted.addresses);
+    let before: number | undefined;
+    const place = places.open(located, wanted.addresses, (site) => {
+      const contents = podContents(withAddresses(wanted, site), site.cookie);
+      before = this.#entry.begin(site.netns, contents);
+    });
     const { cookie, netns, listeners, addresses } = place;
-    const before = adopted.get(cookie);
-    adopted.delete(cookie);
     const watch = new PodWatch(places, kernel.maps);
     this.#watch = watch;
-    const settings = before?.pod.settings ?? place.settings;
-    const recorded =
-      before ??
-      leavingContents(podContents(withAddresses(wanted, place), cookie, { ...NO_FACTS, settings }));
-    this.#state = { kind: "caught", place, contents: recorded };
-    // The pinned attachment comes first and goes last: after a crash the next agent finds the pod by it.
-    kernel.attachPod(cookie, netns);
+    const entered = this.#entry.take() ?? podContents(withAddresses(wanted, place), cookie);
+    const settings = before ?? place.settings;
+    this.#state = { kind: "caught", place, contents: entered };
+    // What the namespace had must be known before it is changed.
+    this.#write({ ...entered, pod: { ...entered.pod, settings } });
     beginListening(kernel.maps, cookie);
-    writeChange(kernel.maps, { from: before, to: recorded });
     watch.begin(place);
     places.turn(place);
     await users.added({ uid: this.uid, netns, addresses, listeners });
@@ -332,13 +342,14 @@ export class PodRedirect {
     this.#state = { kind: "caught", place, contents: due };
   }
 
-  /** Undoes what it can, so that the pod is as without a mesh, and tries again later. */
+  /** Undoes what it can, so that the pod is as without a mesh or refused, as it asks for, and tries again later. */
   async #fail(error: unknown): Promise<void> {
     const detail = error instanceof Error ? error.message : String(error);
     const state = this.#state;
     if ("place" in state) await this.#abandon(state.place, state.contents);
+    else await tryAll([() => this.#entry.fail(undefined, this.mustRefuse)]);
     if (this.#closed) return;
-    this.#state = { kind: "failed", detail };
+    this.#state = { kind: "failed", detail, isRefused: this.mustRefuse };
     // It may be in another namespace by now.
     this.#context.locator.forget(this.#sandbox);
     const delay = Math.min(FIRST_RETRY_MS * 2 ** this.#failures++, LAST_RETRY_MS);
@@ -352,22 +363,24 @@ export class PodRedirect {
 
   async #abandon(place: Place, contents: PodContents): Promise<void> {
     const { places, kernel } = this.#context;
-    const steps = [
-      () => kernel.maps.pods.delete(place.cookie),
+    await tryAll([
+      () => this.#entry.fail(contents, this.mustRefuse),
       () => this.#cut(),
       () => kernel.maps.listeners.delete(place.cookie),
       () => places.undo(everything(place), contents.pod.settings),
       () => places.close(place),
-      () => writeChange(kernel.maps, { from: contents, to: undefined }),
       () => endListening(kernel.maps, place.cookie),
-      () => kernel.detachPod(place.cookie),
-    ];
-    for (const step of steps) {
-      try {
-        await step();
-      } catch {
-        // The first error is the one that is told; the namespace may simply be gone.
-      }
+    ]);
+  }
+}
+
+/** After a failure: the first error is the one that is told, and the namespace may simply be gone. */
+async function tryAll(steps: readonly (() => unknown)[]): Promise<void> {
+  for (const step of steps) {
+    try {
+      await step();
+    } catch {
+      // The others all the more.
     }
   }
 }
@@ -382,6 +395,6 @@ function everything({ netns, addresses, missing }: Place): Pick<Place, "netns" |
 }
 
 /** Before the API knows a pod's addresses, those of its namespace count. */
-function withAddresses(wanted: EnrolledWorkload, place: Place): EnrolledWorkload {
+function withAddresses(wanted: EnrolledWorkload, place: Site): EnrolledWorkload {
   return wanted.addresses.length > 0 ? wanted : { ...wanted, addresses: place.addresses };
 }

@@ -238,5 +238,8 @@ function hasLeft(state: PodState): boolean {
 
 function detailOf(state: PodState, remark: string): string {
   if (state.kind === "out") return state.why;
-  return state.kind === "failed" ? state.detail : remark;
+  if (state.kind !== "failed") return remark;
+  return state.isRefused
+    ? `${state.detail}; every connection to and from it is refused until that is mended`
+    : state.detail;
 }

@@ -323,6 +323,13 @@ const METRICS = {
     help: "Pods of this node whose traffic is redirected now.",
     labels: "none",
   },
+  failedPods: {
+    name: "nodemesh_failed_pods",
+    kind: "gauge",
+    source: "agent",
+    help: "Pods of this node that could not be set up and are tried again; strict and closed ones are refused meanwhile.",
+    labels: "none",
+  },
   workers: {
     name: "nodemesh_workers",
     kind: "gauge",

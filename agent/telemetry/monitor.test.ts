@@ -25,6 +25,7 @@ const READINGS: AgentReadings = {
     { labels: { event: "inbound-caught" }, value: 3 },
   ],
   enrolledPods: () => [{ labels: {}, value: 3 }],
+  failedPods: () => [{ labels: {}, value: 3 }],
   workers: () => [{ labels: {}, value: 2 }],
   workerRestarts: () => [{ labels: {}, value: 1 }],
   accessLogDropped: none,

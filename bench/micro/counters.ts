@@ -87,7 +87,13 @@ const page = buildPage(collector, {
     certificateExpiry: none,
     kernelEvents: none,
   },
-  ...{ enrolledPods: one, workers: one, workerRestarts: one, accessLogDropped: one },
+  ...{
+    enrolledPods: one,
+    failedPods: one,
+    workers: one,
+    workerRestarts: one,
+    accessLogDropped: one,
+  },
 });
 /** Of a page, the main thread's CPU time in milliseconds: others may use the machine too. */
 async function scrape(accept: string): Promise<{ readonly ms: number; readonly bytes: number }> {
