@@ -29,15 +29,28 @@ static __always_inline struct address remote_address(struct bpf_sk_lookup *ctx) 
   return ctx->family == AF_INET ? mapped_ipv4(read_once(ctx->remote_ip4)) : context_ipv6(ctx->remote_ip6);
 }
 
-// Whether the agent is opening this very connection (sockops.bpf.c wrote it before the SYN left).
-static __always_inline int opened_by_agent(struct bpf_sk_lookup *ctx, const struct address *local,
+static __always_inline struct flow flow_of(struct bpf_sk_lookup *ctx, const struct address *local,
                                            const struct address *remote) {
-  struct flow key = {
+  return (struct flow){
       .client = *remote,
       .server = *local,
       .client_port = host16(ctx->remote_port),
       .server_port = ctx->local_port,
   };
+}
+
+// Whether kubelet is opening this very connection (sockops.bpf.c wrote it before the SYN left).
+static __always_inline int opened_by_kubelet(struct bpf_sk_lookup *ctx, const struct address *local,
+                                             const struct address *remote) {
+  struct flow key = flow_of(ctx, local, remote);
+  __u64 *written_ns = bpf_map_lookup_elem(&probes, &key);
+  return written_ns && bpf_ktime_get_ns() < *written_ns + FLOW_LIFETIME_MS * 1000000ULL;
+}
+
+// The same of the agent.
+static __always_inline int opened_by_agent(struct bpf_sk_lookup *ctx, const struct address *local,
+                                           const struct address *remote) {
+  struct flow key = flow_of(ctx, local, remote);
   __u64 *written_ns = bpf_map_lookup_elem(&flows, &key);
   // An old entry could let in a stranger that happens to have the same addresses and ports.
   return written_ns && bpf_ktime_get_ns() < *written_ns + FLOW_LIFETIME_MS * 1000000ULL;
@@ -128,6 +141,8 @@ static __always_inline int inbound(struct bpf_sk_lookup *ctx, const struct pod *
   // 5. The agent's own connection, to this pod: decided before it was opened.
   if (opened_by_agent(ctx, &local, &remote))
     return pass(INBOUND_AGENT);
+  if (pod->flags & POD_PROBED && opened_by_kubelet(ctx, &local, &remote))
+    return pass(INBOUND_PROBE);
 
   // 6. A pod that leaves the mesh is served directly, and so are the ports its owner excluded.
   if (!(pod->flags & POD_CATCH))

@@ -68,6 +68,26 @@ struct {
   __uint(pinning, LIBBPF_PIN_BY_NAME);
 } flows SEC(".maps");
 
+// Declared ports of probes and hooks, to the pod.
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, MAX_PODS * 2 * PROBE_SHARE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, struct probe_key);
+  __type(value, __u64);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} probe_ports SEC(".maps");
+
+// Connections that sockets of the node's own namespace are opening there: key to CLOCK_MONOTONIC. One that is pushed
+// out early is judged as a stranger's.
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct flow);
+  __type(value, __u64);
+  __uint(pinning, LIBBPF_PIN_BY_NAME);
+} probes SEC(".maps");
+
 // How many sockets listen on each place of enrolled pods, of those that began while the pod was one (sockops.bpf.c).
 // Entries of nobody stay until the agent takes them away: a count can't be deleted while it is raised elsewhere.
 struct {

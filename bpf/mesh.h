@@ -25,6 +25,7 @@ enum mesh_constant {
   FLOW_LIFETIME_MS = 10000,  // How long a written flow lets a SYN (and its repetitions) pass.
   NETWORK_SHARE = 64,    // Routes and addresses of other interfaces that are known of one pod; with more, none.
   PORT_SHARE = 3840, // Prefixes of excluded ports: two annotations of 64 ranges, each at most 30 of them.
+  PROBE_SHARE = 64,  // Ports at which kubelet asks one pod.
   CIDR_SHARE = 128,  // Two annotations of 64 blocks.
   LISTENING_SHARE = 128, // Places to listen on that are known of one pod: with more, all its ports are in doubt.
 };
@@ -45,6 +46,7 @@ enum pod_flag {
   POD_CIDRS = 16,      // `cidrs` holds something.
   POD_CIDRS_ONLY = 32, // Only destinations in an included CIDR are caught.
   POD_STRICT = 64,     // With mesh/mtls=strict nobody gets in whom the agent has not judged.
+  POD_PROBED = 256,    // `probe_ports` holds something: kubelet asks the pod whether it is well.
   POD_NETWORKS = 128,  // `networks` holds something: the pod has other interfaces than the mesh's.
 };
 
@@ -97,6 +99,13 @@ enum network {
   NETWORK_OWN = 3,   // The pod's own address on another one: left alone, also what is dialled from it.
 };
 
+// Key of `probe_ports`: where kubelet's probes and hooks ask a pod.
+struct probe_key {
+  struct address address;
+  __u16 port; // host byte order
+  __u16 reserved;
+};
+
 // Key of `listening` and `found_listening`: a place that a SYN is for, as the kernel looks listeners up.
 struct listening_key {
   __u64 pod;
@@ -122,7 +131,7 @@ struct counted {
   __u32 device;
 };
 
-// Key of `flows`: one connection of the agent, seen from the side that dials.
+// Key of `flows` and `probes`: one connection, seen from the side that dials.
 struct flow {
   struct address client;
   struct address server;
@@ -185,5 +194,6 @@ enum reason {
   OUTBOUND_OTHER,         // A connect by another interface than the mesh's.
   INBOUND_OTHER,          // A connection by another interface, and not to an address that the mesh knows.
   PORT_WANTED,            // An application asked for the port of the agent's listeners, which then move.
+  INBOUND_PROBE,          // A declared probe or hook of kubelet: a socket of the node's own namespace opened it.
   REASON_COUNT,
 };

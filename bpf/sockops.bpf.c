@@ -8,6 +8,9 @@
 #include "listening.h"
 #include "patience.h"
 
+// Set before loading: the cookie of the node's own network namespace, where kubelet is.
+const volatile __u64 node_cookie = 0;
+
 // An AF_INET6 socket may speak IPv4; what counts is what the packets carry.
 static __always_inline struct flow flow_of(struct bpf_sock_ops *ctx) {
   struct flow flow = {
@@ -55,6 +58,25 @@ static __always_inline void follow_connection(struct bpf_sock_ops *ctx, __u32 ma
   forget(ctx);
 }
 
+// A socket of the node's own namespace. Kubelet is known by it, never by an address: what a NodePort or masquerading
+// brings has the node's address too, and no socket there.
+static __always_inline void follow_node(struct bpf_sock_ops *ctx) {
+  struct flow flow = flow_of(ctx);
+  if (ctx->op == BPF_SOCK_OPS_STATE_CB) {
+    if (ctx->args[1] != TCP_ESTABLISHED)
+      bpf_map_delete_elem(&probes, &flow);
+    return;
+  }
+  if (ctx->op != BPF_SOCK_OPS_TCP_CONNECT_CB)
+    return;
+  struct probe_key asked = {.address = flow.server, .port = flow.server_port};
+  if (!bpf_map_lookup_elem(&probe_ports, &asked))
+    return;
+  __u64 now_ns = bpf_ktime_get_ns();
+  bpf_map_update_elem(&probes, &flow, &now_ns, BPF_ANY);
+  bpf_sock_ops_cb_flags_set(ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+}
+
 static __always_inline int follow(struct bpf_sock_ops *ctx, int has_types) {
   int op = ctx->op;
   if (op != BPF_SOCK_OPS_TCP_CONNECT_CB && op != BPF_SOCK_OPS_STATE_CB &&
@@ -70,6 +92,11 @@ static __always_inline int follow(struct bpf_sock_ops *ctx, int has_types) {
   }
   if (op == BPF_SOCK_OPS_STATE_CB && ctx->args[0] == TCP_LISTEN) {
     listener_ends(ctx, socket, has_types);
+    return 1;
+  }
+
+  if (bpf_get_netns_cookie(ctx) == node_cookie) {
+    follow_node(ctx);
     return 1;
   }
 

@@ -148,6 +148,26 @@ export const FlowCodec: Codec<Flow> = {
   }),
 };
 
+/** `struct probe_key`, 20 bytes. */
+export interface ProbeKey {
+  readonly address: Address;
+  readonly port: number;
+}
+
+/** Layout of `struct probe_key`. */
+export const ProbeKeyCodec: Codec<ProbeKey> = {
+  size: 20,
+  encode(value, view, at) {
+    view.setUint16(at + 18, 0, true);
+    AddressCodec.encode(value.address, view, at);
+    view.setUint16(at + 16, value.port, true);
+  },
+  decode: (view, at) => ({
+    address: AddressCodec.decode(view, at),
+    port: view.getUint16(at + 16, true),
+  }),
+};
+
 /** `struct listening_key`, 32 bytes. */
 export interface ListeningKey {
   readonly pod: bigint;
@@ -284,6 +304,22 @@ export const HeartbeatCodec: Codec<Heartbeat> = {
   }),
 };
 
+/** `.rodata`, 8 bytes. */
+export interface RodataSection {
+  readonly nodeCookie: bigint;
+}
+
+/** Layout of `.rodata`. */
+export const RodataSectionCodec: Codec<RodataSection> = {
+  size: 8,
+  encode(value, view, at) {
+    view.setBigUint64(at, value.nodeCookie, true);
+  },
+  decode: (view, at) => ({
+    nodeCookie: view.getBigUint64(at, true),
+  }),
+};
+
 /** The object's maps, each with its types. */
 export interface ObjectMaps {
   readonly pods: HashMap<bigint, Pod>;
@@ -292,6 +328,8 @@ export interface ObjectMaps {
   readonly cidrs: HashMap<CidrKey, number>;
   readonly networks: HashMap<CidrKey, number>;
   readonly flows: HashMap<Flow, bigint>;
+  readonly probe_ports: HashMap<ProbeKey, bigint>;
+  readonly probes: HashMap<Flow, bigint>;
   readonly listening: HashMap<ListeningKey, number>;
   readonly found_listening: HashMap<ListeningKey, number>;
   readonly listening_states: HashMap<bigint, ListeningState>;
@@ -301,6 +339,7 @@ export interface ObjectMaps {
   readonly patience: HashMap<ConnectionKey, Patience>;
   readonly heartbeat: ArrayMap<Heartbeat>;
   readonly counters: PerCpuArrayMap<bigint>;
+  readonly ".rodata": ArrayMap<RodataSection>;
 }
 
 /** Puts the types on the maps of a loaded object. Throws `TypeError` when a map is laid out otherwise. */
@@ -312,6 +351,8 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
     cidrs: prefixMap(loaded.map("cidrs"), CidrKeyCodec, u32),
     networks: prefixMap(loaded.map("networks"), CidrKeyCodec, u32),
     flows: hashMap(loaded.map("flows"), FlowCodec, u64),
+    probe_ports: hashMap(loaded.map("probe_ports"), ProbeKeyCodec, u64),
+    probes: hashMap(loaded.map("probes"), FlowCodec, u64),
     listening: hashMap(loaded.map("listening"), ListeningKeyCodec, u32),
     found_listening: hashMap(loaded.map("found_listening"), ListeningKeyCodec, u32),
     listening_states: hashMap(loaded.map("listening_states"), u64, ListeningStateCodec),
@@ -321,6 +362,7 @@ export function objectMaps(loaded: { map(name: string): MapHandle }): ObjectMaps
     patience: hashMap(loaded.map("patience"), ConnectionKeyCodec, PatienceCodec),
     heartbeat: arrayMap(loaded.map("heartbeat"), HeartbeatCodec),
     counters: perCpuArrayMap(loaded.map("counters"), u64),
+    ".rodata": arrayMap(loaded.map(".rodata"), RodataSectionCodec),
   };
 }
 
@@ -339,4 +381,6 @@ export function objectPrograms(loaded: { program(name: string): Program }): Obje
 
 /** What `LoadOptions.variables` may set. */
 export type ObjectVariables = {
+  /** .rodata, 8 bytes */
+  readonly node_cookie?: bigint;
 };

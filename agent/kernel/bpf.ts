@@ -26,6 +26,7 @@ import type { KernelReason } from "./layout.gen.ts";
 import { KERNEL_REASONS } from "./layout.gen.ts";
 import type { MeshMaps } from "./mesh-maps.ts";
 import { typedMaps } from "./mesh-maps.ts";
+import { currentNetnsCookie } from "./namespace-calls.ts";
 import type { MapFds } from "./sockets.ts";
 
 /** Where the committed objects are. */
@@ -43,6 +44,8 @@ export interface MeshBpfOptions {
   readonly pinDirectory: string;
   /** Directory of the cgroup v2 whose processes are caught. The agent must run inside. */
   readonly cgroup: string;
+  /** Cookie of the node's own network namespace, where kubelet is; this process's own when left out. */
+  readonly node?: bigint;
 }
 
 /** The loaded and attached programs of one agent. Disposing closes descriptors; the pins go on. */
@@ -68,7 +71,7 @@ export class MeshBpf implements Disposable {
     this.#pins = options.pinDirectory;
     assertOnBpffs(dirname(this.#pins));
     const connect = this.#adoptOrReplace();
-    const sockops = loadSockops(sharedMaps(connect));
+    const sockops = loadSockops(sharedMaps(connect), options.node ?? currentNetnsCookie());
     const others = ["bind", "setsockopt"].map((name) =>
       load(parseObject(name), { maps: sharedMaps(connect) }),
     );
@@ -214,10 +217,14 @@ function loadConnect(pinDirectory: string): Collection {
 }
 
 /** One of two programs, by whether the kernel tells its types; what they take of memory is given back. */
-function loadSockops(maps: NonNullable<LoadOptions["maps"]>): Collection {
+function loadSockops(maps: NonNullable<LoadOptions["maps"]>, node: bigint): Collection {
   const program = existsSync(KERNEL_TYPES) ? "follow_agent" : "follow_agent_untyped";
   try {
-    return load(parseObject("sockops"), { maps, programs: [program] });
+    return load(parseObject("sockops"), {
+      maps,
+      programs: [program],
+      variables: { node_cookie: node },
+    });
   } finally {
     forgetKernelTypes();
   }

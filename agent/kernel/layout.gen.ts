@@ -33,6 +33,8 @@ export const FLOW_LIFETIME_MS = 10000;
 export const NETWORK_SHARE = 64;
 /** Prefixes of excluded ports: two annotations of 64 ranges, each at most 30 of them. */
 export const PORT_SHARE = 3840;
+/** Ports at which kubelet asks one pod. */
+export const PROBE_SHARE = 64;
 /** Two annotations of 64 blocks. */
 export const CIDR_SHARE = 128;
 /** Places to listen on that are known of one pod: with more, all its ports are in doubt. */
@@ -52,6 +54,8 @@ export const POD_CIDRS = 16;
 export const POD_CIDRS_ONLY = 32;
 /** With mesh/mtls=strict nobody gets in whom the agent has not judged. */
 export const POD_STRICT = 64;
+/** `probe_ports` holds something: kubelet asks the pod whether it is well. */
+export const POD_PROBED = 256;
 /** `networks` holds something: the pod has other interfaces than the mesh's. */
 export const POD_NETWORKS = 128;
 
@@ -133,6 +137,8 @@ export const KERNEL_REASONS = [
   "inbound-other",
   /** An application asked for the port of the agent's listeners, which then move. */
   "port-wanted",
+  /** A declared probe or hook of kubelet: a socket of the node's own namespace opened it. */
+  "inbound-probe",
 ] as const;
 
 /** One of them. */

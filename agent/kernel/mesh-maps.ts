@@ -14,6 +14,7 @@ import {
   type Patience,
   type Pod,
   type PortKey,
+  type ProbeKey,
 } from "../../bpf/connect.gen.ts";
 
 /**
@@ -29,6 +30,7 @@ export type {
   Patience,
   Pod,
   PortKey,
+  ProbeKey,
 };
 
 /** What the redirect needs of a hash or trie map. */
@@ -46,6 +48,8 @@ export interface PodTables {
   readonly excludedPorts: Table<PortKey, number>;
   readonly cidrs: Table<CidrKey, number>;
   readonly networks: Table<CidrKey, number>;
+  /** Value: the pod. */
+  readonly probePorts: Table<ProbeKey, bigint>;
 }
 
 /** The tables that say who listens in the pods; counts of sockets. */
@@ -70,6 +74,7 @@ export function typedMaps(map: (name: string) => MapHandle): MeshMaps {
   return {
     ...maps,
     excludedPorts: maps.excluded_ports,
+    probePorts: maps.probe_ports,
     foundListening: maps.found_listening,
     listeningStates: maps.listening_states,
   };

@@ -111,6 +111,7 @@ export const KIND: { readonly [K in keyof SnapshotValues]: Kind<SnapshotValues[K
         enrolment: "metadata.annotations",
         opaquePorts: "metadata.annotations",
         closed: "",
+        probePorts: "spec.containers",
         ports: "spec.containers",
       },
     },

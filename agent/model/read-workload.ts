@@ -15,10 +15,14 @@ import {
 } from "./reader.ts";
 import type { Workload, WorkloadPort } from "./workload.ts";
 
+/** As many as the kernel's tables have room for (bpf/mesh.h: PROBE_SHARE). */
+const MAX_PROBES = 64;
+
 /** Reads a workload. */
 export function readWorkload(place: Place): Workload {
   const enrolment = optional(field(place, "enrolment"), readEnrolment);
   const opaquePorts = optional(field(place, "opaquePorts"), (p) => list(p, readRange, MAX_FEW));
+  const probePorts = optional(field(place, "probePorts"), (p) => list(p, readPort, MAX_PROBES));
   const closed = optional(field(place, "closed"), readTrue);
   const sandboxUid = optional(field(place, "sandboxUid"), name);
   return {
@@ -32,6 +36,7 @@ export function readWorkload(place: Place): Workload {
     addresses: list(field(place, "addresses"), readAddress, MAX_FEW),
     ...(enrolment !== undefined && { enrolment }),
     ...(opaquePorts !== undefined && { opaquePorts }),
+    ...(probePorts !== undefined && { probePorts }),
     ...(closed !== undefined && { closed }),
     ports: list(field(place, "ports"), readWorkloadPort, MAX_FEW),
   };

@@ -39,6 +39,8 @@ export interface Workload {
    * connections of the pod, both ways (closed.ts). Only pods that are enrolled.
    */
   readonly closed?: true;
+  /** Of an enrolled pod: at most 64 ports where kubelet's probes and lifecycle hooks ask it; absent = none. */
+  readonly probePorts?: readonly number[];
   /** What Services and containers declare about the pod's TCP ports, by number: the protocol of inbound traffic. */
   readonly ports: readonly WorkloadPort[];
 }

@@ -25,10 +25,11 @@ import {
   POD_NETWORKS,
   POD_PORTS_IN,
   POD_PORTS_OUT,
+  POD_PROBED,
   POD_STRICT,
   PORT_PREFIX,
 } from "../kernel/layout.gen.ts";
-import type { CidrKey, MeshAddress, Pod, PortKey } from "../kernel/mesh-maps.ts";
+import type { CidrKey, MeshAddress, Pod, PortKey, ProbeKey } from "../kernel/mesh-maps.ts";
 import { AF_INET, AF_INET6 } from "../kernel/socket-constants.ts";
 import type { KnownNetwork } from "./networks.ts";
 import { portPrefixes } from "./port-prefixes.ts";
@@ -47,6 +48,8 @@ export interface PodContents {
   readonly cidrs: readonly (readonly [CidrKey, number])[];
   /** Each key with NETWORK_MESH, NETWORK_OTHER or NETWORK_OWN. */
   readonly networks: readonly (readonly [CidrKey, number])[];
+  /** Where kubelet asks it. */
+  readonly probes: readonly ProbeKey[];
 }
 
 /** What is only known once the pod's namespace is open. */
@@ -93,10 +96,14 @@ export function podContents(
     const cidr = parseCidr(text);
     return cidr === undefined ? [] : [[cidrKey(cookie, cidr), network] as const];
   });
-  const flags = flagsOf(enrolment, cidrs.length > 0) | (networks.length > 0 ? POD_NETWORKS : 0);
+  const probes = probeKeys(workload);
+  const flags =
+    flagsOf(enrolment, cidrs.length > 0) |
+    (networks.length > 0 ? POD_NETWORKS : 0) |
+    (probes.length > 0 ? POD_PROBED : 0);
   const { device, settings, listenerPort } = facts;
   const pod = { flags, device, ...podAddresses(workload), settings, listenerPort };
-  return { cookie, pod, ports, cidrs, networks };
+  return { cookie, pod, ports, cidrs, networks, probes };
 }
 
 /** The same pod on its way out of the mesh: known, so that what it began ends well, but no longer caught. */
@@ -131,6 +138,13 @@ function flagsOf(enrolment: Enrolment, hasCidrs: boolean): number {
     (enrolment.excludeInboundPorts.length > 0 ? POD_PORTS_IN : 0) |
     (hasCidrs ? POD_CIDRS : 0) |
     (enrolment.includeOutboundCidrs.length > 0 ? POD_CIDRS_ONLY : 0)
+  );
+}
+
+function probeKeys({ addresses, probePorts = [] }: Workload): ProbeKey[] {
+  const all = addresses.map(parseAddress).filter((bytes) => bytes !== undefined);
+  return all.flatMap((bytes) =>
+    probePorts.map((port) => ({ address: meshAddress(bytes), port, reserved: 0 })),
   );
 }
 

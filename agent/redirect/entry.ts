@@ -28,7 +28,7 @@ export interface EntryKernel {
 /** Flags that let something of a pod pass, or that mean tables which may not have been written. */
 const EXCEPTIONS: number = POD_PORTS_OUT | POD_PORTS_IN | POD_CIDRS | POD_CIDRS_ONLY | POD_NETWORKS;
 
-/** The same pod, every connection of which is refused, in and out: caught, closed, and nobody listens. */
+/** The same pod, every connection of which is refused, in and out, but kubelet's: caught, closed, and nobody listens. */
 export function refusedContents(contents: PodContents): PodContents {
   const flags = (contents.pod.flags & ~EXCEPTIONS) | POD_CATCH | POD_FAIL_CLOSED;
   const pod = { ...contents.pod, flags, device: 0, listenerPort: 0 };

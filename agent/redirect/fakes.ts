@@ -9,6 +9,7 @@ import type {
   Pod,
   PodTables,
   PortKey,
+  ProbeKey,
   Table,
 } from "../kernel/mesh-maps.ts";
 import type { ListeningSocket } from "../kernel/sock-diag.ts";
@@ -54,6 +55,7 @@ export interface FakeTables extends PodTables, ListeningTables {
   readonly excludedPorts: FakeTable<PortKey, number>;
   readonly cidrs: FakeTable<CidrKey, number>;
   readonly networks: FakeTable<CidrKey, number>;
+  readonly probePorts: FakeTable<ProbeKey, bigint>;
   readonly listening: FakeTable<ListeningKey, number>;
   readonly foundListening: FakeTable<ListeningKey, number>;
   readonly listeningStates: FakeTable<bigint, ListeningState>;
@@ -66,6 +68,7 @@ export function fakeTables(onWrite?: () => void): FakeTables {
     excludedPorts: new FakeTable(onWrite),
     cidrs: new FakeTable(onWrite),
     networks: new FakeTable(onWrite),
+    probePorts: new FakeTable(onWrite),
     listening: new FakeTable(),
     foundListening: new FakeTable(),
     listeningStates: new FakeTable(),
@@ -74,7 +77,7 @@ export function fakeTables(onWrite?: () => void): FakeTables {
 
 /** Everything the tables hold, in an order that does not depend on how it was written. */
 export function dump(tables: PodTables): string[] {
-  return [tables.pods, tables.excludedPorts, tables.cidrs, tables.networks]
+  return [tables.pods, tables.excludedPorts, tables.cidrs, tables.networks, tables.probePorts]
     .flatMap((table, i) => [...table.entries()].map((entry) => `${i} ${textOf(entry)}`))
     .sort();
 }

@@ -3,7 +3,7 @@
  * what an entry refers to is there before it, and goes after it.
  */
 
-import type { CidrKey, PodTables, PortKey } from "../kernel/mesh-maps.ts";
+import type { CidrKey, PodTables, PortKey, ProbeKey } from "../kernel/mesh-maps.ts";
 import type { PodContents } from "./contents.ts";
 
 /** Value of `excluded_ports`: only whether the key is there counts. */
@@ -20,6 +20,7 @@ export function writeChange(tables: PodTables, { from, to }: PodChange): void {
   if (to) writeAll(tables, to);
   else if (from) tables.pods.delete(from.cookie);
   if (from) deleteStale(tables, from, to);
+  if (from) deleteStaleProbes(tables, from, to);
 }
 
 /**
@@ -35,6 +36,7 @@ export function adoptContents(
   const ports = Map.groupBy([...tables.excludedPorts.entries()].map(firstOf), (key) => key.pod);
   const cidrs = Map.groupBy(tables.cidrs.entries(), ([key]) => key.pod);
   const networks = Map.groupBy(tables.networks.entries(), ([key]) => key.pod);
+  const probes = Map.groupBy(tables.probePorts.entries(), ([, pod]) => pod);
   const pods = new Map(tables.pods.entries());
   const contentsOf = (cookie: bigint): PodContents | undefined => {
     const pod = pods.get(cookie);
@@ -45,6 +47,7 @@ export function adoptContents(
       ports: ports.get(cookie) ?? [],
       cidrs: cidrs.get(cookie) ?? [],
       networks: networks.get(cookie) ?? [],
+      probes: (probes.get(cookie) ?? []).map(firstOf),
     };
   };
   return new Map([...alive].map((cookie) => [cookie, contentsOf(cookie)]));
@@ -59,6 +62,7 @@ function writeAll(tables: PodTables, contents: PodContents): void {
   for (const key of contents.ports) tables.excludedPorts.set(key, PRESENT);
   for (const [key, verdict] of contents.cidrs) tables.cidrs.set(key, verdict);
   for (const [key, network] of contents.networks) tables.networks.set(key, network);
+  for (const key of contents.probes) tables.probePorts.set(key, contents.cookie);
   tables.pods.set(contents.cookie, contents.pod);
 }
 
@@ -71,16 +75,30 @@ function deleteStale(tables: PodTables, from: PodContents, to: PodContents | und
   }
 }
 
+/** Another pod may have the address by now. */
+function deleteStaleProbes(
+  tables: PodTables,
+  from: PodContents,
+  to: PodContents | undefined,
+): void {
+  const kept = new Set(to?.probes.map(probeText));
+  for (const key of from.probes)
+    if (!kept.has(probeText(key)) && tables.probePorts.get(key) === from.cookie)
+      tables.probePorts.delete(key);
+}
+
 function dropOthers(tables: PodTables, alive: ReadonlySet<bigint>): void {
   for (const [cookie] of tables.pods.entries()) if (!alive.has(cookie)) tables.pods.delete(cookie);
   for (const [key] of tables.excludedPorts.entries())
     if (!alive.has(key.pod)) tables.excludedPorts.delete(key);
+  for (const [key, pod] of tables.probePorts.entries())
+    if (!alive.has(pod)) tables.probePorts.delete(key);
   for (const table of [tables.cidrs, tables.networks])
     for (const [key] of table.entries()) if (!alive.has(key.pod)) table.delete(key);
 }
 
 function textOf(contents: PodContents): string {
-  const { cookie, pod, ports, cidrs, networks } = contents;
+  const { cookie, pod, ports, cidrs, networks, probes } = contents;
   return [
     cookie,
     pod.flags,
@@ -90,6 +108,7 @@ function textOf(contents: PodContents): string {
     pod.ipv4.word,
     pod.ipv6.word,
     ports.map(portText),
+    probes.map(probeText),
     cidrs.map(([key, verdict]) => `${cidrText(key)}=${verdict}`),
     networks.map(([key, network]) => `${cidrText(key)}=${network}`),
   ].join("|");
@@ -101,6 +120,10 @@ function firstOf<K>([key]: readonly [K, unknown]): K {
 
 function portText(key: PortKey): string {
   return `${key.pod}/${key.direction}/${key.port}/${key.prefixLength}`;
+}
+
+function probeText({ address, port }: ProbeKey): string {
+  return `${address.word}/${port}`;
 }
 
 function cidrText(key: CidrKey): string {

@@ -13,6 +13,7 @@ import type { Condition } from "../k8s/api/condition.ts";
 import { type KubeObject, objectRef } from "../k8s/api/decode.ts";
 import { containerPorts, type Pod } from "../k8s/api/pod.ts";
 import { ownerOf } from "./owner.ts";
+import { probePortsOf } from "./probe-ports.ts";
 import { type PodPort, protocolOfName } from "./protocol.ts";
 
 /** What a namespace says for its pods. */
@@ -75,6 +76,7 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
     node: spec.nodeName,
     addresses: addresses.texts,
     ...enrolmentOf(spec.hostNetwork ? undefined : wanted, opaquePorts),
+    ...probesOf(pod, wanted),
     ports: portsOf(pod, declared),
   };
   return {
@@ -85,6 +87,11 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
     opaquePorts,
     conditions,
   };
+}
+
+function probesOf({ spec }: Pod, wanted: Enrolment | undefined): Pick<Workload, "probePorts"> {
+  const probePorts = wanted === undefined || spec.hostNetwork ? [] : probePortsOf(spec);
+  return probePorts.length === 0 ? {} : { probePorts };
 }
 
 function opaquePortsOf(pod: EnrolmentWords, namespace: EnrolmentWords): readonly PortRange[] {

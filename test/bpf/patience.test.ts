@@ -56,7 +56,12 @@ function mesh(t: TestContext) {
   ensureBpffs(bpffs);
   const cgroup = new CgroupLab();
   cgroup.join();
-  const bpf = new MeshBpf({ pinDirectory: join(bpffs, "agent"), cgroup: cgroup.path });
+  const bpf = new MeshBpf({
+    // This namespace is the pod's here.
+    node: 0n,
+    pinDirectory: join(bpffs, "agent"),
+    cgroup: cgroup.path,
+  });
   t.after(() => {
     bpf.uninstall();
     cgroup[Symbol.dispose]();

@@ -32,6 +32,8 @@ export interface AgentPlace {
   readonly cgroup: string;
   readonly podDirectory: string;
   readonly workers: number;
+  /** Cookie of the namespace where kubelet would be. */
+  readonly node: bigint;
 }
 
 /** What the agent's process can be asked for. */
@@ -154,8 +156,8 @@ function agent(): Running {
   return running;
 }
 
-function start({ pinDirectory, cgroup, podDirectory, workers }: AgentPlace): void {
-  const bpf = new MeshBpf({ pinDirectory, cgroup });
+function start({ pinDirectory, cgroup, podDirectory, workers, node }: AgentPlace): void {
+  const bpf = new MeshBpf({ pinDirectory, cgroup, node });
   const locator = new DirectoryLocator(podDirectory);
   const redirect = new Redirect({ node: "one", workers, kernel: bpf, locator, users });
   const { mapFds } = bpf;

@@ -13,6 +13,7 @@ import {
   closeNetns,
   createNetns,
   deleteNetns,
+  netnsCookie,
   openNetns,
   writeSysctl,
 } from "../../agent/kernel/netns.ts";
@@ -89,7 +90,9 @@ export class RedirectLab implements AsyncDisposable {
     const agent = await this.#start<RedirectAgent>("redirect-agent.ts");
     const { podDirectory } = this;
     const pinDirectory = join(this.directory, "bpf", "agent");
-    const place: AgentPlace = { podDirectory, pinDirectory, cgroup: this.#cgroup.path, workers };
+    const node = netnsCookie(this.netns("outside"));
+    const cgroup = this.#cgroup.path;
+    const place: AgentPlace = { podDirectory, pinDirectory, cgroup, workers, node };
     await agent.call("start", place);
     return agent;
   }

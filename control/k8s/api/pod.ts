@@ -57,7 +57,9 @@ export interface Container {
   readonly readinessProbe?: Probe | undefined;
   readonly livenessProbe?: Probe | undefined;
   readonly startupProbe?: Probe | undefined;
-  readonly lifecycle?: { readonly preStop?: PreStop | undefined } | undefined;
+  readonly lifecycle?:
+    | { readonly preStop?: PreStop | undefined; readonly postStart?: Hook | undefined }
+    | undefined;
   /** Of an init container: `Always` makes it a sidecar, which runs beside the containers. */
   readonly restartPolicy?: string | undefined;
 }
@@ -85,6 +87,7 @@ export interface Probe {
     | { readonly path: string; readonly port: PortOrName; readonly scheme: string }
     | undefined;
   readonly tcpSocket?: { readonly port: PortOrName } | undefined;
+  readonly grpc?: { readonly port: number } | undefined;
   readonly exec?: { readonly command: readonly string[] } | undefined;
   readonly initialDelaySeconds: number;
   readonly periodSeconds: number;
@@ -93,8 +96,14 @@ export interface Probe {
   readonly failureThreshold: number;
 }
 
+/** What kubelet asks of a container when it has started, or before it ends. */
+export interface Hook {
+  readonly httpGet?: { readonly port: PortOrName } | undefined;
+  readonly tcpSocket?: { readonly port: PortOrName } | undefined;
+}
+
 /** What runs before a container gets SIGTERM. */
-export interface PreStop {
+export interface PreStop extends Hook {
   readonly exec?: { readonly command: readonly string[] } | undefined;
   readonly sleep?: { readonly seconds: number } | undefined;
 }
@@ -116,6 +125,7 @@ const probe: z.ZodType<Probe> = z.object({
     }),
   ),
   tcpSocket: maybe(z.object({ port: portOrName })),
+  grpc: maybe(z.object({ port: portNumber })),
   exec: maybe(command),
   // Kubernetes' own defaults (core/v1 Probe).
   initialDelaySeconds: unless(count, 0),
@@ -125,7 +135,13 @@ const probe: z.ZodType<Probe> = z.object({
   failureThreshold: unless(count, 3),
 });
 
+const hook = {
+  httpGet: maybe(z.object({ port: portOrName })),
+  tcpSocket: maybe(z.object({ port: portOrName })),
+};
+
 const preStop: z.ZodType<PreStop> = z.object({
+  ...hook,
   exec: maybe(command),
   sleep: maybe(z.object({ seconds: count })),
 });
@@ -153,7 +169,7 @@ const container: z.ZodType<Container> = z.object({
   readinessProbe: maybe(probe),
   livenessProbe: maybe(probe),
   startupProbe: maybe(probe),
-  lifecycle: maybe(z.object({ preStop: maybe(preStop) })),
+  lifecycle: maybe(z.object({ preStop: maybe(preStop), postStart: maybe(z.object(hook)) })),
   restartPolicy: maybe(z.string()),
 });
 
