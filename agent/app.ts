@@ -163,7 +163,7 @@ function makeWorkers(
 /** What counts, shared by workers and pages. */
 interface Telemetry {
   readonly blocks: readonly SharedArrayBuffer[];
-  readonly rings: readonly (SharedArrayBuffer | undefined)[];
+  readonly rings: readonly SharedArrayBuffer[];
   readonly collector: Collector;
   readonly accessLog: AccessLog;
 }
@@ -175,9 +175,9 @@ function startTelemetry(
   const collector = new Collector({ clock: () => performance.now() });
   const accessLog = new AccessLog(sink);
   const blocks = Array.from({ length: config.workers }, () => createBlock());
-  const rings = blocks.map(() => (config.accessLog > 0 ? createLogRing() : undefined));
+  const rings = blocks.map(() => createLogRing());
   for (const block of blocks) collector.attach(block);
-  for (const ring of rings) if (ring !== undefined) accessLog.attach(ring);
+  for (const ring of rings) accessLog.attach(ring);
   const timers = [
     setInterval(() => accessLog.flush(), FLUSH_MS).unref(),
     // Idle series are let go here, also when nobody scrapes.

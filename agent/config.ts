@@ -87,7 +87,7 @@ export interface AgentConfig {
   readonly adminSocket: string;
   readonly stateDirectory: string;
   readonly workers: number;
-  /** Fraction of requests and connections that get an access-log line, 0 to 1. */
+  /** Share of requests and connections that get an access-log line where a pod's owner says nothing, 0 to 1. */
   readonly accessLog: number;
   /**
    * How long control may be lost before connections that find no known endpoint go to the ClusterIP that was dialled,
@@ -209,7 +209,12 @@ function describeFlags(): Command {
       .option("--admin <path>", "admin socket", "/run/nodemesh/agent.sock")
       .option("--state-dir <path>", "where the last good snapshot is kept", "/var/lib/nodemesh")
       .option("--workers <n>", "data workers", integer(1, 256), 1)
-      .option("--access-log <fraction>", "share of requests that are logged, 0 to 1", fraction, 0),
+      .option(
+        "--access-log <fraction>",
+        "share that is logged where a pod has no mesh/access-log, 0 to 1",
+        fraction,
+        0,
+      ),
   );
 }
 

@@ -26,10 +26,10 @@ export interface WorkerInit {
   readonly pulse: SharedArrayBuffer;
   readonly limits: DataLimits;
   readonly timeouts: DataTimeouts;
-  /** Fraction of requests and connections that get an access-log line, 0 to 1. */
+  /** Share of requests and connections that get an access-log line where a pod's owner says nothing, 0 to 1. */
   readonly accessLog: number;
-  /** Ring of access-log lines; undefined when the log is off. */
-  readonly log: SharedArrayBuffer | undefined;
+  /** Ring of access-log lines. */
+  readonly log: SharedArrayBuffer;
 }
 
 /** A pod that the worker shall serve. Descriptors are the process's. */

@@ -26,6 +26,8 @@ import { Directory } from "./flow/directory.ts";
 import { endpointStates } from "./flow/endpoint-states.ts";
 import { decideFallback, FallbackWarnings, fallbackFacts, serviceOf } from "./flow/fallback.ts";
 import { misdeclaredPort } from "./flow/misdeclared.ts";
+import { Observer } from "./flow/observe.ts";
+import { Observing } from "./flow/observing.ts";
 import type { Plan } from "./flow/plan.ts";
 import type { LocalPod } from "./flow/pod.ts";
 import { isBehindAgent } from "./flow/request/unserved.ts";
@@ -74,6 +76,7 @@ class DataWorker {
   readonly #slots: HeadSlots = new HeadSlots();
   readonly #heads: HeadPool;
   readonly #directory: Directory<EndpointSet>;
+  readonly #observer: Observer;
   readonly #context: FlowContext;
   readonly #pods: ServedPods;
   readonly #departure: Departure;
@@ -105,6 +108,12 @@ class DataWorker {
         random: Math.random,
       }),
     );
+    this.#observer = new Observer({
+      node: init.node,
+      workload: (uid) => this.#directory.workload(uid),
+      accessLog: init.accessLog,
+      random: Math.random,
+    });
     this.#pods = this.#buildPods();
     this.#departure = new Departure(this.#loop, this.#pods);
     const { maxHeadBytes, maxHeaders: maxFields } = this.#init.limits;
@@ -182,12 +191,13 @@ class DataWorker {
         metrics: this.#metrics,
         workload: (uid) => this.#directory.workload(uid),
         node: this.#init.node,
-        accessLog: new AccessLogger({
-          rate: this.#init.accessLog,
-          random: Math.random,
-          ring: this.#init.log,
+        observing: new Observing({
+          observer: this.#observer,
+          accessLog: new AccessLogger(this.#init.log),
+          workload: (uid) => this.#directory.workload(uid),
+          now: () => loop.now,
+          wallClock: Date.now,
         }),
-        wallClock: Date.now,
       }),
       timeouts,
       tie: (client, server, watcher) => this.#tie(client, server, watcher),
@@ -266,6 +276,7 @@ class DataWorker {
 
   #apply(delta: SnapshotDelta): Outcome {
     this.#directory.apply(delta);
+    this.#observer.apply(delta);
     if (touches(delta, "pools")) this.#retirePools();
     this.#pods.judge((permit) => reauthorize(permit, (uid) => this.#directory.workload(uid)));
     return DONE;

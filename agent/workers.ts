@@ -21,9 +21,9 @@ const F_DUPFD_CLOEXEC = 1030;
 export interface WorkersInputs {
   readonly count: number;
   readonly settings: Omit<WorkerInit, "index" | "workers" | "port" | "metrics" | "log" | "pulse">;
-  /** One block of counters and (unless off) one access-log ring per worker. */
+  /** One block of counters and one access-log ring per worker. */
   readonly metrics: readonly SharedArrayBuffer[];
-  readonly logs: readonly (SharedArrayBuffer | undefined)[];
+  readonly logs: readonly SharedArrayBuffer[];
   /** A handler threw: the text says what. */
   readonly onBug: (text: string) => void;
   /** Something else than HTTP is spoken on a port that declares it; again every ten minutes while it lasts. */
@@ -129,7 +129,7 @@ export class Workers implements PodUsers {
     const { settings, count, metrics, logs, onDeath } = this.#inputs;
     const init = {
       ...settings,
-      ...{ index, workers: count, log: logs[index], pulse: this.pulse },
+      ...{ index, workers: count, log: logs[index] as SharedArrayBuffer, pulse: this.pulse },
       metrics: metrics[index] as SharedArrayBuffer,
     };
     const link: WorkerLink = new WorkerLink(init, {

@@ -18,6 +18,16 @@ export class ByteCount {
     channel.leg.meter = record;
   }
 
+  /** All bytes of the client so far. */
+  get sent(): number {
+    return this.#channel.bytesIn;
+  }
+
+  /** All bytes to the client so far. */
+  get received(): number {
+    return this.#channel.bytesOut;
+  }
+
   /** Bytes of the client since the last time: whoever takes them tells them. */
   takeSent(): number {
     const { bytesIn } = this.#channel;

@@ -4,15 +4,22 @@ import type { Refusal } from "#model/refusal.ts";
 import type { Workload } from "#model/workload.ts";
 import type { Meter } from "../engine/leg.ts";
 import type { TcpFigures } from "../engine/system.ts";
-import type { AccessLogger } from "../telemetry/access-log.ts";
+import type { RequestHead } from "../http/message.ts";
 import type { WorkerMetrics } from "../telemetry/worker-metrics.ts";
-import { partiesOf, requestEntry } from "./access-entry.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import { Edge } from "./edge.ts";
 import { serviceOf } from "./fallback.ts";
 import { type EdgeFacts, edgeLabels, servedBy, servedByAll, turnedLabels } from "./labels.ts";
+import type { ObservedConnection, Observing } from "./observing.ts";
 import type { Plan } from "./plan.ts";
-import type { ConnectionRecord, Recorder, RequestOutcome, Took, Turned } from "./record.ts";
+import type {
+  ConnectionRecord,
+  Observation,
+  Recorder,
+  RequestOutcome,
+  Took,
+  Turned,
+} from "./record.ts";
 
 /** Beyond this many remembered edges all are forgotten: they are found again when used. */
 const MAX_EDGES = 20_000;
@@ -23,9 +30,7 @@ export interface CountInputs {
   readonly workload: (uid: string) => Workload | undefined;
   /** This agent's node. */
   readonly node: string;
-  readonly accessLog: AccessLogger;
-  /** The wall clock, milliseconds since 1970. */
-  readonly wallClock: () => number;
+  readonly observing: Observing;
 }
 
 /**
@@ -59,32 +64,11 @@ export class Counting implements Recorder {
     endpoint: LiveEndpoint | undefined,
     protocol: "bytes" | "http",
   ): ConnectionRecord {
-    // HTTP connections are logged request by request, and each may go to another of the Service's pods.
+    // HTTP connections are observed request by request, and each may go to another of the Service's pods.
     if (protocol === "http")
       return new CountedConnection(this, plan, this.#edgesOfAll(plan), undefined);
-    const log = this.#inputs.accessLog.sampled() ? this.#logOf(plan, endpoint) : undefined;
-    return new CountedConnection(this, plan, this.edgesOf(plan, endpoint), log);
-  }
-
-  /** Writes the line of a connection that begins now, when it ends. */
-  #logOf(plan: Plan, endpoint: LiveEndpoint | undefined): (carried: Carried) => void {
-    const { accessLog, wallClock, workload } = this.#inputs;
-    const startedAt = wallClock();
-    return ({ sent, received, refusal }) => {
-      const at = wallClock();
-      accessLog.log({
-        kind: "connection",
-        at,
-        ...partiesOf(plan, endpoint, workload),
-        protocol: "tcp",
-        reason: refusal?.reason,
-        rule: refusal?.rule,
-        detail: refusal?.detail,
-        durationMs: at - startedAt,
-        sentBytes: sent,
-        receivedBytes: received,
-      });
-    };
+    const observed = this.#inputs.observing.connection(plan, endpoint);
+    return new CountedConnection(this, plan, this.edgesOf(plan, endpoint), observed);
   }
 
   refused({ reporter, refusal, identified }: Turned): void {
@@ -114,13 +98,10 @@ export class Counting implements Recorder {
   request(outcome: RequestOutcome): void {
     for (const edge of this.edgesOf(outcome.plan, outcome.endpoint, outcome.probe))
       edge.request(outcome);
-    if (outcome.line === undefined) return;
-    const { accessLog, wallClock, workload } = this.#inputs;
-    accessLog.log(requestEntry(outcome, wallClock(), workload));
   }
 
-  sampled(): boolean {
-    return this.#inputs.accessLog.sampled();
+  observe(plan: Plan, head: RequestHead | undefined): Observation | undefined {
+    return this.#inputs.observing.request(plan, head);
   }
 
   /** What a plan's requests and connections count under; `endpoint`: who served, undefined for nobody. */
@@ -170,19 +151,13 @@ export class Counting implements Recorder {
   }
 }
 
-interface Carried {
-  readonly sent: number;
-  readonly received: number;
-  readonly refusal: Refusal | undefined;
-}
-
 /** There is one of it for each connection: it closes over nothing. */
 class CountedConnection implements ConnectionRecord {
   readonly #counting: Counting;
   readonly #plan: Plan;
   /** What it was accepted for. */
   readonly #edges: Edges;
-  readonly #log: ((carried: Carried) => void) | undefined;
+  readonly #observed: ObservedConnection | undefined;
   #sent = 0;
   #received = 0;
 
@@ -190,19 +165,20 @@ class CountedConnection implements ConnectionRecord {
     counting: Counting,
     plan: Plan,
     edges: Edges,
-    log: ((carried: Carried) => void) | undefined,
+    observed: ObservedConnection | undefined,
   ) {
     this.#counting = counting;
     this.#plan = plan;
     this.#edges = edges;
-    this.#log = log;
+    this.#observed = observed;
     edges[0]?.opened();
   }
 
   carried(sent: number, received: number, endpoint?: LiveEndpoint): void {
-    if (sent <= 0 && received <= 0) return;
     this.#sent += sent;
     this.#received += received;
+    this.#observed?.goesOn({ sent: this.#sent, received: this.#received });
+    if (sent <= 0 && received <= 0) return;
     const edges =
       endpoint === undefined ? this.#edges : this.#counting.edgesOf(this.#plan, endpoint);
     for (const edge of edges) edge.carried(sent, received);
@@ -215,7 +191,7 @@ class CountedConnection implements ConnectionRecord {
   closed(refusal: Refusal | undefined): void {
     this.#edges[0]?.closed();
     if (refusal !== undefined) for (const edge of this.#edges) edge.refused(refusal);
-    this.#log?.({ sent: this.#sent, received: this.#received, refusal });
+    this.#observed?.ended({ sent: this.#sent, received: this.#received }, refusal);
   }
 }
 

@@ -40,15 +40,19 @@ export interface Served {
   readonly node: string | undefined;
 }
 
-/** What labels are made of. */
-export interface EdgeFacts {
+/** Who is at the ends, and who looks at them. */
+export interface Sides {
   readonly plan: Plan;
   /** Who serves; undefined when nobody known does, or when it is not one alone. */
   readonly served: Served | undefined;
-  /** The request is kubelet's probe. */
-  readonly probe: boolean;
   /** This agent's node. */
   readonly node: string;
+}
+
+/** What labels are made of. */
+export interface EdgeFacts extends Sides {
+  /** The request is kubelet's probe. */
+  readonly probe: boolean;
 }
 
 /** Finds a pod by its uid. */
@@ -88,18 +92,25 @@ export function servedByAll({ nextHop }: Plan, find: FindWorkload): Served | und
  * agent that could count as the server's: who carries it does.
  */
 export function edgeLabels(facts: EdgeFacts): readonly EdgeLabels[] {
-  const { plan, served, probe, node } = facts;
-  const inbound = plan.direction === "inbound";
-  const here = (inbound ? podOf(plan.source)?.node : served?.node) === node;
+  const { plan, served, probe } = facts;
   const edge = {
     ...(probe ? { src_namespace: "", src_workload: KUBELET } : sourceLabels(plan.source)),
     ...destinationLabels(plan, served),
     path: "proxy",
-    security: here ? "local" : "none",
+    security: isLocal(facts) ? "local" : "none",
   } as const;
-  if (inbound) return [{ reporter: "destination", ...edge }];
-  const source: EdgeLabels = { reporter: "source", ...edge };
-  return here && isMeshed(served) ? [source, { ...source, reporter: "destination" }] : [source];
+  return reportersOf(facts).map((reporter) => ({ reporter, ...edge }));
+}
+
+/** The sides that tell of a connection or request of a plan, the client's first. */
+export function reportersOf(facts: Sides): readonly Reporter[] {
+  if (facts.plan.direction === "inbound") return ["destination"];
+  return isLocal(facts) && isMeshed(facts.served) ? ["source", "destination"] : ["source"];
+}
+
+function isLocal({ plan, served, node }: Sides): boolean {
+  const inbound = plan.direction === "inbound";
+  return (inbound ? podOf(plan.source)?.node : served?.node) === node;
 }
 
 /** The labels of a connection that was turned away before there was a plan; `identified`: as far as it was known. */

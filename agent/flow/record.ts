@@ -5,12 +5,13 @@
 
 import type { Refusal } from "#model/refusal.ts";
 import type { Meter } from "../engine/leg.ts";
+import type { RequestHead } from "../http/message.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import type { Identified } from "./identify.ts";
 import type { Reporter } from "./labels.ts";
 import type { Plan } from "./plan.ts";
 
-/** What a request asked for, as text; only taken from requests that get an access-log line. */
+/** What a request asked for, as text; only taken from requests that are observed. */
 export interface RequestLine {
   readonly method: string;
   readonly host: string;
@@ -24,8 +25,8 @@ export const UNREAD: RequestLine = { method: "", host: "", path: "" };
 /** What a request was spoken in: `http/1.1` is all of HTTP/1. */
 export type Protocol = "http/1.1";
 
-/** One finished HTTP request. */
-export interface RequestOutcome {
+/** One HTTP request so far. */
+export interface RequestProgress {
   readonly plan: Plan;
   /** Who answered; undefined when the mesh did. */
   readonly endpoint: LiveEndpoint | undefined;
@@ -41,14 +42,26 @@ export interface RequestOutcome {
   /** Bytes of the bodies, as framed on the wire; 0 for what an upgrade carried. */
   readonly requestBytes: number;
   readonly responseBytes: number;
+  /** Bytes both ways since the request's head, of one whose connection is tied to its server's; only when it is observed. */
+  readonly tied?: { readonly sent: number; readonly received: number } | undefined;
+  /** Endpoints tried, the last one included. */
+  readonly attempts?: number | undefined;
+}
+
+/** One finished HTTP request. */
+export interface RequestOutcome extends RequestProgress {
   /** Bytes that the client's connection carried since it was told of last, heads and framing included. */
   readonly sentBytes: number;
   readonly receivedBytes: number;
   readonly refusal: Refusal | undefined;
-  /** Set when the request was sampled for the access log; `UNREAD` when its head could not be read. */
-  readonly line?: RequestLine | undefined;
-  /** Endpoints tried, the last one included. */
-  readonly attempts?: number | undefined;
+}
+
+/** A request of which somebody wants more than its counts. */
+export interface Observation {
+  /** It goes on: called once a second or so. */
+  goesOn(progress: RequestProgress): void;
+  /** It has ended, its bytes too. Exactly once. */
+  ended(progress: RequestProgress, refusal: Refusal | undefined): void;
 }
 
 /** How long it took to reach an endpoint, milliseconds. */
@@ -96,6 +109,6 @@ export interface Recorder {
   /** A connection or request was tried at another endpoint, or was not for want of budget. */
   retried(plan: Plan, result: "sent" | "no-budget"): void;
   request(outcome: RequestOutcome): void;
-  /** Whether the request that begins now shall get an access-log line. */
-  sampled(): boolean;
+  /** A request begins; `head`: undefined when it could not be read. Undefined: nobody wants more of it than its counts. */
+  observe(plan: Plan, head: RequestHead | undefined): Observation | undefined;
 }

@@ -28,6 +28,7 @@ test("every word of a pod is read", () => {
       "mesh/exclude-outbound-cidrs": "10.1.2.3/8",
       "mesh/include-outbound-cidrs": "FD00::/8,192.0.2.1",
       "mesh/opaque-ports": "3306",
+      "mesh/access-log": "0.25",
       "other/word": "x",
     }),
   );
@@ -44,7 +45,16 @@ test("every word of a pod is read", () => {
     excludeOutboundCidrs: ["10.0.0.0/8"],
     includeOutboundCidrs: ["fd00::/8", "192.0.2.1/32"],
     opaquePorts: [{ first: 3306, last: 3306 }],
+    accessLog: 0.25,
   });
+});
+
+test("a share is a plain number from 0 to 1, or a word for one of its ends", () => {
+  const read = (text: string) => readEnrolmentWords(annotated({ "mesh/access-log": text })).value;
+  for (const [text, accessLog] of Object.entries({ true: 1, false: 0, "0": 0, "1": 1, "1.0": 1 }))
+    assert.deepEqual(read(text), { accessLog });
+  for (const text of ["", " 1", "1.5", "-0.1", "0x1", "1e-3", "0.", ".5", "NaN", "yes", "50%"])
+    assert.deepEqual(read(text), {}, text);
 });
 
 test("a pod beats its namespace, word by word", () => {

@@ -47,6 +47,8 @@ type Vocabulary<T> = ReadonlyMap<string, Word<T>>;
 /** Entries of one list: more than this in an annotation is refused, as kernel maps are bounded. */
 const MAX_LIST = 64;
 
+const SHARE = "true, false or a share of them from 0 to 1, for example 0.05";
+
 const PORTS = "a comma list of ports or ranges, for example 25,8000-8100";
 const CIDRS = "a comma list of CIDR blocks, for example 10.0.0.0/8,fd00::/8";
 
@@ -59,6 +61,7 @@ const POD_WORDS: Vocabulary<EnrolmentWords> = new Map<string, Word<EnrolmentWord
   ["mesh/opaque-ports", ports((list) => ({ opaquePorts: list }))],
   ["mesh/exclude-outbound-cidrs", cidrs((list) => ({ excludeOutboundCidrs: list }))],
   ["mesh/include-outbound-cidrs", cidrs((list) => ({ includeOutboundCidrs: list }))],
+  ["mesh/access-log", { expects: SHARE, parse: parseAccessLog }],
 ]);
 
 const BALANCES =
@@ -163,6 +166,17 @@ function parseMtls(text: string): EnrolmentWords | undefined {
 
 function parseFail(text: string): EnrolmentWords | undefined {
   return text === "open" || text === "closed" ? { fail: text } : undefined;
+}
+
+function parseAccessLog(text: string): EnrolmentWords | undefined {
+  const share = parseShare(text);
+  return share === undefined ? undefined : { accessLog: share };
+}
+
+/** Digits only: Number() takes spaces, hexadecimal and exponents too. */
+function parseShare(text: string): number | undefined {
+  if (text === "true" || text === "false") return text === "true" ? 1 : 0;
+  return /^(?:0(?:\.\d{1,9})?|1(?:\.0{1,9})?)$/.test(text) ? Number(text) : undefined;
 }
 
 function parseServiceBalance(text: string): ServiceWords | undefined {

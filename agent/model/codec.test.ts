@@ -22,6 +22,7 @@ const WORKLOAD: Workload = {
     ...DEFAULT_ENROLMENT,
     excludeOutboundPorts: [{ first: 25, last: 26 }],
     includeOutboundCidrs: ["10.0.0.0/8"],
+    accessLog: 0.5,
   },
   opaquePorts: [{ first: 3306, last: 3306 }],
   ports: [
@@ -122,6 +123,11 @@ test("a wrong field refuses the whole and is named", () => {
     [["upsertWorkloads", 0, "opaquePorts", 0, "last"], 1, "upsertWorkloads[0].opaquePorts[0].last"],
     [["upsertWorkloads", 0, "addresses", 1], "FD00::2", "upsertWorkloads[0].addresses[1]"],
     [["upsertWorkloads", 0, "enrolment", "fail"], "ajar", "upsertWorkloads[0].enrolment.fail"],
+    [
+      ["upsertWorkloads", 0, "enrolment", "accessLog"],
+      1.1,
+      "upsertWorkloads[0].enrolment.accessLog",
+    ],
     [
       ["upsertWorkloads", 0, "enrolment", "excludeOutboundPorts", 0, "last"],
       24,

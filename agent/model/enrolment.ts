@@ -29,6 +29,8 @@ export interface Enrolment {
   readonly includeOutboundCidrs: readonly string[];
   /** Ports that are never parsed as HTTP. */
   readonly opaquePorts: readonly PortRange[];
+  /** Share of the pod's requests and connections that get an access-log line, 0 to 1; absent = as the installation says. */
+  readonly accessLog?: number;
 }
 
 /** The enrolment of a pod that says only `mesh/enabled=true`. */

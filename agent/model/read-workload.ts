@@ -11,6 +11,7 @@ import {
   oneOf,
   optional,
   type Place,
+  share,
   text,
 } from "./reader.ts";
 import type { Workload, WorkloadPort } from "./workload.ts";
@@ -59,6 +60,7 @@ function readWorkloadPort(place: Place): WorkloadPort {
 function readEnrolment(place: Place): Enrolment {
   const ranges = (of: string): readonly PortRange[] => list(field(place, of), readRange, MAX_FEW);
   const cidrs = (of: string): readonly string[] => list(field(place, of), readCidr, MAX_FEW);
+  const accessLog = optional(field(place, "accessLog"), share);
   return {
     fail: oneOf(field(place, "fail"), ["open", "closed"]),
     mtls: oneOf(field(place, "mtls"), ["permissive", "strict"]),
@@ -67,6 +69,7 @@ function readEnrolment(place: Place): Enrolment {
     excludeOutboundCidrs: cidrs("excludeOutboundCidrs"),
     includeOutboundCidrs: cidrs("includeOutboundCidrs"),
     opaquePorts: ranges("opaquePorts"),
+    ...(accessLog !== undefined && { accessLog }),
   };
 }
 

@@ -59,6 +59,13 @@ export function integer(place: Place, min: number, max: number): number {
   return value;
 }
 
+/** A share: a number from 0 to 1. */
+export function share({ value, path }: Place): number {
+  if (typeof value !== "number" || !(value >= 0 && value <= 1))
+    throw new Malformed(path, "must be a number from 0 to 1");
+  return value;
+}
+
 /** One of a closed list of texts. */
 export function oneOf<T extends string>(place: Place, choices: readonly T[]): T {
   const choice = choices.find((candidate) => candidate === place.value);

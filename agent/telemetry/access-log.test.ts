@@ -56,21 +56,6 @@ describe("ring", () => {
   });
 });
 
-describe("sampling", () => {
-  test("is off by default of rate 0, without a ring, and follows the rate otherwise", () => {
-    const ring = createLogRing();
-    const count = (rate: number, given: SharedArrayBuffer | undefined) => {
-      let next = 0;
-      const logger = new AccessLogger({ rate, ring: given, random: () => next++ / 1_000 });
-      return Array.from({ length: 1_000 }, () => logger.sampled()).filter(Boolean).length;
-    };
-    assert.deepEqual(
-      [count(0, ring), count(1, undefined), count(0.25, ring), count(1, ring)],
-      [0, 0, 250, 1_000],
-    );
-  });
-});
-
 describe("log", () => {
   function rig() {
     const lines: string[] = [];
@@ -86,7 +71,7 @@ describe("log", () => {
     });
     const ring = createLogRing(1_024);
     log.attach(ring);
-    const logger = new AccessLogger({ rate: 1, random: () => 0, ring });
+    const logger = new AccessLogger(ring);
     return { log, logger, ring, lines, sink };
   }
 

@@ -1,4 +1,4 @@
-/** The access log: JSON lines, off by default, sampled in the worker, written by main. */
+/** The access log: JSON lines of what workers observe (agent/flow/observe.ts), written by main. */
 
 import type { Reason } from "#model/refusal.ts";
 import { LogRingReader, LogRingWriter } from "./log-ring.ts";
@@ -6,14 +6,20 @@ import { LogRingReader, LogRingWriter } from "./log-ring.ts";
 /** One request, or one connection of a protocol that has no requests. Absent fields are left out of the line. */
 export interface AccessEntry {
   readonly kind: "request" | "connection";
-  /** End of it, milliseconds since 1970. */
+  /** When it ended, or was told of: milliseconds since 1970. */
   readonly at: number;
+  /** It goes on: what follows is so far. Of a long one there is a line every 30 seconds, and one when it has ended. */
+  readonly open?: true | undefined;
   readonly reporter: "source" | "destination";
   /** `namespace/workload`. */
   readonly source: string;
+  /** Name of the pod, in that namespace. */
+  readonly sourcePod?: string | undefined;
   readonly sourceAddress: string;
   /** `namespace/workload` of the pod that served it. */
   readonly destination?: string | undefined;
+  /** Name of the pod, in that namespace. */
+  readonly destinationPod?: string | undefined;
   /** What the application dialled, `address:port`. */
   readonly dialled: string;
   /** `namespace/name` of the Service dialled. */
@@ -32,6 +38,7 @@ export interface AccessEntry {
   /** Refusal.detail. */
   readonly detail?: string | undefined;
   readonly durationMs: number;
+  /** Of a request its body's, of one that became a tunnel all after its head; of a connection all. */
   readonly sentBytes: number;
   readonly receivedBytes: number;
   /** Endpoints tried, when more than one. */
@@ -43,29 +50,16 @@ const MAX_FIELD = 1_024;
 
 /** The worker's side. */
 export class AccessLogger {
-  readonly #ring: LogRingWriter | undefined;
-  readonly #rate: number;
-  readonly #random: () => number;
+  readonly #ring: LogRingWriter;
 
-  /** `rate`: fraction that gets a line, 0 (off) to 1. `ring`: from createLogRing(), needed unless off. */
-  constructor(inputs: {
-    readonly rate: number;
-    readonly random: () => number;
-    readonly ring?: SharedArrayBuffer | undefined;
-  }) {
-    this.#rate = inputs.ring === undefined ? 0 : inputs.rate;
-    this.#random = inputs.random;
-    this.#ring = inputs.ring === undefined ? undefined : new LogRingWriter(inputs.ring);
-  }
-
-  /** Whether the next request or connection is to be logged: ask once for each, before building an entry. */
-  sampled(): boolean {
-    return this.#rate > 0 && (this.#rate >= 1 || this.#random() < this.#rate);
+  /** `ring`: from createLogRing(). */
+  constructor(ring: SharedArrayBuffer) {
+    this.#ring = new LogRingWriter(ring);
   }
 
   /** Queues a line for main; drops it when main is behind. */
   log(entry: AccessEntry): void {
-    this.#ring?.offer(formatEntry(entry));
+    this.#ring.offer(formatEntry(entry));
   }
 }
 

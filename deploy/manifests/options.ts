@@ -209,7 +209,12 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
         .default("1Gi")
         .describe("an agent is ended beyond this; half of it is for what slow readers leave"),
       workers: z.int().min(1).max(256).default(1).describe("data workers, one core each at most"),
-      accessLog: z.number().min(0).max(1).default(0).describe("share of requests that are logged"),
+      accessLog: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe("share of requests that are logged where a pod has no mesh/access-log"),
       drainSeconds: z
         .int()
         .min(0)

@@ -22,6 +22,7 @@ import { closeNetns, createNetns, deleteNetns, openNetns } from "../../agent/ker
 import { Sockets } from "../../agent/kernel/sockets.ts";
 import type { Row } from "../../agent/messages.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
+import { createLogRing } from "../../agent/telemetry/log-ring.ts";
 import type { Workers } from "../../agent/workers.ts";
 import { rigWorkers } from "../support/worker-rig.ts";
 import type { Dial } from "./client.ts";
@@ -91,7 +92,7 @@ export class Stage implements AsyncDisposable {
       poolIdleMs: 1000,
     };
     const collector = new Collector({ clock: () => performance.now() });
-    const said = { bugs: this.bugs, fallbacks: [], misdeclared: [] };
+    const said = { log: createLogRing(), bugs: this.bugs, fallbacks: [], misdeclared: [] };
     this.workers = rigWorkers({ timeouts }, collector, said);
   }
 

@@ -76,7 +76,7 @@ interface Silent extends AsyncDisposable {
 
 /** A worker that never answers, but for `drain`, which it answers twice; number 0 can't be stopped by a word. */
 async function silent(index = 3): Promise<Silent> {
-  const init = { index, metrics: createBlock(), log: undefined } as Partial<WorkerInit>;
+  const init = { index, metrics: createBlock() } as Partial<WorkerInit>;
   const deaths: string[] = [];
   const link = new WorkerLink(
     init as WorkerInit,

@@ -7,6 +7,7 @@ import { addressOf, libc } from "../../agent/kernel/ffi.ts";
 import { Heartbeat } from "../../agent/kernel/heartbeat.ts";
 import { MainPulse } from "../../agent/pulse.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
+import { createLogRing } from "../../agent/telemetry/log-ring.ts";
 import { rigWorkers } from "./worker-rig.ts";
 
 const SYS_BPF = process.arch === "x64" ? 321 : 280;
@@ -37,7 +38,7 @@ function lastBeat(map: number): bigint {
   return new DataView(value.buffer).getBigUint64(0, true);
 }
 
-const said = { bugs: [], fallbacks: [], misdeclared: [] };
+const said = { bugs: [], fallbacks: [], misdeclared: [], log: createLogRing() };
 const heartbeatFd = createMap();
 if (heartbeatFd < 0) throw new Error("no map: this needs root");
 const collector = new Collector({ clock: () => 0 });

@@ -14,6 +14,7 @@ import { NO_MAPS, Sockets } from "../../agent/kernel/sockets.ts";
 import type { Row } from "../../agent/messages.ts";
 import { createBlock } from "../../agent/telemetry/block.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
+import { createLogRing, LogRingReader } from "../../agent/telemetry/log-ring.ts";
 import { type MetricKey, specOf } from "../../agent/telemetry/metrics.ts";
 import { Workers } from "../../agent/workers.ts";
 
@@ -31,6 +32,8 @@ export interface RigOptions {
   readonly pods?: readonly RigPod[];
   /** The map that the worker tells the kernel by that it works; default none. */
   readonly heartbeatFd?: number;
+  /** What the client's pod asks for beyond being in the mesh. */
+  readonly client?: Partial<Enrolment>;
 }
 
 /** A pod of the rig: as the endpoints' one, but for what is given. */
@@ -108,6 +111,8 @@ function workloadOf({ enrolment, ...pod }: RigPod): Workload {
 
 /** What a worker says by itself. */
 export interface WorkerSaid {
+  /** Ring of its access log. */
+  readonly log: SharedArrayBuffer;
   /** What went wrong in it. */
   readonly bugs: string[];
   /** Services of which the worker said that their connections go to the ClusterIP. */
@@ -124,7 +129,7 @@ export function rigWorkers(options: RigOptions, collector: Collector, said: Work
   return new Workers({
     count: 1,
     metrics: [block],
-    logs: [undefined],
+    logs: [said.log],
     settings: {
       node: CLIENT.node,
       upstreamMark: 0,
@@ -146,6 +151,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   readonly workers: Workers;
   /** Port of VIP for the service named at creation. */
   readonly port: number;
+  readonly log: SharedArrayBuffer = createLogRing();
   readonly bugs: string[] = [];
   readonly fallbacks: string[] = [];
   readonly misdeclared: MisdeclaredPort[] = [];
@@ -153,6 +159,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   /** The listener behind VIP; the worker has a duplicate. */
   listenerFd: number;
   readonly #pods: readonly Workload[];
+  readonly #lines: LogRingReader;
   #version = 0;
 
   /** Starts a worker whose one service is reached at VIP:`port`. */
@@ -181,7 +188,9 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
 
   private constructor(options: RigOptions) {
     const { pods = [SERVER] } = options;
-    this.#pods = pods.map(workloadOf);
+    const enrolment = { ...DEFAULT_ENROLMENT, ...options.client };
+    this.#pods = [{ ...CLIENT, enrolment }, ...pods.map(workloadOf)];
+    this.#lines = new LogRingReader(this.log);
     const system = new Sockets();
     this.listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
     const address = system.localAddress(this.listenerFd);
@@ -199,7 +208,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
       epoch: "rig",
       base: this.#version === 0 ? "nothing" : this.#version,
       version: ++this.#version,
-      upsertWorkloads: this.#version === 1 ? [CLIENT, ...this.#pods] : [],
+      upsertWorkloads: this.#version === 1 ? this.#pods : [],
       removeWorkloads: [],
       upsertServices: [
         {
@@ -240,6 +249,12 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
       sum: all.reduce((sum, { values }) => sum + (values[sumAt] ?? 0), 0),
       observations: all.reduce((sum, { values }) => sum + counted(values), 0),
     };
+  }
+
+  /** The lines of the access log that came since it was asked last. */
+  logged(): readonly Readonly<Record<string, unknown>>[] {
+    const lines = new TextDecoder().decode(this.#lines.take()).split("\n");
+    return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
   }
 
   /** What the worker carries now. */

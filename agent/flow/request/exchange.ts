@@ -6,11 +6,11 @@
 import { type Refusal, refuse } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
 import { Timer, type TimerHandler } from "../../engine/timers.ts";
-import { isTunnel } from "../../http/h1/body-kind.ts";
 import type { Head } from "../../http/h1/head.ts";
 import type { AnswerHead, AttemptListener, Ending, Piece } from "../../http/message.ts";
 import { Http1Upstream } from "../../transport/http1.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
+import type { ByteCount } from "../byte-count.ts";
 import { Reach, type ReachListener } from "../reach.ts";
 import { Choice } from "./choice.ts";
 import type { Client } from "./client.ts";
@@ -19,7 +19,7 @@ import { Facts } from "./facts.ts";
 import { judge } from "./judge.ts";
 import { KeptRequest } from "./kept-request.ts";
 import type { Lease } from "./lease.ts";
-import { EMPTY, type Load, NO_LOAD } from "./load.ts";
+import { EMPTY, END, type Load, NO_LOAD, RESET } from "./load.ts";
 import { logsIn } from "./login.ts";
 import {
   type Action,
@@ -33,9 +33,6 @@ import {
 } from "./transition.ts";
 import { isToldByAgent, isUnserved } from "./unserved.ts";
 import { failureRefusal, unreachableStatus } from "./upstream-failure.ts";
-
-const RESET: Ending = { kind: "reset" };
-const END: Ending = { kind: "end" };
 
 /** One object for all requests of a client connection. */
 export class Exchange implements AttemptListener<Channel>, ReachListener, TimerHandler {
@@ -56,7 +53,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     this.#client = client;
     this.#kept = new KeptRequest(context.slots, context.heads, client.holder);
     this.#choice = new Choice(context.recorder);
-    this.#facts = new Facts(context);
+    this.#facts = new Facts(context, client);
   }
 
   /** Whether a request is being carried. */
@@ -69,15 +66,16 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
     return this.#state.at === "bytes";
   }
 
-  /** Who is asked now. */
-  get endpoint(): LiveEndpoint | undefined {
-    return this.#lease?.endpoint;
+  /** A while has passed: what was carried is told where it went. */
+  account(count: ByteCount): void {
+    count.account(this.#lease?.endpoint);
+    this.#facts.goesOn(this.#lease?.endpoint);
   }
 
   /** A request has come, with the first piece of its body. The head is the exchange's from now on. */
   begin(request: Head, piece: Piece, whole: boolean): void {
     const { course, link } = this.#client;
-    this.#facts.begin(request, course.plan, piece.end - piece.start);
+    this.#facts.begin(request, piece.end - piece.start);
     if (logsIn(request)) link.bind(undefined);
     this.#choice.begin(request, course, link.boundTo);
     const { chosen } = this.#choice;
@@ -121,6 +119,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   /** What was tied has ended. */
   untied(refusal: Refusal | undefined): void {
+    this.#facts.untied(this.#lease?.endpoint, refusal);
     this.#hear({ is: "untied" }, refusal === undefined ? NO_LOAD : { refusal });
   }
 
@@ -178,9 +177,8 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   onBytes(answer: AnswerHead, piece: Piece, carrier: Channel): void {
-    const { method, tookMs } = this.#facts;
-    if (this.#lease !== undefined) judge(answer, this.#lease, this.#client, tookMs);
-    const upgrade = isTunnel(method, answer.status);
+    if (this.#lease !== undefined) judge(answer, this.#lease, this.#client, this.#facts.tookMs);
+    const upgrade = this.#facts.isTunnel(answer.status);
     this.#hear({ is: "bytes", upgrade }, { answer, piece, carrier });
   }
 
@@ -374,7 +372,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   #tie({ answer, piece = EMPTY, carrier }: Load): void {
     if (answer === undefined || carrier === undefined) return;
     this.#context.timers.cancel(this.#timer);
-    this.#facts.answer(answer.status, 0);
+    this.#facts.tie(answer.status);
     this.#client.tie(answer, piece, carrier);
   }
 
@@ -385,8 +383,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
 
   #record(refusal: Refusal | undefined): void {
     this.#facts.attempts += this.#choice.pick.tried.length;
-    const { course, untold } = this.#client;
-    this.#facts.record({ plan: course.plan, endpoint: this.endpoint, refusal, untold });
+    this.#facts.record(this.#lease?.endpoint, refusal);
   }
 
   #settle(): void {

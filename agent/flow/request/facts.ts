@@ -1,14 +1,13 @@
 /** What is noted of one request while it is carried, for its record and for the decisions about it. */
 
 import type { Refusal } from "#model/refusal.ts";
-import { isIdempotent } from "../../http/h1/body-kind.ts";
+import { isIdempotent, isTunnel } from "../../http/h1/body-kind.ts";
 import { METHOD, type Method } from "../../http/h1/codes.ts";
 import type { RequestHead } from "../../http/message.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
-import type { Recorder, RequestLine } from "../record.ts";
+import type { Observation, Recorder, RequestProgress } from "../record.ts";
 import { isProbe } from "./probe.ts";
-import { requestLine } from "./request-line.ts";
 
 /** What facts need of the worker. */
 interface FactsContext {
@@ -17,17 +16,17 @@ interface FactsContext {
   readonly isOwnHost: (address: string) => boolean;
 }
 
-/** What a client's connection has carried and not yet told. */
+/** What a client's connection has carried: all of it, and what was not yet told. */
 export interface Untold {
+  readonly sent: number;
+  readonly received: number;
   takeSent(): number;
   takeReceived(): number;
 }
 
-/** What became of a request, beside its facts. */
-interface Outcome {
-  readonly plan: Plan;
-  readonly endpoint: LiveEndpoint | undefined;
-  readonly refusal: Refusal | undefined;
+/** Whose request it is. */
+interface Asker {
+  readonly course: { readonly plan: Plan };
   readonly untold: Untold;
 }
 
@@ -49,11 +48,17 @@ export class Facts {
   #headMs: number | undefined;
   #askedAt = 0;
   readonly #context: FactsContext;
+  readonly #asker: Asker;
   #probe = false;
-  #line: RequestLine | undefined;
+  #observed: Observation | undefined;
+  /** What the connection had carried: when the request began, if it is observed. */
+  #sentBefore = 0;
+  #receivedBefore = 0;
+  #tied = false;
 
-  constructor(context: FactsContext) {
+  constructor(context: FactsContext, asker: Asker) {
     this.#context = context;
+    this.#asker = asker;
   }
 
   /** Asking twice has the same effect as once (RFC 9110 section 9.2.2). */
@@ -67,8 +72,10 @@ export class Facts {
   }
 
   /** A request has come, with the first bytes of its body. */
-  begin(head: RequestHead, { source }: Plan, bodyBytes: number): void {
+  begin(head: RequestHead, bodyBytes: number): void {
     const { recorder, now, isOwnHost } = this.#context;
+    const { plan } = this.#asker.course;
+    const { source } = plan;
     this.method = head.method;
     this.upgrade = head.upgrade;
     this.status = 0;
@@ -79,7 +86,12 @@ export class Facts {
     this.#headMs = undefined;
     // Pods are no kubelet: their requests are not looked at.
     this.#probe = "kind" in source && isProbe(head) && isOwnHost(source.address);
-    this.#line = recorder.sampled() ? requestLine(head) : undefined;
+    this.#tied = false;
+    const observed = recorder.observe(plan, head);
+    this.#observed = observed;
+    if (observed === undefined) return;
+    this.#sentBefore = this.#asker.untold.sent;
+    this.#receivedBefore = this.#asker.untold.received;
   }
 
   /** An endpoint is asked; `stood`: over a connection that stood already. Who is dialled counts with the choice. */
@@ -100,23 +112,58 @@ export class Facts {
     this.responseBytes = bodyBytes;
   }
 
-  /** Tells what became of it. */
-  record({ plan, endpoint, refusal, untold }: Outcome): void {
-    this.#context.recorder.request({
-      plan,
+  /** Whether an answer of this status turns the connection into a tunnel. */
+  isTunnel(status: number): boolean {
+    return isTunnel(this.method, status);
+  }
+
+  /** The client gets this status, and its connection is tied to its server's. */
+  tie(status: number): void {
+    this.answer(status, 0);
+    this.#tied = true;
+  }
+
+  /** A while has passed. */
+  goesOn(endpoint: LiveEndpoint | undefined): void {
+    if (this.#observed !== undefined) this.#observed.goesOn(this.#progress(endpoint));
+  }
+
+  /** What was tied has ended: only who observes waits for that. */
+  untied(endpoint: LiveEndpoint | undefined, refusal: Refusal | undefined): void {
+    this.#observed?.ended(this.#progress(endpoint), refusal);
+    this.#observed = undefined;
+  }
+
+  /** Tells what became of it. Of an upgrade that is known before its bytes have gone. */
+  record(endpoint: LiveEndpoint | undefined, refusal: Refusal | undefined): void {
+    const { untold } = this.#asker;
+    const sentBytes = untold.takeSent();
+    const receivedBytes = untold.takeReceived();
+    const progress = this.#progress(endpoint);
+    this.#context.recorder.request({ ...progress, sentBytes, receivedBytes, refusal });
+    if (this.#tied || this.#observed === undefined) return;
+    this.#observed.ended(progress, refusal);
+    this.#observed = undefined;
+  }
+
+  #progress(endpoint: LiveEndpoint | undefined): RequestProgress {
+    return {
+      plan: this.#asker.course.plan,
       endpoint,
       protocol: "http/1.1",
       probe: this.#probe,
-      sentBytes: untold.takeSent(),
-      receivedBytes: untold.takeReceived(),
       status: this.status,
       durationMs: this.tookMs,
       headMs: this.#headMs,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
-      refusal,
-      line: this.#line,
+      tied: this.#tied && this.#observed !== undefined ? this.#tiedBytes() : undefined,
       attempts: Math.max(1, this.attempts),
-    });
+    };
+  }
+
+  #tiedBytes(): { readonly sent: number; readonly received: number } {
+    const { sent, received } = this.#asker.untold;
+    return { sent: sent - this.#sentBefore, received: received - this.#receivedBefore };
   }
 }

@@ -25,3 +25,9 @@ export const EMPTY: Piece = { buffer: new Uint8Array(0), start: 0, end: 0 };
 
 /** Nothing goes with the event. */
 export const NO_LOAD: Load = {};
+
+/** A side ended in order, in the middle. */
+export const END: Ending = { kind: "end" };
+
+/** A side was reset. */
+export const RESET: Ending = { kind: "reset" };

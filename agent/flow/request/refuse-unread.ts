@@ -4,7 +4,7 @@ import type { Refusal } from "#model/refusal.ts";
 import type { Channel } from "../../engine/channel.ts";
 import { shortAnswer, shortBodyBytes } from "../../http/h1/short-answer.ts";
 import type { Plan } from "../plan.ts";
-import { type Recorder, UNREAD } from "../record.ts";
+import type { Recorder, RequestProgress } from "../record.ts";
 import type { Untold } from "./facts.ts";
 import { dialledInVain } from "./unserved.ts";
 
@@ -23,7 +23,7 @@ export function refuseUnread(channel: Channel, recorder: Recorder, unread: Unrea
   const { reason } = refusal;
   const dialled = dialledInVain(plan, reason);
   const answer = shortAnswer({ status, reason, close: true, bodiless: false, dialled });
-  recorder.request({
+  const progress: RequestProgress = {
     plan,
     endpoint: undefined,
     protocol: "http/1.1",
@@ -33,10 +33,9 @@ export function refuseUnread(channel: Channel, recorder: Recorder, unread: Unrea
     headMs: undefined,
     requestBytes: 0,
     responseBytes: shortBodyBytes(reason),
-    sentBytes: untold.takeSent(),
-    receivedBytes: untold.takeReceived(),
-    refusal,
-    line: recorder.sampled() ? UNREAD : undefined,
-  });
+  };
+  const [sentBytes, receivedBytes] = [untold.takeSent(), untold.takeReceived()];
+  recorder.request({ ...progress, sentBytes, receivedBytes, refusal });
+  recorder.observe(plan, undefined)?.ended(progress, refusal);
   channel.write(answer, 0, answer.length);
 }

@@ -232,7 +232,7 @@ export class HttpSession
   }
 
   account(): void {
-    this.#init.count.account(this.#exchange.endpoint);
+    this.#exchange.account(this.#init.count);
   }
 
   attend(attendant: Attendant): void {

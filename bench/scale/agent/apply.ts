@@ -25,6 +25,7 @@ import { Redirect, type RedirectKernel } from "../../../agent/redirect/redirect.
 import { readSnapshotFile, SnapshotFile } from "../../../agent/state/file.ts";
 import { SnapshotStore } from "../../../agent/state/store.ts";
 import { createBlock } from "../../../agent/telemetry/block.ts";
+import { createLogRing } from "../../../agent/telemetry/log-ring.ts";
 import { Workers } from "../../../agent/workers.ts";
 import { compile } from "../../../control/compile/compile.ts";
 import { Publisher } from "../../../control/publish/publisher.ts";
@@ -176,7 +177,7 @@ function makeWorkers(): Workers {
   return new Workers({
     count: WORKERS,
     metrics: blocks,
-    logs: blocks.map(() => undefined),
+    logs: blocks.map(() => createLogRing()),
     onFallback: () => fail("nothing is dialled"),
     onMisdeclared: () => fail("nothing is spoken"),
     settings: {
