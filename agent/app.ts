@@ -148,6 +148,7 @@ function makeWorkers(
       limits: config.limits,
       timeouts: config.timeouts,
       accessLog: config.accessLog,
+      trace: "off",
     },
     onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
     onFallback: (service) =>

@@ -1,7 +1,7 @@
 /** What main and a data worker tell each other. Plain values only: they cross a MessagePort. */
 
 import type { MessagePort } from "node:worker_threads";
-import type { PortRange } from "#model/enrolment.ts";
+import type { PortRange, TraceShare } from "#model/enrolment.ts";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { DataLimits, DataTimeouts } from "./config.ts";
@@ -30,6 +30,10 @@ export interface WorkerInit {
   readonly accessLog: number;
   /** Ring of access-log lines. */
   readonly log: SharedArrayBuffer;
+  /** Which requests are traced where a pod's owner says nothing. */
+  readonly trace: TraceShare;
+  /** Ring of spans; undefined: there is nowhere to send them. */
+  readonly spans: SharedArrayBuffer | undefined;
 }
 
 /** A pod that the worker shall serve. Descriptors are the process's. */

@@ -44,6 +44,7 @@ import type {
   WorkerInit,
 } from "./messages.ts";
 import { AccessLogger } from "./telemetry/access-log.ts";
+import { SpanWriter } from "./telemetry/span.ts";
 import { WorkerMetrics } from "./telemetry/worker-metrics.ts";
 import { HeadPool } from "./transport/head-pool.ts";
 import { HeadSlots } from "./transport/head-slots.ts";
@@ -112,6 +113,7 @@ class DataWorker {
       node: init.node,
       workload: (uid) => this.#directory.workload(uid),
       accessLog: init.accessLog,
+      trace: init.spans && init.trace,
       random: Math.random,
     });
     this.#pods = this.#buildPods();
@@ -194,6 +196,7 @@ class DataWorker {
         observing: new Observing({
           observer: this.#observer,
           accessLog: new AccessLogger(this.#init.log),
+          spans: this.#init.spans && new SpanWriter(this.#init.spans),
           workload: (uid) => this.#directory.workload(uid),
           now: () => loop.now,
           wallClock: Date.now,

@@ -17,13 +17,17 @@ import { type Fulfilled, WorkerLink } from "./worker-link.ts";
 /** fcntl(2): duplicate a descriptor, close-on-exec. */
 const F_DUPFD_CLOEXEC = 1030;
 
+/** What is shared with each worker. */
+type Shared = "metrics" | "log" | "spans" | "pulse";
+
 /** What the workers are given, beside their own port and counters. */
 export interface WorkersInputs {
   readonly count: number;
-  readonly settings: Omit<WorkerInit, "index" | "workers" | "port" | "metrics" | "log" | "pulse">;
-  /** One block of counters and one access-log ring per worker. */
+  readonly settings: Omit<WorkerInit, "index" | "workers" | "port" | Shared>;
+  /** One block of counters, one ring of access-log lines and, if any are wanted, one of spans per worker. */
   readonly metrics: readonly SharedArrayBuffer[];
   readonly logs: readonly SharedArrayBuffer[];
+  readonly spans?: readonly SharedArrayBuffer[] | undefined;
   /** A handler threw: the text says what. */
   readonly onBug: (text: string) => void;
   /** Something else than HTTP is spoken on a port that declares it; again every ten minutes while it lasts. */
@@ -126,10 +130,12 @@ export class Workers implements PodUsers {
   }
 
   #link(index: number): WorkerLink {
-    const { settings, count, metrics, logs, onDeath } = this.#inputs;
+    const { settings, count, metrics, logs, spans, onDeath } = this.#inputs;
     const init = {
       ...settings,
-      ...{ index, workers: count, log: logs[index] as SharedArrayBuffer, pulse: this.pulse },
+      ...{ index, workers: count, pulse: this.pulse },
+      log: logs[index] as SharedArrayBuffer,
+      spans: spans?.[index],
       metrics: metrics[index] as SharedArrayBuffer,
     };
     const link: WorkerLink = new WorkerLink(init, {

@@ -100,8 +100,8 @@ export class Counting implements Recorder {
       edge.request(outcome);
   }
 
-  observe(plan: Plan, head: RequestHead | undefined): Observation | undefined {
-    return this.#inputs.observing.request(plan, head);
+  observe(plan: Plan, head: RequestHead | undefined, probe: boolean): Observation | undefined {
+    return this.#inputs.observing.request(plan, head, probe);
   }
 
   /** What a plan's requests and connections count under; `endpoint`: who served, undefined for nobody. */

@@ -183,7 +183,7 @@ function podOf(party: Party): Workload | undefined {
 }
 
 /** Whether the mesh stands before the pod's port. */
-function isMeshed(served: Served | undefined): boolean {
+export function isMeshed(served: Served | undefined): boolean {
   const enrolment = served?.workload.enrolment;
   if (served === undefined || enrolment === undefined) return false;
   return !includesPort(enrolment.excludeInboundPorts, served.port);

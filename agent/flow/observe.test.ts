@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { DEFAULT_ENROLMENT } from "#model/enrolment.ts";
+import { DEFAULT_ENROLMENT, type Enrolment, type TraceShare } from "#model/enrolment.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
 import type { Workload } from "#model/workload.ts";
 import { AccessLogger } from "../telemetry/access-log.ts";
@@ -11,15 +11,20 @@ import type { Plan } from "./plan.ts";
 
 const HERE = "a";
 
-/** An enrolled pod of this node that says `accessLog`, or nothing. */
-function pod(uid: string, accessLog?: number, more: Partial<Workload> = {}): Workload {
-  const enrolment = { ...DEFAULT_ENROLMENT, ...(accessLog !== undefined && { accessLog }) };
+/** An enrolled pod of this node that says these words. */
+function pod(
+  uid: string,
+  said: Pick<Enrolment, "accessLog" | "trace"> = {},
+  more: Partial<Workload> = {},
+): Workload {
   return {
     ...{ uid, name: `${uid}-0`, namespace: "shop", owner: uid, serviceAccount: "default" },
-    ...{ node: HERE, addresses: [], ports: [], enrolment },
+    ...{ node: HERE, addresses: [], ports: [], enrolment: { ...DEFAULT_ENROLMENT, ...said } },
     ...more,
   };
 }
+
+const logs = (accessLog: number): Pick<Enrolment, "accessLog"> => ({ accessLog });
 
 function delta(base: SnapshotDelta["base"], upsertWorkloads: readonly Workload[]): SnapshotDelta {
   const lists = {
@@ -56,40 +61,48 @@ function inbound(source: Plan["source"], target: Workload): Plan {
   };
 }
 
-/** An observer that knows these pods, of an installation that logs `share`; draws what `drawn` says. */
-function observerOf(pods: readonly Workload[], share = 0, drawn = 0.5) {
-  const draws: number[] = [];
+/** What an installation says for pods that say nothing; `drawn`: what is drawn. */
+interface Installation {
+  readonly accessLog?: number;
+  readonly trace?: TraceShare;
+  readonly drawn?: number;
+}
+
+/** An observer that knows these pods. */
+function observerOf(
+  pods: readonly Workload[],
+  { accessLog = 0, trace, drawn = 0.5 }: Installation = {},
+) {
   const observer = new Observer({
-    node: HERE,
+    ...{ node: HERE, accessLog, trace, random: () => drawn },
     workload: (uid) => pods.find((one) => one.uid === uid),
-    accessLog: share,
-    random: () => {
-      draws.push(drawn);
-      return drawn;
-    },
   });
   observer.apply(delta("nothing", pods));
+  /** Who logs; undefined: nothing is even looked at. */
   const logging = (plan: Plan, server: Workload): readonly string[] | undefined => {
-    const draw = observer.draw(plan);
+    if (observer.interest(plan) === undefined) return undefined;
     const served = { workload: server, port: 80, node: server.node };
-    return draw === undefined ? undefined : observer.logging(plan, served, draw);
+    return observer.logging(plan, served, observer.draw());
   };
-  return { observer, logging, draws };
+  return { observer, logging };
 }
 
 describe("who logs", () => {
-  test("nobody is asked, and nothing is drawn, while nobody of this node wants any", () => {
-    const [user, order] = [pod("user"), pod("order", 1, { node: "b" })];
-    const { logging, draws } = observerOf([user, order]);
+  test("nothing is looked at while nobody of this node wants any", () => {
+    const [user, order] = [pod("user"), pod("order", logs(1), { node: "b" })];
+    const { logging } = observerOf([user, order]);
     assert.equal(logging(outbound(user, order), order), undefined);
-    const none = pod("none", 0);
+    const none = pod("none", logs(0));
     assert.equal(observerOf([none, user]).logging(outbound(none, user), user), undefined);
-    assert.deepEqual(draws, []);
   });
 
   test("each side's owner decides for its side, the agent of another node for its pods", () => {
-    const [loud, mute, far] = [pod("loud", 1), pod("mute", 0), pod("far", 1, { node: "b" })];
-    const { logging } = observerOf([loud, mute, far], 1);
+    const [loud, mute, far] = [
+      pod("loud", logs(1)),
+      pod("mute", logs(0)),
+      pod("far", logs(1), { node: "b" }),
+    ];
+    const { logging } = observerOf([loud, mute, far], { accessLog: 1 });
     assert.deepEqual(logging(outbound(loud, mute), mute), ["source"]);
     assert.deepEqual(logging(outbound(mute, loud), loud), ["destination"]);
     assert.deepEqual(logging(outbound(loud, loud), loud), ["source", "destination"]);
@@ -100,45 +113,81 @@ describe("who logs", () => {
   });
 
   test("a pod that says nothing goes by the installation; outside the mesh there is nothing to ask for", () => {
-    const [user, mute] = [pod("user"), pod("mute", 0)];
+    const [user, mute] = [pod("user"), pod("mute", logs(0))];
     const { enrolment: _, ...outside } = pod("out");
-    const { logging } = observerOf([user, mute, outside], 1);
+    const { logging } = observerOf([user, mute, outside], { accessLog: 1 });
     assert.deepEqual(logging(outbound(user, mute), mute), ["source"]);
     assert.deepEqual(logging(outbound(user, outside), outside), ["source"]);
     assert.equal(logging(outbound(mute, outside), outside), undefined);
   });
 
   test("one draw decides for both sides: what belongs to a share belongs to every larger one", () => {
-    const [some, most] = [pod("some", 0.2), pod("most", 0.9)];
+    const [some, most] = [pod("some", logs(0.2)), pod("most", logs(0.9))];
     const sides = (drawn: number) =>
-      observerOf([some, most], 0, drawn).logging(outbound(some, most), most);
+      observerOf([some, most], { drawn }).logging(outbound(some, most), most);
     assert.deepEqual(sides(0.1), ["source", "destination"]);
     assert.deepEqual(sides(0.5), ["destination"]);
-    assert.equal(sides(0.95), undefined);
+    assert.deepEqual(sides(0.95), []);
   });
 
   test("who has gone, or asks no more, is not waited for", () => {
-    const { observer, draws } = observerOf([pod("user", 1)]);
+    const { observer } = observerOf([pod("user", logs(1))]);
     const plan = outbound(pod("user"), pod("order"));
     observer.apply({ ...delta(1, []), removeWorkloads: ["user"] });
-    assert.equal(observer.draw(plan), undefined);
-    observer.apply(delta(1, [pod("user", 0.5)]));
+    assert.equal(observer.interest(plan), undefined);
+    observer.apply(delta(1, [pod("user", logs(0.5))]));
     observer.apply(delta(1, [pod("user")]));
-    assert.equal(observer.draw(plan), undefined);
-    assert.deepEqual(draws, []);
+    assert.equal(observer.interest(plan), undefined);
+  });
+});
+
+describe("who traces", () => {
+  const share = (source: Workload, server: Workload, trace?: TraceShare) => {
+    const far = source.node !== HERE;
+    const plan = far ? inbound(source, server) : outbound(source, server);
+    return observerOf([source, server], trace === undefined ? {} : { trace }).observer.interest(
+      plan,
+    )?.trace;
+  };
+
+  test("nobody while there is nowhere to send spans, whatever pods say", () => {
+    const [user, order] = [pod("user", { trace: 1 }), pod("order", { trace: 1 })];
+    assert.equal(share(user, order), undefined);
+  });
+
+  test("the installation's share holds for pods that say nothing, and a pod's own word wins", () => {
+    const [user, order] = [pod("user"), pod("order", {}, { node: "b" })];
+    assert.equal(share(user, order, 0.1), 0.1);
+    assert.equal(share(user, order, 0), 0);
+    assert.equal(share(user, order, "off"), undefined);
+    assert.equal(share(pod("user", { trace: 1 }), order, "off"), 1);
+    assert.equal(share(pod("user", { trace: "off" }), order, 1), undefined);
+  });
+
+  test("a server's word counts where its agent carries, unless the client's side is not looked at", () => {
+    const asks = pod("order", { trace: 0.7 });
+    assert.equal(share(pod("user"), asks, 0), 0.7);
+    assert.equal(share(pod("user", { trace: "off" }), asks, 0), undefined);
+    assert.equal(share(pod("user", {}, { node: "b" }), asks, 0), 0.7);
+    assert.equal(share(pod("user", { trace: 1 }, { node: "b" }), pod("order"), 0), 0);
   });
 });
 
 describe("what lasts long", () => {
   function rig() {
-    const pods = [pod("user", 1), pod("order", 1)];
+    const pods = [pod("user", logs(1)), pod("order", logs(1))];
     const [user, order] = pods as [Workload, Workload];
     const clock = { now: 0 };
     const ring = createLogRing();
     const reader = new LogRingReader(ring);
     const workload = (uid: string) => pods.find((one) => one.uid === uid);
     const observing = new Observing({
-      ...{ observer: observerOf(pods).observer, accessLog: new AccessLogger(ring), workload },
+      ...{
+        observer: observerOf(pods).observer,
+        accessLog: new AccessLogger(ring),
+        workload,
+        spans: undefined,
+      },
       ...{ now: () => clock.now, wallClock: () => 1000 + clock.now },
     });
     const lines = (): readonly Record<string, unknown>[] =>
@@ -179,7 +228,7 @@ describe("what lasts long", () => {
 
   test("so is a request", () => {
     const { observing, clock, lines, plan } = rig();
-    const observed = observing.request(plan, undefined);
+    const observed = observing.request(plan, undefined, false);
     const progress = () => ({
       ...{ plan, endpoint, status: 200, durationMs: clock.now, protocol: "http/1.1" as const },
       ...{ probe: false, headMs: 1, requestBytes: 7, responseBytes: clock.now, attempts: 1 },

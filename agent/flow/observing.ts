@@ -1,8 +1,9 @@
-/** Tells the log of what is observed: when it has ended, and every 30 seconds of what lasts longer. */
+/** Tells log and trace of what is observed: when it has ended, and the log every 30 seconds of what lasts longer. */
 
 import type { Refusal } from "#model/refusal.ts";
 import type { RequestHead } from "../http/message.ts";
 import type { AccessLogger } from "../telemetry/access-log.ts";
+import type { SpanWriter } from "../telemetry/span.ts";
 import { connectionEntry, requestEntry } from "./access-entry.ts";
 import type { LiveEndpoint } from "./balance/live-endpoint.ts";
 import { type FindWorkload, servedBy } from "./labels.ts";
@@ -10,6 +11,8 @@ import type { Observer } from "./observe.ts";
 import type { Plan } from "./plan.ts";
 import { type Observation, type RequestLine, type RequestProgress, UNREAD } from "./record.ts";
 import { requestLine } from "./request/request-line.ts";
+import { spansOf } from "./spans.ts";
+import { type Trace, traceOf } from "./trace.ts";
 
 /** How often is told of what goes on, milliseconds. */
 const TELL_AGAIN_MS = 30_000;
@@ -18,6 +21,8 @@ const TELL_AGAIN_MS = 30_000;
 export interface ObservingInputs {
   readonly observer: Observer;
   readonly accessLog: AccessLogger;
+  /** Where spans go; the observer wants none where there is none. */
+  readonly spans: SpanWriter | undefined;
   readonly workload: FindWorkload;
   /** The loop's clock, milliseconds. */
   readonly now: () => number;
@@ -54,27 +59,36 @@ export class Observing {
     this.#inputs = inputs;
   }
 
-  /** A request begins; `head`: undefined when it could not be read. Undefined: nobody wants more of it than its counts. */
-  request(plan: Plan, head: RequestHead | undefined): Observation | undefined {
-    const drawn = this.#inputs.observer.draw(plan);
-    if (drawn === undefined) return undefined;
+  /** A request begins. Undefined: nobody wants more of it than its counts. */
+  request(plan: Plan, head: RequestHead | undefined, probe: boolean): Observation | undefined {
+    const { observer } = this.#inputs;
+    const interest = observer.interest(plan);
+    if (interest === undefined) return undefined;
+    const drawn = observer.draw();
+    const { trace: share } = interest;
+    const traced = share !== "off" && head !== undefined && !probe;
+    const trace = traced ? traceOf(head, drawn < share) : undefined;
+    if (trace === undefined && drawn >= interest.log) return undefined;
     const line = head === undefined ? UNREAD : requestLine(head);
     const repeat = this.#repeat();
     return {
       goesOn: (progress) => {
-        if (repeat.due()) this.#tell(progress, { drawn, line, refusal: undefined, open: true });
+        if (repeat.due()) this.#log(progress, { drawn, line, refusal: undefined, open: true });
       },
-      ended: (progress, refusal) => this.#tell(progress, { drawn, line, refusal, open: false }),
+      ended: (progress, refusal) => {
+        const told = { drawn, line, refusal, open: false };
+        this.#log(progress, told);
+        if (trace !== undefined) this.#trace(progress, trace, told);
+      },
     };
   }
 
   /** A connection begins that is carried as bytes. */
   connection(plan: Plan, endpoint: LiveEndpoint | undefined): ObservedConnection | undefined {
     const { observer, workload, now, wallClock, accessLog } = this.#inputs;
-    const drawn = observer.draw(plan);
-    if (drawn === undefined) return undefined;
+    if ((observer.interest(plan)?.log ?? 0) === 0) return undefined;
     const served = servedBy(plan, endpoint, workload);
-    const reporters = observer.logging(plan, served, drawn);
+    const reporters = observer.logging(plan, served, observer.draw());
     if (reporters.length === 0) return undefined;
     const startedAt = now();
     const repeat = this.#repeat();
@@ -91,7 +105,7 @@ export class Observing {
     };
   }
 
-  #tell(progress: RequestProgress, told: Told): void {
+  #log(progress: RequestProgress, told: Told): void {
     const { observer, accessLog, workload, wallClock } = this.#inputs;
     const { plan, endpoint } = progress;
     const served = servedBy(plan, endpoint, workload);
@@ -99,6 +113,16 @@ export class Observing {
       accessLog.log(
         requestEntry({ reporter, plan, endpoint, served }, progress, { at: wallClock(), ...told }),
       );
+  }
+
+  #trace(progress: RequestProgress, trace: Trace, { line, refusal }: Told): void {
+    const { observer, spans, workload, wallClock } = this.#inputs;
+    const { plan, endpoint } = progress;
+    const served = servedBy(plan, endpoint, workload);
+    const traced = { trace, line, at: wallClock(), refusal };
+    const reporters = observer.tracing(plan, served);
+    for (const span of spansOf({ plan, endpoint, served }, progress, { traced, reporters }))
+      spans?.tell(span);
   }
 
   /** When to tell again of what goes on. */

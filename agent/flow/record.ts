@@ -109,6 +109,9 @@ export interface Recorder {
   /** A connection or request was tried at another endpoint, or was not for want of budget. */
   retried(plan: Plan, result: "sent" | "no-budget"): void;
   request(outcome: RequestOutcome): void;
-  /** A request begins; `head`: undefined when it could not be read. Undefined: nobody wants more of it than its counts. */
-  observe(plan: Plan, head: RequestHead | undefined): Observation | undefined;
+  /**
+   * A request begins. `head`: undefined when it could not be read; it is told of the trace that the request is in from now
+   * on. `probe`: it is kubelet's, no part of any trace. Undefined: nobody wants more of it than its counts.
+   */
+  observe(plan: Plan, head: RequestHead | undefined, probe: boolean): Observation | undefined;
 }

@@ -44,6 +44,8 @@ export interface RequestHead extends MessageHead {
   pathRange(range: Range): void;
   /** The client offers to go on in another protocol (RFC 9110 section 7.8). */
   readonly upgrade: boolean;
+  /** Gives the next hop a field more: a whole line that ends in CR LF. Once at most. */
+  add(line: Uint8Array): void;
 }
 
 /** The head of an answer. */

@@ -29,6 +29,7 @@ test("every word of a pod is read", () => {
       "mesh/include-outbound-cidrs": "FD00::/8,192.0.2.1",
       "mesh/opaque-ports": "3306",
       "mesh/access-log": "0.25",
+      "mesh/trace": "0.5",
       "other/word": "x",
     }),
   );
@@ -46,7 +47,18 @@ test("every word of a pod is read", () => {
     includeOutboundCidrs: ["fd00::/8", "192.0.2.1/32"],
     opaquePorts: [{ first: 3306, last: 3306 }],
     accessLog: 0.25,
+    trace: 0.5,
   });
+});
+
+test("no trace at all is less than none begun", () => {
+  const read = (text: string) => readEnrolmentWords(annotated({ "mesh/trace": text })).value;
+  assert.deepEqual(["false", "0", "true"].map(read), [
+    { trace: "off" },
+    { trace: 0 },
+    { trace: 1 },
+  ]);
+  assert.deepEqual(read("off"), {});
 });
 
 test("a share is a plain number from 0 to 1, or a word for one of its ends", () => {

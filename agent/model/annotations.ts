@@ -62,6 +62,7 @@ const POD_WORDS: Vocabulary<EnrolmentWords> = new Map<string, Word<EnrolmentWord
   ["mesh/exclude-outbound-cidrs", cidrs((list) => ({ excludeOutboundCidrs: list }))],
   ["mesh/include-outbound-cidrs", cidrs((list) => ({ includeOutboundCidrs: list }))],
   ["mesh/access-log", { expects: SHARE, parse: parseAccessLog }],
+  ["mesh/trace", { expects: SHARE, parse: parseTrace }],
 ]);
 
 const BALANCES =
@@ -171,6 +172,13 @@ function parseFail(text: string): EnrolmentWords | undefined {
 function parseAccessLog(text: string): EnrolmentWords | undefined {
   const share = parseShare(text);
   return share === undefined ? undefined : { accessLog: share };
+}
+
+/** Of traces, false is less than a share of 0: those that others began are not followed either. */
+function parseTrace(text: string): EnrolmentWords | undefined {
+  if (text === "false") return { trace: "off" };
+  const share = parseShare(text);
+  return share === undefined ? undefined : { trace: share };
 }
 
 /** Digits only: Number() takes spaces, hexadecimal and exponents too. */

@@ -23,6 +23,7 @@ const WORKLOAD: Workload = {
     excludeOutboundPorts: [{ first: 25, last: 26 }],
     includeOutboundCidrs: ["10.0.0.0/8"],
     accessLog: 0.5,
+    trace: "off",
   },
   opaquePorts: [{ first: 3306, last: 3306 }],
   ports: [
@@ -133,6 +134,7 @@ test("a wrong field refuses the whole and is named", () => {
       24,
       "upsertWorkloads[0].enrolment.excludeOutboundPorts[0].last",
     ],
+    [["upsertWorkloads", 0, "enrolment", "trace"], "on", "upsertWorkloads[0].enrolment.trace"],
     [["upsertServices", 0, "balance", "kind"], "best", "upsertServices[0].balance.kind"],
     [["upsertServices", 0, "balance", "key"], {}, "upsertServices[0].balance.key.kind"],
     [["upsertServices", 0, "affinitySeconds"], 0, "upsertServices[0].affinitySeconds"],

@@ -17,6 +17,9 @@ export type FailPolicy = "open" | "closed";
 /** Whether plaintext from outside the mesh is accepted. */
 export type MtlsMode = "permissive" | "strict";
 
+/** Which requests are traced: `off`, or those that are traced already and a share of the others, 0 to 1. */
+export type TraceShare = number | "off";
+
 /** The enrolment of one pod, complete: every field has its value, defaults applied. */
 export interface Enrolment {
   readonly fail: FailPolicy;
@@ -31,6 +34,11 @@ export interface Enrolment {
   readonly opaquePorts: readonly PortRange[];
   /** Share of the pod's requests and connections that get an access-log line, 0 to 1; absent = as the installation says. */
   readonly accessLog?: number;
+  /**
+   * Share of the pod's requests that a trace is begun for, 0 to 1; traces that others began are followed. `off`: nothing is
+   * looked at. Absent = as the installation says.
+   */
+  readonly trace?: TraceShare;
 }
 
 /** The enrolment of a pod that says only `mesh/enabled=true`. */

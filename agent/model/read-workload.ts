@@ -1,6 +1,6 @@
 /** Workloads as they come in messages, every field checked. */
 
-import type { Enrolment, PortRange } from "./enrolment.ts";
+import type { Enrolment, PortRange, TraceShare } from "./enrolment.ts";
 import { MAX_FEW, readAddress, readCidr, readPort, readProtocol } from "./read-address.ts";
 import {
   field,
@@ -61,6 +61,7 @@ function readEnrolment(place: Place): Enrolment {
   const ranges = (of: string): readonly PortRange[] => list(field(place, of), readRange, MAX_FEW);
   const cidrs = (of: string): readonly string[] => list(field(place, of), readCidr, MAX_FEW);
   const accessLog = optional(field(place, "accessLog"), share);
+  const trace = optional(field(place, "trace"), readTrace);
   return {
     fail: oneOf(field(place, "fail"), ["open", "closed"]),
     mtls: oneOf(field(place, "mtls"), ["permissive", "strict"]),
@@ -70,7 +71,12 @@ function readEnrolment(place: Place): Enrolment {
     includeOutboundCidrs: cidrs("includeOutboundCidrs"),
     opaquePorts: ranges("opaquePorts"),
     ...(accessLog !== undefined && { accessLog }),
+    ...(trace !== undefined && { trace }),
   };
+}
+
+function readTrace(place: Place): TraceShare {
+  return place.value === "off" ? "off" : share(place);
 }
 
 function readRange(place: Place): PortRange {

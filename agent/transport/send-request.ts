@@ -68,5 +68,6 @@ function sendSoon(channel: Channel, asking: Asking, { slots }: SendMemory): bool
 function rewriteOf({ head, connection }: Asking): Rewrite {
   const kept = connection === "kept" ? head.minor > 0 || head.keepAlive : head.keepAlive;
   REWRITE.connection = connectionOption(head.minor, head.minor, kept);
+  REWRITE.extra = head.added;
   return REWRITE;
 }

@@ -146,10 +146,10 @@ interface PodsContext {
 function compilePods(
   stages: Stages,
   objects: World["pods"],
-  { namespaces, ports, meshed: { byPod } }: PodsContext,
+  { namespaces, ports, meshed: { byPod, tracing } }: PodsContext,
 ): Results<Tellable<CompiledPod>> {
   return stages.each("pods", {
-    ...{ objects, around: [namespaces, ports, byPod] },
+    ...{ objects, around: [namespaces, ports, byPod, tracing] },
     inputsOf: (pod: Pod) => {
       const { namespace, uid } = pod.metadata;
       return [
@@ -157,10 +157,11 @@ function compilePods(
         namespaces.get(namespace)?.output ?? NO_WORDS,
         ports.get(podKey(namespace, uid)) ?? NO_PORTS,
         byPod.get(uid) ?? NO_MESHES,
+        byPod.get(uid)?.some((key) => tracing.has(key)) === true,
       ] as const;
     },
-    make: ([pod, { words }, declared, meshes]) =>
-      tellablePod(compilePod(pod, { namespace: words, declared, meshes })),
+    make: ([pod, { words }, declared, meshes, traced]) =>
+      tellablePod(compilePod(pod, { namespace: words, declared, meshes, traced })),
   });
 }
 

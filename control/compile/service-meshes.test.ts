@@ -121,6 +121,28 @@ test("a pod's own false wins over a ServiceMesh, and that over its namespace's f
   assert.deepEqual([ready?.status, ready?.reason], ["False", "SomeExcluded"]);
 });
 
+test("its tracer has every request of its pods traced, unless a pod says otherwise", () => {
+  const traces = (mesh: string): readonly unknown[] => {
+    const silent = pod("web-1", "10.1.0.1");
+    const said = pod("web-2", "10.1.0.2", { words: 'mesh/trace: "0.1"' });
+    const { workloads } = compile(worldOf(mesh, SERVICE, silent, said));
+    return [...workloads.values()].map(({ enrolment }) => enrolment?.trace);
+  };
+  assert.deepEqual(traces(SEED), [1, 0.1]);
+  assert.deepEqual(traces(SEED.replace("[http]", "[]")), [undefined, 0.1]);
+  assert.deepEqual(traces(SEED.replace("[http]", "[ebpf]")), [undefined, 0.1]);
+});
+
+test("a tracer that comes and goes changes the pods", () => {
+  const untraced = worldOf(SEED.replace("[http]", "[]"), SERVICE, pod("web-1", "10.1.0.1"));
+  const traced = worldOf(SEED, SERVICE, pod("web-1", "10.1.0.1"));
+  const share = ({ workloads }: Compilation) => [...workloads.values()][0]?.enrolment?.trace;
+  const first = compile(untraced);
+  const second = compile({ ...untraced, serviceMeshes: traced.serviceMeshes }, first);
+  const third = compile(untraced, second);
+  assert.deepEqual([first, second, third].map(share), [undefined, 1, undefined]);
+});
+
 test("a pod on its node's network is told, and not enrolled", () => {
   const compiled = compile(
     worldOf(SEED, SERVICE, pod("web-1", "192.0.2.1", { spec: "hostNetwork: true" })),

@@ -15,6 +15,8 @@ import type { CompiledPort } from "./services.ts";
 export interface Meshed {
   /** Keys of the ServiceMeshes that enrol a pod, by the pod's uid. */
   readonly byPod: ReadonlyMap<string, readonly string[]>;
+  /** Keys of those that have its requests traced. */
+  readonly tracing: ReadonlySet<string>;
   readonly meshes: readonly CompiledMesh[];
 }
 
@@ -58,7 +60,7 @@ export interface ServiceMeshStatus {
 }
 
 /** Nothing is said. */
-export const UNMESHED: Meshed = { byPod: new Map(), meshes: [] };
+export const UNMESHED: Meshed = { byPod: new Map(), tracing: new Set(), meshes: [] };
 
 /** The only thing that can be recorded today. */
 const TRACERS: ReadonlySet<string> = new Set(["http"]);
@@ -86,7 +88,17 @@ export function compileMeshes(inputs: MeshInputs, before: Meshed): Meshed {
     }
     return compiled;
   });
-  return { byPod: sameLists(before.byPod, byPod), meshes };
+  const tracing = new Set(
+    [...world.serviceMeshes].flatMap(([key, { spec }]) =>
+      spec.tracers.some((tracer) => TRACERS.has(tracer)) ? [key] : [],
+    ),
+  );
+  const same = tracing.size === before.tracing.size && tracing.isSubsetOf(before.tracing);
+  return {
+    byPod: sameLists(before.byPod, byPod),
+    tracing: same ? before.tracing : tracing,
+    meshes,
+  };
 }
 
 function compileMesh(

@@ -42,13 +42,16 @@ export interface PodContext {
   readonly declared: readonly PodPort[];
   /** Keys of the ServiceMeshes that enrol it. */
   readonly meshes: readonly string[];
+  /** Whether one of them has its requests traced. */
+  readonly traced: boolean;
 }
 
 /** Compiles a pod. Its own word comes before that of a ServiceMesh, and that before its namespace's. */
-export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext): CompiledPod {
+export function compilePod(pod: Pod, context: PodContext): CompiledPod {
+  const { namespace, declared, meshes } = context;
   const { metadata, spec } = pod;
   const said = readEnrolmentWords(metadata);
-  const meshed = meshes.length > 0 ? { ...namespace, enabled: true } : namespace;
+  const meshed = { ...namespace, ...wordsOfMeshes(context) };
   const wanted = resolveEnrolment(said.value, meshed);
   const addresses = podAddresses(pod);
   const sandboxUid = sandboxUidOf(pod);
@@ -92,6 +95,12 @@ export function compilePod(pod: Pod, { namespace, declared, meshes }: PodContext
 function probesOf({ spec }: Pod, wanted: Enrolment | undefined): Pick<Workload, "probePorts"> {
   const probePorts = wanted === undefined || spec.hostNetwork ? [] : probePortsOf(spec);
   return probePorts.length === 0 ? {} : { probePorts };
+}
+
+/** What ServiceMeshes say in the pod's place: with a tracer, that all its requests be traced. */
+function wordsOfMeshes({ meshes, traced }: PodContext): EnrolmentWords {
+  if (meshes.length === 0) return {};
+  return traced ? { enabled: true, trace: 1 } : { enabled: true };
 }
 
 function opaquePortsOf(pod: EnrolmentWords, namespace: EnrolmentWords): readonly PortRange[] {

@@ -92,7 +92,8 @@ export class Stage implements AsyncDisposable {
       poolIdleMs: 1000,
     };
     const collector = new Collector({ clock: () => performance.now() });
-    const said = { log: createLogRing(), bugs: this.bugs, fallbacks: [], misdeclared: [] };
+    const [log, spans] = [createLogRing(), createLogRing()];
+    const said = { log, spans, bugs: this.bugs, fallbacks: [], misdeclared: [] };
     this.workers = rigWorkers({ timeouts }, collector, said);
   }
 

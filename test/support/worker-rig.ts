@@ -3,7 +3,7 @@
  * lives at VIP on a listener of its own. What is left out is only how connections get there.
  */
 
-import { DEFAULT_ENROLMENT, type Enrolment } from "#model/enrolment.ts";
+import { DEFAULT_ENROLMENT, type Enrolment, type TraceShare } from "#model/enrolment.ts";
 import type { MisdeclaredPort } from "#model/misdeclared.ts";
 import type { Connections, Endpoint, Service } from "#model/service.ts";
 import type { SnapshotDelta } from "#model/snapshot.ts";
@@ -16,6 +16,7 @@ import { createBlock } from "../../agent/telemetry/block.ts";
 import { Collector } from "../../agent/telemetry/collector.ts";
 import { createLogRing, LogRingReader } from "../../agent/telemetry/log-ring.ts";
 import { type MetricKey, specOf } from "../../agent/telemetry/metrics.ts";
+import type { SpanRecord } from "../../agent/telemetry/span.ts";
 import { Workers } from "../../agent/workers.ts";
 
 /** Address of the client pod: bind clients to it. */
@@ -34,6 +35,8 @@ export interface RigOptions {
   readonly heartbeatFd?: number;
   /** What the client's pod asks for beyond being in the mesh. */
   readonly client?: Partial<Enrolment>;
+  /** What is traced of pods that say nothing; without it there is nowhere to send spans. */
+  readonly trace?: TraceShare;
 }
 
 /** A pod of the rig: as the endpoints' one, but for what is given. */
@@ -113,6 +116,8 @@ function workloadOf({ enrolment, ...pod }: RigPod): Workload {
 export interface WorkerSaid {
   /** Ring of its access log. */
   readonly log: SharedArrayBuffer;
+  /** Ring of its spans. */
+  readonly spans: SharedArrayBuffer;
   /** What went wrong in it. */
   readonly bugs: string[];
   /** Services of which the worker said that their connections go to the ClusterIP. */
@@ -130,6 +135,7 @@ export function rigWorkers(options: RigOptions, collector: Collector, said: Work
     count: 1,
     metrics: [block],
     logs: [said.log],
+    ...(options.trace !== undefined && { spans: [said.spans] }),
     settings: {
       node: CLIENT.node,
       upstreamMark: 0,
@@ -138,6 +144,7 @@ export function rigWorkers(options: RigOptions, collector: Collector, said: Work
       limits: { ...LIMITS, ...options.limits },
       timeouts: { ...TIMEOUTS, responseHeadMs, ...timeouts },
       accessLog: 0,
+      trace: options.trace ?? "off",
     },
     onBug: (text) => said.bugs.push(text),
     onFallback: (service) => said.fallbacks.push(service),
@@ -152,6 +159,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   /** Port of VIP for the service named at creation. */
   readonly port: number;
   readonly log: SharedArrayBuffer = createLogRing();
+  readonly spans: SharedArrayBuffer = createLogRing();
   readonly bugs: string[] = [];
   readonly fallbacks: string[] = [];
   readonly misdeclared: MisdeclaredPort[] = [];
@@ -160,6 +168,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
   listenerFd: number;
   readonly #pods: readonly Workload[];
   readonly #lines: LogRingReader;
+  readonly #spans: LogRingReader;
   #version = 0;
 
   /** Starts a worker whose one service is reached at VIP:`port`. */
@@ -191,6 +200,7 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
     const enrolment = { ...DEFAULT_ENROLMENT, ...options.client };
     this.#pods = [{ ...CLIENT, enrolment }, ...pods.map(workloadOf)];
     this.#lines = new LogRingReader(this.log);
+    this.#spans = new LogRingReader(this.spans);
     const system = new Sockets();
     this.listenerFd = openListener(system, { at: { ip: VIP, port: 0 }, reusePort: true });
     const address = system.localAddress(this.listenerFd);
@@ -253,8 +263,12 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
 
   /** The lines of the access log that came since it was asked last. */
   logged(): readonly Readonly<Record<string, unknown>>[] {
-    const lines = new TextDecoder().decode(this.#lines.take()).split("\n");
-    return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+    return linesIn(this.#lines).map((line) => JSON.parse(line));
+  }
+
+  /** The spans that came since it was asked last. */
+  traced(): readonly SpanRecord[] {
+    return linesIn(this.#spans).map((line) => JSON.parse(line));
   }
 
   /** What the worker carries now. */
@@ -268,4 +282,9 @@ export class WorkerRig implements AsyncDisposable, WorkerSaid {
     new Sockets().close(this.listenerFd);
     if (this.bugs.length > 0) throw new Error(`the worker had bugs:\n${this.bugs.join("\n")}`);
   }
+}
+
+function linesIn(reader: LogRingReader): readonly string[] {
+  const lines = new TextDecoder().decode(reader.take()).split("\n");
+  return lines.filter((line) => line !== "");
 }

@@ -6,7 +6,7 @@ import { METHOD, type Method } from "../../http/h1/codes.ts";
 import type { RequestHead } from "../../http/message.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
-import type { Observation, Recorder, RequestProgress } from "../record.ts";
+import type { Observation, Recorder, RequestOutcome } from "../record.ts";
 import { isProbe } from "./probe.ts";
 
 /** What facts need of the worker. */
@@ -87,7 +87,7 @@ export class Facts {
     // Pods are no kubelet: their requests are not looked at.
     this.#probe = "kind" in source && isProbe(head) && isOwnHost(source.address);
     this.#tied = false;
-    const observed = recorder.observe(plan, head);
+    const observed = recorder.observe(plan, head, this.#probe);
     this.#observed = observed;
     if (observed === undefined) return;
     this.#sentBefore = this.#asker.untold.sent;
@@ -125,38 +125,48 @@ export class Facts {
 
   /** A while has passed. */
   goesOn(endpoint: LiveEndpoint | undefined): void {
-    if (this.#observed !== undefined) this.#observed.goesOn(this.#progress(endpoint));
+    if (this.#observed !== undefined)
+      this.#observed.goesOn(this.#outcome(endpoint, undefined, "so far"));
   }
 
   /** What was tied has ended: only who observes waits for that. */
   untied(endpoint: LiveEndpoint | undefined, refusal: Refusal | undefined): void {
-    this.#observed?.ended(this.#progress(endpoint), refusal);
+    if (this.#observed === undefined) return;
+    this.#observed.ended(this.#outcome(endpoint, refusal, "so far"), refusal);
     this.#observed = undefined;
   }
 
   /** Tells what became of it. Of an upgrade that is known before its bytes have gone. */
   record(endpoint: LiveEndpoint | undefined, refusal: Refusal | undefined): void {
-    const { untold } = this.#asker;
-    const sentBytes = untold.takeSent();
-    const receivedBytes = untold.takeReceived();
-    const progress = this.#progress(endpoint);
-    this.#context.recorder.request({ ...progress, sentBytes, receivedBytes, refusal });
-    if (this.#tied || this.#observed === undefined) return;
-    this.#observed.ended(progress, refusal);
-    this.#observed = undefined;
+    const outcome = this.#outcome(endpoint, refusal, "for good");
+    // First what is told of it alone: who sees it counted finds that.
+    if (this.#observed !== undefined && !this.#tied) {
+      this.#observed.ended(outcome, refusal);
+      this.#observed = undefined;
+    }
+    this.#context.recorder.request(outcome);
   }
 
-  #progress(endpoint: LiveEndpoint | undefined): RequestProgress {
+  /** `for good`: the connection's bytes are told with it. */
+  #outcome(
+    endpoint: LiveEndpoint | undefined,
+    refusal: Refusal | undefined,
+    told: "so far" | "for good",
+  ): RequestOutcome {
+    const { untold, course } = this.#asker;
     return {
-      plan: this.#asker.course.plan,
+      plan: course.plan,
       endpoint,
       protocol: "http/1.1",
       probe: this.#probe,
+      sentBytes: told === "for good" ? untold.takeSent() : 0,
+      receivedBytes: told === "for good" ? untold.takeReceived() : 0,
       status: this.status,
       durationMs: this.tookMs,
       headMs: this.#headMs,
       requestBytes: this.requestBytes,
       responseBytes: this.responseBytes,
+      refusal,
       tied: this.#tied && this.#observed !== undefined ? this.#tiedBytes() : undefined,
       attempts: Math.max(1, this.attempts),
     };

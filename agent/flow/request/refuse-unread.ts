@@ -36,6 +36,6 @@ export function refuseUnread(channel: Channel, recorder: Recorder, unread: Unrea
   };
   const [sentBytes, receivedBytes] = [untold.takeSent(), untold.takeReceived()];
   recorder.request({ ...progress, sentBytes, receivedBytes, refusal });
-  recorder.observe(plan, undefined)?.ended(progress, refusal);
+  recorder.observe(plan, undefined, false)?.ended(progress, refusal);
   channel.write(answer, 0, answer.length);
 }

@@ -20,6 +20,8 @@ export const STAGE = { fresh: 0, startLine: 1, fields: 2, done: 3 } as const;
 /** Numbers per field line in `Head.lines`. */
 export const LINE = 4;
 
+const NO_LINE: Uint8Array = new Uint8Array(0);
+
 /** Field lines that a new head has room for: few messages have more. */
 const FIRST_ROOM = 32;
 
@@ -27,7 +29,7 @@ const FIRST_ROOM = 32;
  * One parsed message head: offsets into `bytes`, nothing copied. Reusable and poolable (1 KB, 4.4 KB once it had as many
  * fields as the default limits allow): take one when a message's first bytes arrive, give it back when its head is written.
  * The offsets are valid as long as `bytes` is; a caller who keeps the head longer than its (shared) read
- * buffer copies the bytes and tells `moveTo`. Only the parser writes the fields.
+ * buffer copies the bytes and tells `moveTo`. Only the parser writes the fields, but for `added`.
  */
 export class Head implements RequestHead, AnswerHead {
   readonly limits: HeadLimits;
@@ -80,6 +82,8 @@ export class Head implements RequestHead, AnswerHead {
   kinds: Uint8Array;
   /** Field lines that change or go whatever is said of the connection: 0 lets the writer copy the head at once. */
   special = 0;
+  /** A field line of the mesh's own, for the next hop; empty: none. */
+  added: Uint8Array = NO_LINE;
 
   /** Parser state: bytes to look at end here; the line at `next` is looked at up to `scanned`. */
   limit = 0;
@@ -127,6 +131,10 @@ export class Head implements RequestHead, AnswerHead {
   moveTo(bytes: Uint8Array, start: number): void {
     this.#shift(start - this.origin);
     this.bytes = bytes;
+  }
+
+  add(line: Uint8Array): void {
+    this.added = line;
   }
 
   get size(): number {
@@ -191,6 +199,7 @@ export class Head implements RequestHead, AnswerHead {
     this.stage = STAGE.startLine;
     this.count = 0;
     this.special = 0;
+    this.added = NO_LINE;
     this.seen = 0;
     this.listed = 0;
     this.contentLength = -1;

@@ -202,6 +202,7 @@ function makeWorkers(): Workers {
         drainMs: 30_000,
       },
       accessLog: 0,
+      trace: "off",
     },
     onBug: fail,
     onDeath: (index, error) => fail(`worker ${index}: ${error.stack}`),
