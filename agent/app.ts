@@ -30,8 +30,10 @@ import { SnapshotStore } from "./state/store.ts";
 import { followControl, type StreamStatus } from "./state/stream.ts";
 import { AccessLog, type LogSink } from "./telemetry/access-log.ts";
 import { createBlock } from "./telemetry/block.ts";
+import { readBuildInfo } from "./telemetry/build-info.ts";
 import { Collector } from "./telemetry/collector.ts";
 import { createLogRing } from "./telemetry/log-ring.ts";
+import { SpanExport } from "./telemetry/span-export.ts";
 import { Workers } from "./workers.ts";
 
 /** What the process gives the app. */
@@ -50,7 +52,10 @@ export interface App {
   stop(): Promise<void>;
 }
 
-/** How often the access log is written. */
+/** A thousand spans and more: 5,000 a second of one worker. */
+const SPAN_RING_BYTES = 1 << 20;
+
+/** How often the access log is written, and spans are sent. */
 const FLUSH_MS = 250;
 
 /** How long a port that declares what is not spoken there is known to control after it was last seen. */
@@ -69,7 +74,7 @@ export async function startApp(inputs: AppInputs): Promise<App> {
   const readiness = new Prerequisites(() => performance.now());
   const synced = readiness.await("a snapshot, from control or the last good one");
 
-  const telemetry = startTelemetry(inputs, parts);
+  const telemetry = await startTelemetry(inputs, parts);
   const { pinDirectory } = config;
   parts.use(new NodeLock(pinDirectory));
   const bpf = parts.use(new MeshBpf({ pinDirectory, cgroup: resolveCgroup(config.cgroup) }));
@@ -132,7 +137,7 @@ function makeLocator({ pods, proc }: AgentConfig): PodLocator {
 
 function makeWorkers(
   { config, log, onFatal }: AppInputs,
-  { blocks, rings }: Telemetry,
+  { blocks, rings, spanRings }: Telemetry,
   misdeclared: MisdeclaredPorts,
   mapFds: MapFds,
 ): Workers {
@@ -140,6 +145,7 @@ function makeWorkers(
     count: config.workers,
     metrics: blocks,
     logs: rings,
+    spans: spanRings,
     settings: {
       node: config.node,
       upstreamMark: MARK_UPSTREAM,
@@ -148,7 +154,7 @@ function makeWorkers(
       limits: config.limits,
       timeouts: config.timeouts,
       accessLog: config.accessLog,
-      trace: "off",
+      trace: config.trace.share,
     },
     onBug: (text) => log("error", "a handler failed; its connection was reset", { error: text }),
     onFallback: (service) =>
@@ -165,14 +171,15 @@ function makeWorkers(
 interface Telemetry {
   readonly blocks: readonly SharedArrayBuffer[];
   readonly rings: readonly SharedArrayBuffer[];
+  /** Undefined: there is nowhere to send spans. */
+  readonly spanRings: readonly SharedArrayBuffer[] | undefined;
+  readonly spans: SpanExport | undefined;
   readonly collector: Collector;
   readonly accessLog: AccessLog;
 }
 
-function startTelemetry(
-  { config, accessLog: sink }: AppInputs,
-  parts: AsyncDisposableStack,
-): Telemetry {
+async function startTelemetry(inputs: AppInputs, parts: AsyncDisposableStack): Promise<Telemetry> {
+  const { config, accessLog: sink } = inputs;
   const collector = new Collector({ clock: () => performance.now() });
   const accessLog = new AccessLog(sink);
   const blocks = Array.from({ length: config.workers }, () => createBlock());
@@ -188,7 +195,34 @@ function startTelemetry(
     for (const timer of timers) clearInterval(timer);
     accessLog.flush();
   });
-  return { blocks, rings, collector, accessLog };
+  return { blocks, rings, collector, accessLog, ...(await startTracing(inputs, parts)) };
+}
+
+/** Spans are sent from here, if there is a collector. */
+async function startTracing(
+  { config, log }: AppInputs,
+  parts: AsyncDisposableStack,
+): Promise<Pick<Telemetry, "spanRings" | "spans">> {
+  const { endpoint } = config.trace;
+  if (endpoint === undefined) return { spanRings: undefined, spans: undefined };
+  const { version } = readBuildInfo();
+  // OpenTelemetry's libraries are loaded where they are used.
+  const { openOtlp } = await import("./telemetry/otlp.ts");
+  const sender = await openOtlp(endpoint, { node: config.node, version });
+  const rings = Array.from({ length: config.workers }, () => createLogRing(SPAN_RING_BYTES));
+  const spans = new SpanExport({
+    ...{ sender, rings },
+    onChange: (problem) => {
+      if (problem === undefined) log("info", "the collector takes spans again");
+      else log("warn", "spans are lost: the collector does not take them", { problem });
+    },
+  });
+  const timer = setInterval(() => spans.flush(), FLUSH_MS).unref();
+  parts.defer(async () => {
+    clearInterval(timer);
+    await spans.close();
+  });
+  return { spanRings: rings, spans };
 }
 
 interface Following {

@@ -82,3 +82,14 @@ test("buffers of all workers together take half of the memory that there is", ()
   assert.equal(buffers(...limit, "--workers", "4"), 128 << 20);
   assert.equal(buffers(...limit, "--max-buffered-bytes", String(2 << 20)), 2 << 20);
 });
+
+test("traces go nowhere unless a collector is named, and an empty name is none", () => {
+  const trace = (...flags: readonly string[]) => parseConfig([...LEAST, ...flags]).trace;
+  assert.deepEqual(trace(), { endpoint: undefined, share: 0 });
+  assert.equal(trace("--trace-endpoint=").endpoint, undefined);
+  assert.deepEqual(trace("--trace-endpoint", "grpc://otel:4317", "--trace", "0.1"), {
+    endpoint: { protocol: "grpc", url: "http://otel:4317" },
+    share: 0.1,
+  });
+  assert.match(refusal([...LEAST, "--trace-endpoint", "otel:4317"]), /grpc\(s\):\/\/HOST:PORT/);
+});

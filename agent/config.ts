@@ -1,6 +1,7 @@
 /** The agent's configuration: flags in, one checked value out. Every default has its reason beside it. */
 
 import { Command, InvalidArgumentError, Option } from "commander";
+import { type OtlpEndpoint, parseOtlpEndpoint } from "#model/otlp-endpoint.ts";
 
 /** A TCP address to listen on. */
 export interface ListenAddress {
@@ -69,6 +70,14 @@ export interface DataTimeouts {
   readonly drainMs: number;
 }
 
+/** What is traced, and where spans go. */
+export interface TraceConfig {
+  /** Undefined: nowhere, and no request is in a trace of the mesh's. */
+  readonly endpoint: OtlpEndpoint | undefined;
+  /** Share of requests that a trace is begun for where a pod's owner says nothing, 0 to 1; those of others are followed. */
+  readonly share: number;
+}
+
 /** The whole configuration. */
 export interface AgentConfig {
   readonly node: string;
@@ -89,6 +98,7 @@ export interface AgentConfig {
   readonly workers: number;
   /** Share of requests and connections that get an access-log line where a pod's owner says nothing, 0 to 1. */
   readonly accessLog: number;
+  readonly trace: TraceConfig;
   /**
    * How long control may be lost before connections that find no known endpoint go to the ClusterIP that was dialled,
    * milliseconds; 0 = they never do. 30 s: a control that is restarted, or fails over, is back long before.
@@ -120,6 +130,10 @@ export function parseConfig(argv: readonly string[]): AgentConfig {
     stateDirectory: flags.stateDir,
     workers: flags.workers,
     accessLog: flags.accessLog,
+    trace: {
+      endpoint: flags.traceEndpoint === "none" ? undefined : flags.traceEndpoint,
+      share: flags.trace,
+    },
     controlAwayMs: flags.controlAwayMs,
     limits: {
       maxHeadBytes: flags.maxHeadBytes,
@@ -156,6 +170,8 @@ interface Flags {
   readonly stateDir: string;
   readonly workers: number;
   readonly accessLog: number;
+  readonly traceEndpoint?: OtlpEndpoint | "none";
+  readonly trace: number;
   readonly maxHeadBytes: number;
   readonly maxHeaders: number;
   readonly memoryLimitBytes?: number;
@@ -212,6 +228,17 @@ function describeFlags(): Command {
       .option(
         "--access-log <fraction>",
         "share that is logged where a pod has no mesh/access-log, 0 to 1",
+        fraction,
+        0,
+      )
+      .option(
+        "--trace-endpoint <url>",
+        "collector of spans by OTLP: http(s)://HOST:PORT[/PATH] or grpc(s)://HOST:PORT; without: none are made",
+        otlpEndpoint,
+      )
+      .option(
+        "--trace <fraction>",
+        "share that a trace is begun for where a pod has no mesh/trace, 0 to 1",
         fraction,
         0,
       ),
@@ -289,6 +316,16 @@ function fraction(text: string): number {
   const value = Number(text);
   if (text !== "" && value >= 0 && value <= 1) return value;
   throw new InvalidArgumentError("expected a number from 0 to 1");
+}
+
+/** Empty counts as not said: an installation gives the flag either way. */
+function otlpEndpoint(text: string): OtlpEndpoint | "none" {
+  if (text === "") return "none";
+  const endpoint = parseOtlpEndpoint(text);
+  if (endpoint !== undefined) return endpoint;
+  throw new InvalidArgumentError(
+    "expected http(s)://HOST:PORT[/PATH] or grpc(s)://HOST:PORT, for example grpc://otel-collector.tracing.svc:4317",
+  );
 }
 
 function parseListen(text: string): ListenAddress {

@@ -13,6 +13,7 @@ import { readBuildInfo } from "./telemetry/build-info.ts";
 import type { Collector } from "./telemetry/collector.ts";
 import { startMonitor, startProbes } from "./telemetry/monitor.ts";
 import { type AgentReadings, buildPage } from "./telemetry/registry.ts";
+import type { SpanExport } from "./telemetry/span-export.ts";
 import type { Workers } from "./workers.ts";
 
 /** Everything the pages read. */
@@ -22,6 +23,8 @@ export interface PagesInputs {
   readonly parts: AsyncDisposableStack;
   readonly collector: Collector;
   readonly accessLog: AccessLog;
+  /** Undefined: there is nowhere to send spans. */
+  readonly spans: SpanExport | undefined;
   readonly store: SnapshotStore;
   readonly workers: Workers;
   readonly redirect: Redirect;
@@ -71,7 +74,7 @@ function namedPods(
   return pods.map((pod) => ({ ...names.get(pod.uid), ...pod }));
 }
 
-function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentReadings {
+function readings({ store, redirect, workers, accessLog, spans }: PagesInputs): AgentReadings {
   const one = (value: number) => [{ labels: {}, value }];
   const build = { ...readBuildInfo() };
   return {
@@ -88,6 +91,8 @@ function readings({ store, redirect, workers, accessLog }: PagesInputs): AgentRe
     // A worker that dies ends the agent: see workers.ts.
     workerRestarts: () => one(0),
     accessLogDropped: () => one(accessLog.dropped),
+    spansSent: () => one(spans?.sent ?? 0),
+    spansDropped: () => one(spans?.dropped ?? 0),
   };
 }
 

@@ -80,6 +80,8 @@ function attributesOf(
     "nodemesh.dialled": joinPort(destination),
     "nodemesh.service": nextHop.kind === "balanced" ? serviceKey(nextHop.entry.service) : undefined,
     "nodemesh.endpoint": endpoint && joinPort(endpoint),
+    // Services without spans of their own have a place in service graphs by it.
+    "peer.service": reporter === "source" ? peer?.owner : undefined,
     "nodemesh.peer.workload": peer && `${peer.namespace}/${peer.owner}`,
     "nodemesh.peer.pod": peer?.name,
     "nodemesh.tries": tries,

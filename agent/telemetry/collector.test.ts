@@ -106,7 +106,7 @@ describe("bounds", () => {
   });
 
   test("what overflows often is remembered once, and gets a row of its own when there is one", () => {
-    const { time, collector, start, opened } = rig({ scalars: 20, histograms: 8 });
+    const { time, collector, start, opened } = rig(roomFor(5));
     const { metrics } = start();
     for (let i = 0; i < 30; i++) metrics.counter("tcpOpened", pod(`w${i}`)).add(1);
     const late = metrics.counter("tcpOpened", pod("late"));

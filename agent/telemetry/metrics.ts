@@ -351,6 +351,20 @@ const METRICS = {
     help: "Access-log lines lost because they came faster than they could be written.",
     labels: "none",
   },
+  spansSent: {
+    name: "nodemesh_trace_spans_sent_total",
+    kind: "counter",
+    source: "agent",
+    help: "Spans of traces that the collector took.",
+    labels: "none",
+  },
+  spansDropped: {
+    name: "nodemesh_trace_spans_dropped_total",
+    kind: "counter",
+    source: "agent",
+    help: "Spans of traces lost because they came faster than they could be sent, or the collector did not take them.",
+    labels: "none",
+  },
 } as const;
 
 /** Key of a metric in METRICS. */

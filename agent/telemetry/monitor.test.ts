@@ -29,6 +29,8 @@ const READINGS: AgentReadings = {
   workers: () => [{ labels: {}, value: 2 }],
   workerRestarts: () => [{ labels: {}, value: 1 }],
   accessLogDropped: none,
+  spansSent: none,
+  spansDropped: none,
 };
 
 /** What Prometheus says of itself. */

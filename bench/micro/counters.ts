@@ -93,6 +93,8 @@ const page = buildPage(collector, {
     workers: one,
     workerRestarts: one,
     accessLogDropped: one,
+    spansSent: one,
+    spansDropped: one,
   },
 });
 /** Of a page, the main thread's CPU time in milliseconds: others may use the machine too. */

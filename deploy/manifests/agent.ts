@@ -198,6 +198,8 @@ function argumentsOf({ namespace, agent }: InstallOptions): readonly string[] {
     `--workers=${agent.workers}`,
     "--memory-limit-bytes=$(MEMORY_LIMIT)",
     `--access-log=${agent.accessLog}`,
+    `--trace-endpoint=${agent.traceEndpoint}`,
+    `--trace=${agent.trace}`,
     `--drain-timeout-ms=${agent.drainSeconds * 1000}`,
   ];
 }

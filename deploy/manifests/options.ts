@@ -72,6 +72,9 @@ const APART = {
 const AGENTS_AT_A_TIME = "must be a whole number from 1 up, or a share from 1% to 100%";
 const LINUX = { "kubernetes.io/os": "linux" };
 
+/** As the agent takes it (its flag --trace-endpoint); empty: none. */
+const OPTIONAL_OTLP_URL = /^((http|grpc)s?:\/\/[^/?#\s@]+(\/[^?#\s]*)?)?$/;
+
 interface PodPresets {
   readonly priorityClass: string;
   readonly affinity: Carried;
@@ -151,6 +154,9 @@ export interface InstallOptions {
   readonly agent: PodOptions & {
     readonly workers: number;
     readonly accessLog: number;
+    /** Empty: none. */
+    readonly traceEndpoint: string;
+    readonly trace: number;
     readonly drainSeconds: number;
     readonly metricsPort: number;
     readonly probePort: number;
@@ -215,6 +221,19 @@ export const installOptions: z.ZodType<InstallOptions> = z.strictObject({
         .max(1)
         .default(0)
         .describe("share of requests that are logged where a pod has no mesh/access-log"),
+      traceEndpoint: z
+        .string()
+        .regex(OPTIONAL_OTLP_URL, "must be http(s)://HOST:PORT[/PATH] or grpc(s)://HOST:PORT")
+        .default("")
+        .describe(
+          "collector of traces by OTLP, such as grpc://collector.tracing.svc:4317; none: no traces",
+        ),
+      trace: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe("share of requests that a trace is begun for where a pod has no mesh/trace"),
       drainSeconds: z
         .int()
         .min(0)
