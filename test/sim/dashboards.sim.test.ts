@@ -185,9 +185,11 @@ describe("dashboards", () => {
   let seen: readonly Seen[];
 
   before(async () => {
-    // Rates need a series that moves between scrapes.
+    // Rates need series that move between scrapes, which are late on a busy machine.
     const end = performance.now() + 6_000;
-    while (performance.now() < end) {
+    const tried = 'rate(nodemesh_retries_total{result="sent"}[10s])';
+    const isRated = async () => (await prometheus.query(tried)).length > 0;
+    while (performance.now() < end || !(await isRated())) {
       await ask("client", "http://order:8080/bytes/[1-40]");
       await ask("client", "http://order:8080/status/5[00-03]");
       await ask("client", "http://half:8080/bytes/[1-20]");

@@ -38,7 +38,13 @@ function lastBeat(map: number): bigint {
   return new DataView(value.buffer).getBigUint64(0, true);
 }
 
-const said = { bugs: [], fallbacks: [], misdeclared: [], log: createLogRing(), spans: createLogRing() };
+const said = {
+  bugs: [],
+  fallbacks: [],
+  misdeclared: [],
+  log: createLogRing(),
+  spans: createLogRing(),
+};
 const heartbeatFd = createMap();
 if (heartbeatFd < 0) throw new Error("no map: this needs root");
 const collector = new Collector({ clock: () => 0 });
