@@ -3,6 +3,7 @@
  * may answer instead. Pure. `hold` with a direct stage tries it out without a mesh.
  */
 
+import { DEFAULT_BALANCE_SETTINGS } from "../../agent/flow/balance/settings.ts";
 import type { Client, Conversation, Ending, Endpoint, Request } from "./conversation.ts";
 import { isIdempotent, isRead, isSafe } from "./conversation.ts";
 import type { ClientSeen } from "./observation.ts";
@@ -95,6 +96,7 @@ export function expect(
   }
   byLeaving(allowed, conversation, index, at);
   byWorld(allowed, conversation, owned);
+  if (mayRunOutOfTries(conversation)) add(allowed.refusals, "connect-refused");
   // A server that resets takes back what its kernel had not sent yet of the answers before.
   const later = client.requests.slice(at + 1);
   if (client.pipelined && later.some(({ answer }) => answer.cut?.how === "reset"))
@@ -239,6 +241,15 @@ function byWorld(allowed: Allowed, conversation: Conversation, owned: boolean): 
     disturb(allowed, ["fin", "reset"]);
     add(allowed.refusals, "any");
   }
+}
+
+/** Each request may meet every endpoint where nobody listens; a Service may try anew so often in a second only. */
+function mayRunOutOfTries(conversation: Conversation): boolean {
+  const { destination, endpoints, clients } = conversation;
+  if (destination !== "service" || !isRead(conversation)) return false;
+  const requests = clients.reduce((sum, one) => sum + one.requests.length, 0);
+  const deaf = endpoints.filter(({ takes }) => takes === "none").length;
+  return requests * deaf > DEFAULT_BALANCE_SETTINGS.retriesPerSecond;
 }
 
 /** Anything up to the whole answer may have come when the connection was cut. */
