@@ -11,7 +11,8 @@
 // In this order. A verifier follows each of them: no more than it takes.
 enum source_port_tries {
   FREE_TRIES = 32,    // A port of the agent's range that no connection has, also none that is only remembered.
-  WAITING_TRIES = 16, // One whose last connection the application closed first: TIME_WAIT lets the next one in.
+  WAITING_TRIES = 32, // One whose last connection the application closed first: TIME_WAIT lets the next one in. With half
+                      // of the range in the TIME_WAIT of agents that closed first, 16 found none once in 100,000 times.
   KERNEL_TRIES = 32,  // A free one of the kernels' range: the client's next connection may meet it.
   SOURCE_PORT_TRIES = FREE_TRIES + WAITING_TRIES + KERNEL_TRIES,
 };
