@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { isGenerated, readSources, type SourceFile } from "./support/source-files.ts";
 
 const MAX_LINES = 400;
+/** State of one class in agent/flow/request: what does not fit is two things. */
+const MAX_FIELDS = 10;
 /** Least length of a folder's opening paragraph: shorter ones can't say what for, what it imports, what never. */
 const MIN_OPENING_CHARS = 80;
 
@@ -50,6 +52,32 @@ test("no file is longer than the limit", () => {
     .filter(({ lines }) => lines > MAX_LINES)
     .map(({ path, lines }) => `${path} has ${lines} lines`);
   assert.deepEqual(long, []);
+});
+
+/** Classes with more than `MAX_FIELDS` fields, as the formatter writes them: two spaces in. */
+function wideClasses({ path, text }: Pick<SourceFile, "path" | "text">): readonly string[] {
+  return [...text.matchAll(/^(?:export )?(?:abstract )?class (\w+)[\s\S]*?^\}/gm)].flatMap(
+    ([body, name]) => {
+      const fields = [...body.matchAll(/^ {2}(?:readonly )?#?\w+[?!]?(?:: [^\n]*| = [^\n]*)/gm)];
+      return fields.length > MAX_FIELDS ? [`${path}: ${name} has ${fields.length} fields`] : [];
+    },
+  );
+}
+
+test("no class of the story of a request has too many fields", () => {
+  const story = product.filter(({ path }) => path.startsWith("agent/flow/request/"));
+  assert.ok(story.length > 20);
+  assert.deepEqual(story.flatMap(wideClasses), []);
+});
+
+test("a class with too many fields is found, and methods are none", () => {
+  const field = (at: number): string => (at % 2 === 0 ? `  readonly #f${at}: T;` : `  f${at} = 1;`);
+  const of = (count: number): string =>
+    `class Wide {\n${Array.from({ length: count }, (_, at) => field(at)).join("\n")}\n\n  m(a: T): T {\n    return a;\n  }\n}\n`;
+  assert.deepEqual(wideClasses({ path: "a.ts", text: of(MAX_FIELDS) }), []);
+  assert.deepEqual(wideClasses({ path: "a.ts", text: of(MAX_FIELDS + 1) }), [
+    "a.ts: Wide has 11 fields",
+  ]);
 });
 
 test("every exported name of the product has a docstring", () => {

@@ -2,8 +2,9 @@
  * agent/flow/request is the story of a request, file by file: session.ts has the client connection, reader.ts reads
  * requests out of it, http1-stream.ts is one of them as the exchange sees it; exchange.ts carries it as transition.ts
  * says; kept-request.ts has what may be sent again, link.ts says over whose connection, login.ts when that is one
- * client's for good, unserved.ts and upstream-failure.ts read what went wrong, facts.ts notes the outcome. Same imports
- * and same prohibitions as agent/flow.
+ * client's for good, unserved.ts and upstream-failure.ts read what went wrong, judge.ts what an answer says of its
+ * endpoint; facts.ts notes the outcome, with answered.ts and, for who wants more, watched.ts. Same imports and same
+ * prohibitions as agent/flow.
  *
  * This file: what all connections of a worker share that carry something.
  */

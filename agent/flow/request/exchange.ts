@@ -168,7 +168,7 @@ export class Exchange implements AttemptListener<Channel>, ReachListener, TimerH
   }
 
   onData(buffer: Uint8Array, start: number, end: number): boolean {
-    this.#facts.responseBytes += end - start;
+    this.#facts.answerGoesOn(end - start);
     return this.#hear({ is: "data" }, { piece: { buffer, start, end } });
   }
 

@@ -6,8 +6,10 @@ import { METHOD, type Method } from "../../http/h1/codes.ts";
 import type { RequestHead } from "../../http/message.ts";
 import type { LiveEndpoint } from "../balance/live-endpoint.ts";
 import type { Plan } from "../plan.ts";
-import type { Observation, Recorder, RequestOutcome } from "../record.ts";
+import type { Recorder, RequestOutcome } from "../record.ts";
+import { Answered } from "./answered.ts";
 import { isProbe } from "./probe.ts";
+import { Watched } from "./watched.ts";
 
 /** What facts need of the worker. */
 interface FactsContext {
@@ -35,26 +37,17 @@ export class Facts {
   method: Method = METHOD.other;
   /** Another protocol was offered. */
   upgrade = false;
-  /** The status that the client got; 0 before. */
-  status = 0;
   /** The loop's clock, milliseconds. */
   startedAt = 0;
-  /** Of the bodies. */
+  /** Of the request's body. */
   requestBytes = 0;
-  responseBytes = 0;
   /** How often an endpoint was tried. */
   attempts = 0;
-  /** From when an endpoint was asked last to its answer's head, milliseconds; undefined before. */
-  #headMs: number | undefined;
-  #askedAt = 0;
+  readonly #answer: Answered = new Answered();
   readonly #context: FactsContext;
   readonly #asker: Asker;
   #probe = false;
-  #observed: Observation | undefined;
-  /** What the connection had carried: when the request began, if it is observed. */
-  #sentBefore = 0;
-  #receivedBefore = 0;
-  #tied = false;
+  #watched: Watched | undefined;
 
   constructor(context: FactsContext, asker: Asker) {
     this.#context = context;
@@ -78,38 +71,35 @@ export class Facts {
     const { source } = plan;
     this.method = head.method;
     this.upgrade = head.upgrade;
-    this.status = 0;
     this.startedAt = now();
     this.requestBytes = bodyBytes;
-    this.responseBytes = 0;
     this.attempts = 0;
-    this.#headMs = undefined;
+    this.#answer.begin();
     // Pods are no kubelet: their requests are not looked at.
     this.#probe = "kind" in source && isProbe(head) && isOwnHost(source.address);
-    this.#tied = false;
     const observed = recorder.observe(plan, head, this.#probe);
-    this.#observed = observed;
-    if (observed === undefined) return;
-    this.#sentBefore = this.#asker.untold.sent;
-    this.#receivedBefore = this.#asker.untold.received;
+    this.#watched = observed && new Watched(observed, this.#asker.untold);
   }
 
   /** An endpoint is asked; `stood`: over a connection that stood already. Who is dialled counts with the choice. */
   asked(stood: boolean): void {
     if (stood) this.attempts++;
-    this.#askedAt = this.#context.now();
+    this.#answer.asked(this.#context.now());
   }
 
   /** The client gets the endpoint's answer, with the first bytes of its body. */
   answer(status: number, bodyBytes: number): void {
-    this.refuse(status, bodyBytes);
-    this.#headMs = this.#context.now() - this.#askedAt;
+    this.#answer.head(status, bodyBytes, this.#context.now());
+  }
+
+  /** The client gets more of the answer's body. */
+  answerGoesOn(bytes: number): void {
+    this.#answer.bytes += bytes;
   }
 
   /** The client gets an answer of the mesh itself. */
   refuse(status: number, bodyBytes: number): void {
-    this.status = status;
-    this.responseBytes = bodyBytes;
+    this.#answer.refused(status, bodyBytes);
   }
 
   /** Whether an answer of this status turns the connection into a tunnel. */
@@ -120,29 +110,29 @@ export class Facts {
   /** The client gets this status, and its connection is tied to its server's. */
   tie(status: number): void {
     this.answer(status, 0);
-    this.#tied = true;
+    if (this.#watched !== undefined) this.#watched.tied = true;
   }
 
   /** A while has passed. */
   goesOn(endpoint: LiveEndpoint | undefined): void {
-    if (this.#observed !== undefined)
-      this.#observed.goesOn(this.#outcome(endpoint, undefined, "so far"));
+    if (this.#watched !== undefined)
+      this.#watched.goesOn(this.#outcome(endpoint, undefined, "so far"));
   }
 
   /** What was tied has ended: only who observes waits for that. */
   untied(endpoint: LiveEndpoint | undefined, refusal: Refusal | undefined): void {
-    if (this.#observed === undefined) return;
-    this.#observed.ended(this.#outcome(endpoint, refusal, "so far"), refusal);
-    this.#observed = undefined;
+    if (this.#watched === undefined) return;
+    this.#watched.ended(this.#outcome(endpoint, refusal, "so far"), refusal);
+    this.#watched = undefined;
   }
 
   /** Tells what became of it. Of an upgrade that is known before its bytes have gone. */
   record(endpoint: LiveEndpoint | undefined, refusal: Refusal | undefined): void {
     const outcome = this.#outcome(endpoint, refusal, "for good");
     // First what is told of it alone: who sees it counted finds that.
-    if (this.#observed !== undefined && !this.#tied) {
-      this.#observed.ended(outcome, refusal);
-      this.#observed = undefined;
+    if (this.#watched?.tied === false) {
+      this.#watched.ended(outcome, refusal);
+      this.#watched = undefined;
     }
     this.#context.recorder.request(outcome);
   }
@@ -154,6 +144,7 @@ export class Facts {
     told: "so far" | "for good",
   ): RequestOutcome {
     const { untold, course } = this.#asker;
+    const { status, bytes, headMs } = this.#answer;
     return {
       plan: course.plan,
       endpoint,
@@ -161,19 +152,14 @@ export class Facts {
       probe: this.#probe,
       sentBytes: told === "for good" ? untold.takeSent() : 0,
       receivedBytes: told === "for good" ? untold.takeReceived() : 0,
-      status: this.status,
+      status,
       durationMs: this.tookMs,
-      headMs: this.#headMs,
+      headMs,
       requestBytes: this.requestBytes,
-      responseBytes: this.responseBytes,
+      responseBytes: bytes,
       refusal,
-      tied: this.#tied && this.#observed !== undefined ? this.#tiedBytes() : undefined,
+      tied: this.#watched?.tiedBytes,
       attempts: Math.max(1, this.attempts),
     };
-  }
-
-  #tiedBytes(): { readonly sent: number; readonly received: number } {
-    const { sent, received } = this.#asker.untold;
-    return { sent: sent - this.#sentBefore, received: received - this.#receivedBefore };
   }
 }
